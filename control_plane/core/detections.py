@@ -1,0 +1,148 @@
+"""What a caller asks about a photo and what comes back, as plain values.
+
+The words a caller may use are checked here, once for every protocol, so that the
+same mistake gets the same answer over REST, gRPC and the queue.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from control_plane.core.deadline import Deadline
+from control_plane.errors import ErrorCode, InvalidArgument
+
+MAX_ENGINES = 32
+ALIASES = {"material": "materials"}
+
+
+class Priority(StrEnum):
+    """How urgent a request is. Triton counts from 1, the most urgent."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+    @property
+    def triton_level(self) -> int:
+        return {Priority.HIGH: 1, Priority.NORMAL: 2, Priority.LOW: 3}[self]
+
+
+class DetectionStatus(StrEnum):
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionRequest:
+    """One photo and the engines that are to look at it.
+
+    photo: the encoded photo (JPEG, PNG or WebP), as it came.
+    releases: the release wanted of an engine, where one is: a semantic version,
+        ``stable`` or ``canary``.
+    routing_key: keeps its caller on one side of a traffic split.
+    """
+
+    photo: bytes = field(repr=False)
+    engines: tuple[str, ...]
+    request_id: str
+    correlation_id: str
+    deadline: Deadline
+    photo_id: str | None = None
+    priority: Priority = Priority.NORMAL
+    releases: Mapping[str, str] = field(default_factory=dict)
+    routing_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFailure:
+    """Why one engine gave no result."""
+
+    code: ErrorCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineResult:
+    """One engine's findings and who served them.
+
+    findings: the engine's part of the answer, ready to be written as JSON.
+    """
+
+    findings: Mapping[str, object]
+    release: str
+    instance: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionAnswer:
+    """Everything known about one detection, whole or in part."""
+
+    request_id: str
+    detection_id: str
+    correlation_id: str
+    status: DetectionStatus
+    results: Mapping[str, EngineResult]
+    errors: Mapping[str, EngineFailure]
+    processing_time_ms: float
+    timestamp: datetime
+    photo_id: str | None = None
+
+
+def overall_status(succeeded: int, failed: int) -> DetectionStatus:
+    """``completed`` when every engine answered, ``failed`` when none did, else ``partial``."""
+    if failed == 0:
+        return DetectionStatus.COMPLETED
+    return DetectionStatus.PARTIAL if succeeded else DetectionStatus.FAILED
+
+
+def check_detection_types(wanted: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
+    """The engines asked for, aliases resolved, each once, in the order asked.
+
+    Raises InvalidArgument for an empty or overlong list and for an unknown name.
+    """
+    if not wanted:
+        raise InvalidArgument(
+            "detection_types is empty; name at least one engine", field="detection_types"
+        )
+    if len(wanted) > MAX_ENGINES:
+        raise InvalidArgument(
+            f"detection_types has {len(wanted)} entries; the limit is {MAX_ENGINES}",
+            field="detection_types",
+        )
+    known_names = sorted(known)
+    engines: dict[str, None] = {}
+    for position, name in enumerate(wanted):
+        engine = ALIASES.get(name, name)
+        if engine not in known_names:
+            raise InvalidArgument(
+                f"unknown detection type {name[:80]!r}; known: {', '.join(known_names) or 'none'}",
+                field=f"detection_types[{position}]",
+            )
+        engines[engine] = None
+    return tuple(engines)
+
+
+def check_priority(value: str) -> Priority:
+    """Raises InvalidArgument unless ``value`` is high, normal or low."""
+    try:
+        return Priority(value)
+    except ValueError:
+        raise InvalidArgument(
+            f"unknown priority {value[:80]!r}; use high, normal or low", field="priority"
+        ) from None
+
+
+def check_uuid(value: str, name: str) -> str:
+    """The canonical form of a UUID. Raises InvalidArgument naming the field otherwise."""
+    try:
+        return str(uuid.UUID(value))
+    except ValueError:
+        raise InvalidArgument(f"{name} is not a UUID: {value[:80]!r}", field=name) from None
