@@ -1,7 +1,7 @@
 """What an engine hands to the one training loop: how to draw, what to learn, how to export.
 
 Protocol for a new engine (volume: ``engines/networks/volume.py``). Everything is a method of one
-small class without state, an instance of which stands in ``TASKS``:
+small class without state (``VolumeTask`` there), which ``task_named`` finds:
 
 ``draw(seed, size) -> Scene``
     The scene of that seed, ``size`` = (width, height).
@@ -58,8 +58,8 @@ class Task(Protocol):
 
 def task_named(name: str) -> Task:
     """The task of one engine."""
-    from engines.networks.detector import DamageTask, MaterialsTask  # noqa: PLC0415
-    from engines.networks.volume import VolumeTask  # noqa: PLC0415
+    from engines.networks.detection_tasks import DamageTask, MaterialsTask
+    from engines.networks.volume import VolumeTask
 
     tasks: dict[str, type[Task]] = {
         "damage": DamageTask,
