@@ -1,0 +1,36 @@
+"""The settings: what may be set (``schema``) and where values come from (``sources``)."""
+
+from control_plane.settings.schema import (
+    EmbeddedSettings,
+    EngineRequestSettings,
+    FleetSettings,
+    GrpcSettings,
+    HttpSettings,
+    InstanceSettings,
+    LogSettings,
+    PhotoSettings,
+    RequestSettings,
+    Section,
+    Settings,
+    ShutdownSettings,
+)
+from control_plane.settings.sources import LoadedSettings, flag_of, flatten, load_settings
+
+__all__ = [
+    "EmbeddedSettings",
+    "EngineRequestSettings",
+    "FleetSettings",
+    "GrpcSettings",
+    "HttpSettings",
+    "InstanceSettings",
+    "LoadedSettings",
+    "LogSettings",
+    "PhotoSettings",
+    "RequestSettings",
+    "Section",
+    "Settings",
+    "ShutdownSettings",
+    "flag_of",
+    "flatten",
+    "load_settings",
+]

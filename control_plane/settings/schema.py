@@ -1,0 +1,247 @@
+"""Every setting there is: its name, bounds, default and meaning.
+
+This module says what may be set and refuses what may not. Where values come from
+(flags, environment, file) and which one wins is :mod:`control_plane.settings.sources`;
+:class:`Settings` itself reads nothing, so ``Settings()`` is the defaults everywhere.
+Relative paths are relative to the working directory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import ValidationInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+MIB = 1024 * 1024
+PORTS_PER_TRITON = 10
+HIGHEST_PORT = 65_535
+
+
+def _check_host_port(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    has_brackets = host.startswith("[") and host.endswith("]")
+    is_sound = bool(colon and bare) and not set(bare) & set("/@[] \t")
+    if not is_sound or (":" in bare) != has_brackets:
+        raise PydanticCustomError("host_port", "should be host:port, without a scheme")
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= HIGHEST_PORT):
+        raise PydanticCustomError("host_port", "should end in a port from 1 to 65535")
+    return value
+
+
+Port = Annotated[int, Field(ge=0, le=HIGHEST_PORT)]
+HostPort = Annotated[str, Field(max_length=300), AfterValidator(_check_host_port)]
+Host = Annotated[str, Field(min_length=1, max_length=255)]
+EngineName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=128)]
+
+
+class Section(BaseModel):
+    """A part of the settings: immutable, and a name it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HttpSettings(Section):
+    host: Host = Field(
+        default="127.0.0.1", description="address that REST and the dashboard listen on"
+    )
+    port: Port = Field(
+        default=9000, description="port of REST and the dashboard; 0 takes any free one"
+    )
+
+
+class GrpcSettings(Section):
+    host: Host = Field(default="127.0.0.1", description="address that gRPC listens on")
+    port: Port = Field(default=9001, description="port of gRPC; 0 takes any free one")
+    max_message_bytes: int = Field(
+        default=64 * MIB,
+        ge=64 * 1024,
+        le=1024 * MIB,
+        description="largest gRPC message, in and out",
+    )
+
+
+class EmbeddedSettings(Section):
+    tritons: int = Field(
+        default=2, ge=0, le=64, description="Triton processes that `tidegate up` starts"
+    )
+    base_port: int = Field(
+        default=8000,
+        ge=1024,
+        le=HIGHEST_PORT - 2,
+        validate_default=True,
+        description="Triton i listens on base_port + 10 i (HTTP), + 1 (gRPC) and + 2 (metrics)",
+    )
+    start_timeout_s: float = Field(
+        default=120, gt=0, le=3600, description="how long one Triton may take to become ready"
+    )
+
+    @field_validator("base_port")
+    @classmethod
+    def _leaves_room(cls, value: int, info: ValidationInfo) -> int:
+        tritons = info.data.get("tritons", 0)
+        highest = HIGHEST_PORT - 2 - PORTS_PER_TRITON * max(tritons - 1, 0)
+        if value > highest:
+            raise PydanticCustomError(
+                "base_port",
+                "should be at most {highest} with {tritons} Tritons",
+                {"highest": highest, "tritons": tritons},
+            )
+        return value
+
+
+class InstanceSettings(Section):
+    name: str = Field(
+        pattern=r"^[a-z0-9-]+$", max_length=63, description="what the instance is called here"
+    )
+    grpc_url: HostPort = Field(description="host:port of its gRPC endpoint")
+
+
+class PhotoSettings(Section):
+    max_bytes: int = Field(
+        default=20 * MIB, ge=1024, le=1024 * MIB, description="largest encoded photo accepted"
+    )
+    max_pixels: int = Field(
+        default=50_000_000,
+        ge=4096,
+        le=1_000_000_000,
+        description="largest photo accepted, width x height",
+    )
+    allowed_roots: tuple[Path, ...] = Field(
+        default=(),
+        max_length=64,
+        description="folders that file:// photos may come from; none by default",
+    )
+
+
+class EngineRequestSettings(Section):
+    timeout_s: float = Field(gt=0, le=3600, description="deadline of one call to this engine")
+
+
+class RequestSettings(Section):
+    max_timeout_s: float = Field(
+        default=60, gt=0, le=3600, description="longest deadline that a caller may ask for"
+    )
+    timeout_s: float = Field(
+        default=10,
+        gt=0,
+        le=3600,
+        validate_default=True,
+        description="deadline of a request whose caller gives none",
+    )
+    engine_timeout_s: float = Field(
+        default=5, gt=0, le=3600, description="deadline of one engine call"
+    )
+    engines: dict[EngineName, EngineRequestSettings] = Field(
+        default_factory=dict, max_length=256, description="deadlines of single engines, by name"
+    )
+
+    @field_validator("timeout_s")
+    @classmethod
+    def _within_longest(cls, value: float, info: ValidationInfo) -> float:
+        longest = info.data.get("max_timeout_s", value)
+        if value > longest:
+            raise PydanticCustomError(
+                "timeout",
+                "should be at most requests.max_timeout_s, {longest}",
+                {"longest": longest},
+            )
+        return value
+
+    def timeout_s_of(self, engine: str) -> float:
+        """The deadline of one call to ``engine``, its own where it has one."""
+        own = self.engines.get(engine)
+        return self.engine_timeout_s if own is None else own.timeout_s
+
+
+class FleetSettings(Section):
+    observe_interval_s: float = Field(
+        default=0.5, ge=0.05, le=60, description="pause between two looks at an instance"
+    )
+    observe_timeout_s: float = Field(
+        default=1.0, ge=0.05, le=60, description="how long one look at an instance may take"
+    )
+    load_timeout_s: float = Field(
+        default=60, ge=1, le=3600, description="how long an instance may take to load a release"
+    )
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least severe message that is written"
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="auto is console on a terminal and JSON elsewhere"
+    )
+
+
+class ShutdownSettings(Section):
+    grace_s: float = Field(
+        default=20, ge=0, le=600, description="how long requests under way may take to finish"
+    )
+
+
+class Settings(BaseSettings):
+    """All settings. Build them with ``load_settings``; ``Settings()`` is the defaults."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="TIDEGATE_", env_nested_delimiter="__"
+    )
+
+    model_repository: Path = Field(
+        default=Path("model_repository"), description="folder of Triton's layout with releases.yaml"
+    )
+    state_dir: Path = Field(
+        default=Path("state"), description="folder for what must outlive a restart"
+    )
+    http: HttpSettings = HttpSettings()
+    grpc: GrpcSettings = GrpcSettings()
+    embedded: EmbeddedSettings = EmbeddedSettings()
+    instances: tuple[InstanceSettings, ...] = Field(
+        default=(),
+        max_length=256,
+        description="the remote fleet of `tidegate serve`: name and grpc_url",
+    )
+    photos: PhotoSettings = PhotoSettings()
+    requests: RequestSettings = RequestSettings()
+    fleet: FleetSettings = FleetSettings()
+    log: LogSettings = LogSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()
+
+    @field_validator("instances")
+    @classmethod
+    def _has_unique_names(cls, value: tuple[InstanceSettings, ...]) -> tuple[InstanceSettings, ...]:
+        names = [instance.name for instance in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise PydanticCustomError(
+                    "unique_names", "names two instances {name}", {"name": repr(name)}
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _has_two_ports(self) -> Settings:
+        if self.grpc.port and self.grpc.port == self.http.port:
+            raise PydanticCustomError(
+                "same_port",
+                "should differ from http.port, {port}",
+                {"field": "grpc.port", "port": self.http.port},
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing is read behind the caller's back: load_settings merges the sources."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
