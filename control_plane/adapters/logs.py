@@ -1,0 +1,135 @@
+"""Log lines: one pipeline for structlog's loggers and the standard library's.
+
+On a terminal a line is for a person, elsewhere it is one JSON object. Whatever is bound
+to ``structlog.contextvars`` (the correlation id) is in every line, and values under keys
+that are named like secrets never are. Called once, by bootstrap and the command line.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any, Literal, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "**********"
+SECRET_KEY = re.compile(
+    r"authorization|passw|secret|cookie|credential|api[-_]?key|(^|[-_])token$", re.IGNORECASE
+)
+DEEPEST = 6
+# They log every request at INFO; Tidegate writes its own line for each.
+CHATTY = ("uvicorn.access", "httpx", "httpcore", "asyncio")
+
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def set_up_logs(
+    level: Literal["debug", "info", "warning", "error"] = "info",
+    format: Literal["auto", "console", "json"] = "auto",
+    stream: TextIO | None = None,
+) -> None:
+    """Sends every log line of the process to ``stream``, standard error if None.
+
+    format: ``auto`` is console on a terminal and JSON elsewhere. Safe to call again.
+    """
+    stream = sys.stderr if stream is None else stream
+    is_terminal = stream.isatty()
+    is_console = format == "console" or (format == "auto" and is_terminal)
+    enrich: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        mask_secrets,
+    ]
+    render = _console(has_colors=is_terminal) if is_console else _json()
+    structlog.configure(
+        processors=[*enrich, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    _route_standard_logging(LEVELS[level], stream, enrich, render)
+
+
+def mask_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """A structlog processor: blanks what lies under a key that is named like a secret."""
+    del logger, method
+    return {key: _masked(key, value, DEEPEST) for key, value in event.items()}
+
+
+def _masked(key: object, value: Any, depth: int) -> Any:
+    if isinstance(key, str) and SECRET_KEY.search(key):
+        return MASK
+    if depth == 0 or not isinstance(value, (dict, list, tuple)):
+        return value
+    if isinstance(value, dict):
+        return {inner: _masked(inner, part, depth - 1) for inner, part in value.items()}
+    # exc_info is a tuple that must stay itself; gRPC metadata is a sequence of pairs.
+    if key == "exc_info":
+        return value
+    if len(value) == 2 and isinstance(value[0], (str, bytes)):
+        name = value[0].decode("latin-1") if isinstance(value[0], bytes) else value[0]
+        return [name, _masked(name, value[1], depth - 1)]
+    return [_masked(None, part, depth - 1) for part in value]
+
+
+def _console(*, has_colors: bool) -> list[Processor]:
+    # Plain tracebacks: the pretty ones print local variables, and so secrets.
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=has_colors, exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+
+
+def _json() -> list[Processor]:
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=_to_json),
+    ]
+
+
+def _to_json(event: Any, **_: Any) -> str:
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    return orjson.dumps(event, default=str, option=options).decode()
+
+
+def _route_standard_logging(
+    level: int, stream: TextIO, enrich: list[Processor], render: list[Processor]
+) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+                *enrich,
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    for old in [h for h in root.handlers if _is_ours(h)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "grpc"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _is_ours(handler: logging.Handler) -> bool:
+    return isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter)
