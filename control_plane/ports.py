@@ -5,7 +5,12 @@ Small protocols, each with the fewest methods that do; fakes for tests keep them
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
+
+from control_plane.core.catalogue import Config, Release
+from control_plane.core.loading import Observation
+from control_plane.core.outcomes import CallFailure
 
 
 class Clock(Protocol):
@@ -33,4 +38,42 @@ class PhotoInspector(Protocol):
 
     def inspect(self, photo: bytes) -> None:
         """Raises ControlPlaneError PHOTO_INVALID or PHOTO_TOO_LARGE, naming the limit."""
+        ...
+
+
+class CallFailed(Exception):
+    """A call to an instance ended without an answer."""
+
+    def __init__(self, failure: CallFailure) -> None:
+        super().__init__(f"{failure.status}: {failure.message}")
+        self.failure = failure
+
+
+class InferenceCalls(Protocol):
+    """The data path to one instance: bytes in, bytes out. Raises CallFailed."""
+
+    async def infer(self, message: bytes, *, timeout_s: float) -> bytes:
+        """ModelInfer: a serialized request to a serialized response."""
+        ...
+
+    def stream(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """ModelStreamInfer: ends when both sides have ended."""
+        ...
+
+    async def read(self, method: str, message: bytes, *, timeout_s: float) -> bytes:
+        """A unary call that changes nothing, such as ModelMetadata."""
+        ...
+
+
+class ModelControl(Protocol):
+    """The control path to one instance. Raises CallFailed."""
+
+    async def observe(self, releases: Iterable[Release], *, timeout_s: float) -> Observation:
+        """What is ready there: versions from its index, and the twins of ``releases``."""
+        ...
+
+    async def load(
+        self, model: str, config: Config, *, is_twin: bool = False, timeout_s: float
+    ) -> None:
+        """Load a model with this configuration; a twin needs no folder in the repository."""
         ...

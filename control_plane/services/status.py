@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from control_plane.core.catalogue import Engine
+from control_plane.core.routing import RoutingTable
+from control_plane.ports import Clock
+from control_plane.services.fleet import Fleet, Instance
+
+READY, LOADING, UNREACHABLE = "ready", "loading", "unreachable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +53,80 @@ class EngineView:
     stable: str
     is_ready: bool
     releases: tuple[ReleaseView, ...]
+
+
+class Status:
+    """Answers what runs now, from the catalogue, the routes and the fleet's observations."""
+
+    def __init__(
+        self,
+        *,
+        engines: Mapping[str, Engine],
+        fleet: Fleet,
+        table: Callable[[], RoutingTable],
+        clock: Clock,
+    ) -> None:
+        self._engines = engines
+        self._fleet = fleet
+        self._table = table
+        self._clock = clock
+
+    def engines(self) -> tuple[EngineView, ...]:
+        return tuple(self._engine_view(engine) for engine in self._engines.values())
+
+    def instances(self) -> tuple[InstanceView, ...]:
+        return tuple(self._instance_view(instance) for instance in self._fleet.instances)
+
+    def is_ready(self) -> bool:
+        """Whether every engine's stable release is ready on at least one instance."""
+        return all(
+            self._fleet.ready_on(route.engine, route.stable)
+            for route in self._table().routes.values()
+        )
+
+    def _engine_view(self, engine: Engine) -> EngineView:
+        route = self._table().route(engine.name)
+        return EngineView(
+            name=engine.name,
+            kind=engine.kind,
+            stable=route.stable,
+            is_ready=bool(self._fleet.ready_on(engine.name, route.stable)),
+            releases=tuple(
+                ReleaseView(
+                    release=release.version,
+                    pins=release.pins,
+                    is_stable=release.version == route.stable,
+                    weight_bp=route.weights_bp.get(release.version, 0),
+                    ready_on=tuple(
+                        instance.name
+                        for instance in self._fleet.ready_on(engine.name, release.version)
+                    ),
+                )
+                for release in engine.releases.values()
+            ),
+        )
+
+    def _instance_view(self, instance: Instance) -> InstanceView:
+        serving: dict[str, tuple[str, ...]] = {}
+        for engine, version in sorted(instance.serving):
+            serving[engine] = (*serving.get(engine, ()), version)
+        seen_s = instance.observed_at_s
+        return InstanceView(
+            name=instance.name,
+            url=instance.url,
+            state=self._state(instance),
+            serving=serving,
+            in_flight=instance.in_flight,
+            reason=instance.reason,
+            observed_ago_s=None if seen_s is None else round(self._clock.now_s() - seen_s, 3),
+        )
+
+    def _state(self, instance: Instance) -> str:
+        if not instance.is_live:
+            return UNREACHABLE
+        wanted = {
+            (route.engine, version)
+            for route in self._table().routes.values()
+            for version in route.weights_bp
+        }
+        return READY if wanted <= instance.serving else LOADING

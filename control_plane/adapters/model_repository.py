@@ -1,0 +1,94 @@
+"""Triton's model repository and its ``releases.yaml``, read from a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from google.protobuf import json_format, text_format
+from tritonclient.grpc import model_config_pb2
+
+from control_plane.core.catalogue import Engine, ModelSpec, build_engines
+from control_plane.errors import ConfigurationError
+
+CONFIG_FILE = "config.pbtxt"
+RELEASES_FILE = "releases.yaml"
+
+
+class ModelRepository:
+    """What lies in a repository. specs: every model by name; engines: what callers ask for."""
+
+    def __init__(self, specs: dict[str, ModelSpec], engines: dict[str, Engine]) -> None:
+        self.specs = specs
+        self.engines = engines
+
+    @classmethod
+    def read(cls, folder: Path) -> ModelRepository:
+        """Raises ConfigurationError naming the file and what is wrong in it."""
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"model_repository {folder} is not a folder", field="model_repository"
+            )
+        specs = {
+            path.parent.name: _read_spec(path) for path in sorted(folder.glob(f"*/{CONFIG_FILE}"))
+        }
+        if not specs:
+            raise ConfigurationError(
+                f"model_repository {folder} holds no model (a folder with a {CONFIG_FILE})",
+                field="model_repository",
+            )
+        return cls(specs, build_engines(specs, _read_declarations(folder / RELEASES_FILE)))
+
+
+def _read_spec(path: Path) -> ModelSpec:
+    name = path.parent.name
+    try:
+        message = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}", field=name) from error
+    config = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    if config.setdefault("name", name) != name:
+        raise ConfigurationError(
+            f"{path}: name is {config['name']!r}, the folder is {name!r}", field=name
+        )
+    versions = sorted(
+        int(child.name)
+        for child in path.parent.iterdir()
+        if child.is_dir() and child.name.isdigit()
+    )
+    return ModelSpec(name, config, tuple(versions))
+
+
+def _read_declarations(path: Path) -> dict[str, Any]:
+    """The ``engines`` mapping of releases.yaml; a repository without the file declares none."""
+    if not path.exists():
+        return {}
+    try:
+        document = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: {error}", field=RELEASES_FILE) from error
+    engines = document.get("engines") if isinstance(document, dict) else None
+    if not isinstance(engines, dict):
+        raise ConfigurationError(f"{path}: 'engines' is missing or no mapping", field="engines")
+    for name, engine in engines.items():
+        if not isinstance(engine, dict):
+            raise ConfigurationError(f"{path}: engines.{name} is no mapping", field=str(name))
+        _check_shape(path, str(name), engine)
+    return engines
+
+
+def _check_shape(path: Path, name: str, engine: dict[str, Any]) -> None:
+    where = f"engines.{name}"
+    unknown = sorted(map(str, set(engine) - {"stable", "releases"}))
+    if unknown:
+        raise ConfigurationError(f"{path}: {where} has an unknown key {unknown[0]!r}", field=where)
+    releases = engine.get("releases")
+    if not isinstance(releases, dict) or not releases:
+        raise ConfigurationError(f"{path}: {where}.releases is missing or no mapping", field=where)
+    for version, pins in releases.items():
+        if not isinstance(version, str) or not isinstance(pins, dict | None):
+            raise ConfigurationError(
+                f"{path}: {where}.releases.{version}: write it as 1.2.0: {{component: version}}",
+                field=where,
+            )

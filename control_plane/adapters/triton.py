@@ -1,0 +1,134 @@
+"""One Triton instance over gRPC: the data path as bytes, the control path as messages.
+
+One long-lived channel. The channel never retries by itself: retries are the gateway's
+decision, and a hidden one would double the load of a failing instance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+from tritonclient.grpc import service_pb2
+
+from control_plane.core.catalogue import Config, Release
+from control_plane.core.loading import Observation, read_pins
+from control_plane.core.outcomes import CallFailure
+from control_plane.ports import CallFailed
+
+SERVICE = "/inference.GRPCInferenceService/"
+READY = "READY"
+
+
+class TritonInstance:
+    """Implements InferenceCalls and ModelControl for the Triton at ``url`` (host:port)."""
+
+    def __init__(self, url: str, *, max_message_bytes: int) -> None:
+        self._channel = grpc.aio.insecure_channel(
+            url,
+            options=[
+                ("grpc.enable_retries", 0),
+                ("grpc.max_send_message_length", max_message_bytes),
+                ("grpc.max_receive_message_length", max_message_bytes),
+                # A restarted Triton is found within a second, not after minutes of back-off.
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.min_reconnect_backoff_ms", 500),
+                ("grpc.max_reconnect_backoff_ms", 1000),
+                # Each instance its own connection, also to one address.
+                ("grpc.use_local_subchannel_pool", 1),
+            ],
+        )
+        self._infer = self._channel.unary_unary(SERVICE + "ModelInfer")
+        self._stream = self._channel.stream_stream(SERVICE + "ModelStreamInfer")
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def infer(self, message: bytes, *, timeout_s: float) -> bytes:
+        try:
+            answer: bytes = await self._infer(message, timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise CallFailed(_failure(error)) from None
+        return answer
+
+    async def stream(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        call = self._stream(messages)
+        try:
+            async for answer in call:
+                yield answer
+        except grpc.aio.AioRpcError as error:
+            raise CallFailed(_failure(error)) from None
+        finally:
+            call.cancel()
+
+    async def read(self, method: str, message: bytes, *, timeout_s: float) -> bytes:
+        call = self._channel.unary_unary(SERVICE + method)
+        try:
+            answer: bytes = await call(message, timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise CallFailed(_failure(error)) from None
+        return answer
+
+    async def observe(self, releases: Iterable[Release], *, timeout_s: float) -> Observation:
+        twins = [release.model_name for release in releases if release.is_ensemble]
+        ready_versions, pins = await asyncio.gather(
+            self._ready_versions(timeout_s),
+            asyncio.gather(*(self._twin_pins(twin, timeout_s) for twin in twins)),
+        )
+        return Observation(
+            ready_versions=ready_versions,
+            twin_pins={twin: found for twin, found in zip(twins, pins, strict=True) if found},
+        )
+
+    async def load(
+        self, model: str, config: Config, *, is_twin: bool = False, timeout_s: float
+    ) -> None:
+        request = service_pb2.RepositoryModelLoadRequest(model_name=model)
+        request.parameters["config"].string_param = json.dumps(dict(config))
+        if is_twin:
+            # Any file makes Triton take the model from the call instead of the repository.
+            request.parameters["file:1/.keep"].bytes_param = b""
+        await self.read("RepositoryModelLoad", request.SerializeToString(), timeout_s=timeout_s)
+
+    async def _ready_versions(self, timeout_s: float) -> dict[str, frozenset[int]]:
+        request = service_pb2.RepositoryIndexRequest(ready=True)
+        answer = await self._ask("RepositoryIndex", request, timeout_s)
+        versions: dict[str, set[int]] = {}
+        for model in answer.models:
+            if model.state == READY and model.version.isdigit():
+                versions.setdefault(model.name, set()).add(int(model.version))
+        return {name: frozenset(found) for name, found in versions.items()}
+
+    async def _twin_pins(self, twin: str, timeout_s: float) -> dict[str, int] | None:
+        """The pins of a twin that is ready; None when it is not."""
+        ready = await self._ask(
+            "ModelReady", service_pb2.ModelReadyRequest(name=twin, version="1"), timeout_s
+        )
+        if not ready.ready:
+            return None
+        try:
+            answer = await self._ask(
+                "ModelConfig", service_pb2.ModelConfigRequest(name=twin, version="1"), timeout_s
+            )
+        except CallFailed as failed:
+            if failed.failure.status in ("NOT_FOUND", "INVALID_ARGUMENT", "UNAVAILABLE"):
+                return None  # it went away between the two questions
+            raise
+        return read_pins(json_format.MessageToDict(answer.config, preserving_proto_field_name=True))
+
+    async def _ask(self, method: str, request: Any, timeout_s: float) -> Any:
+        raw = await self.read(method, request.SerializeToString(), timeout_s=timeout_s)
+        try:
+            return getattr(service_pb2, f"{method}Response").FromString(raw)
+        except DecodeError as error:
+            raise CallFailed(CallFailure("INTERNAL", f"{method}: {error}")) from error
+
+
+def _failure(error: grpc.aio.AioRpcError) -> CallFailure:
+    return CallFailure(error.code().name, error.details() or "")

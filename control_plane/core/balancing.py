@@ -1,0 +1,22 @@
+"""Balancing: which instance a request goes to. Which release is routing's question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+Node = TypeVar("Node")
+
+
+class RoundRobin:
+    """Each candidate in turn. A pick costs O(1) and does not depend on earlier lists."""
+
+    __slots__ = ("_turn",)
+
+    def __init__(self) -> None:
+        self._turn = -1
+
+    def pick(self, candidates: Sequence[Node]) -> Node:
+        """The next candidate of a list that is not empty."""
+        self._turn += 1
+        return candidates[self._turn % len(candidates)]

@@ -1,0 +1,79 @@
+"""KServe v2 messages that Tidegate itself writes and reads, by Triton's own protobuf.
+
+The gateway forwards other people's messages as bytes (core/wire.py); this module is for
+the few that start or end here: a photo going to an engine, and the engine's answer.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf.message import DecodeError
+from tritonclient.grpc import service_pb2
+
+from control_plane.core.detections import Priority
+from control_plane.errors import ControlPlaneError, ErrorCode
+
+_DTYPES: dict[str, type[np.generic]] = {
+    "BOOL": np.bool_,
+    "UINT8": np.uint8,
+    "UINT16": np.uint16,
+    "UINT32": np.uint32,
+    "UINT64": np.uint64,
+    "INT8": np.int8,
+    "INT16": np.int16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "FP16": np.float16,
+    "FP32": np.float32,
+    "FP64": np.float64,
+}
+
+
+def write_photo_request(photo: bytes, *, request_id: str, priority: Priority) -> bytes:
+    """A serialized ModelInferRequest with ``IMAGE`` ``[1, 1]``, to be targeted by its sender."""
+    request = service_pb2.ModelInferRequest(id=request_id)
+    request.parameters["priority"].int64_param = priority.triton_level
+    request.inputs.add(name="IMAGE", datatype="BYTES", shape=[1, 1])
+    request.raw_input_contents.append(struct.pack("<I", len(photo)) + photo)
+    return bytes(request.SerializeToString())
+
+
+def read_tensors(message: bytes) -> dict[str, npt.NDArray[Any]]:
+    """The outputs of a serialized ModelInferResponse to one photo, batch dimension removed.
+
+    Strings are arrays of bytes objects. Raises ControlPlaneError(BACKEND_FAULT).
+    """
+    try:
+        response = service_pb2.ModelInferResponse.FromString(message)
+        return {
+            output.name: _read_tensor(output.datatype, list(output.shape), raw)[0]
+            for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
+        }
+    except (DecodeError, KeyError, ValueError, IndexError, struct.error) as error:
+        raise ControlPlaneError(
+            ErrorCode.BACKEND_FAULT, f"the instance's answer cannot be read: {error!r}"
+        ) from error
+
+
+def is_infer_request(message: bytes) -> bool:
+    """Whether the bytes parse as a ModelInferRequest, tensors and all. Not for the hot path."""
+    try:
+        service_pb2.ModelInferRequest.FromString(message)
+    except DecodeError:
+        return False
+    return True
+
+
+def _read_tensor(datatype: str, shape: list[int], raw: bytes) -> npt.NDArray[Any]:
+    if datatype != "BYTES":
+        return np.frombuffer(raw, dtype=_DTYPES[datatype]).reshape(shape)
+    strings, position = [], 0
+    while position < len(raw):
+        (size,) = struct.unpack_from("<I", raw, position)
+        strings.append(raw[position + 4 : position + 4 + size])
+        position += 4 + size
+    return np.array(strings, dtype=np.object_).reshape(shape)

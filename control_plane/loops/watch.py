@@ -1,0 +1,172 @@
+"""The watch of one instance: look at it, publish what it serves, load what is missing.
+
+    observe ──► publish ──► plan ──► (something missing?) ──► load, one after the other
+       ▲                                                          │
+       └──────────── observe interval, or woken ◄─────────────────┘
+
+Looking and loading are two tasks, because a load takes seconds and what an instance
+serves has to be known within one. It is level-triggered: a Triton that was restarted has
+forgotten everything, and gets it back by the same steps as at the first start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+import structlog
+
+from control_plane.core.backoff import backoff_s
+from control_plane.core.catalogue import ModelSpec, Release
+from control_plane.core.loading import (
+    Action,
+    LoadTwin,
+    LoadVersions,
+    Observation,
+    plan_loads,
+    twin_config,
+    with_versions,
+)
+from control_plane.ports import CallFailed, Clock, ModelControl
+from control_plane.services.fleet import Fleet
+
+log = structlog.get_logger(__name__)
+
+FIRST_BACKOFF_S, MOST_BACKOFF_S = 1.0, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTimes:
+    """interval_s: between looks; observe_s and load_s: how long a look or a load may take."""
+
+    interval_s: float
+    observe_s: float
+    load_s: float
+
+
+class InstanceWatch:
+    """Keeps one instance's published state true and its releases loaded. ``run`` never ends."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        control: ModelControl,
+        fleet: Fleet,
+        specs: Mapping[str, ModelSpec],
+        desired: Callable[[], Iterable[Release]],
+        times: WatchTimes,
+        clock: Clock,
+        rng: Random,
+    ) -> None:
+        self._name = name
+        self._control = control
+        self._fleet = fleet
+        self._specs = specs
+        self._desired = desired
+        self._times = times
+        self._clock = clock
+        self._rng = rng
+        self._look_again = asyncio.Event()
+        self._failure = ""
+        self._failures = 0
+        self._load_after_s = float("-inf")
+        self._log = log.bind(instance=name)
+
+    async def run(self) -> None:
+        loading: asyncio.Task[None] | None = None
+        try:
+            while True:
+                self._look_again.clear()
+                actions = await self.look()
+                is_idle = loading is None or loading.done()
+                if actions and is_idle and self._clock.now_s() >= self._load_after_s:
+                    loading = asyncio.create_task(self.load(actions))
+                await self._pause()
+        finally:
+            if loading is not None:
+                loading.cancel()
+
+    async def look(self) -> tuple[Action, ...]:
+        """Observe and publish; what is to be loaded, nothing when the instance is away."""
+        releases = tuple(self._desired())
+        try:
+            observed = await self._control.observe(releases, timeout_s=self._times.observe_s)
+        except CallFailed as failed:
+            self._publish((), Observation(), is_live=False, reason=str(failed))
+            return ()
+        actions = plan_loads(releases, observed)
+        reason = self._failure or ("loading" if actions else "")
+        self._publish(releases, observed, is_live=True, reason=reason)
+        return actions
+
+    async def load(self, actions: Iterable[Action]) -> None:
+        """Run the actions in order. One that fails does not keep the others from running."""
+        failures = []
+        for action in actions:
+            try:
+                await self._apply(action)
+            except CallFailed as failed:
+                failures.append(f"{_subject(action)}: {failed}")
+                self._log.error("load failed", model=_subject(action), reason=str(failed))
+            self._look_again.set()
+        self._failure = "; ".join(failures)
+        self._failures = self._failures + 1 if failures else 0
+        if failures:
+            wait_s = backoff_s(
+                self._failures, first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S, rng=self._rng
+            )
+            self._load_after_s = self._clock.now_s() + wait_s
+
+    async def _apply(self, action: Action) -> None:
+        started_s = self._clock.now_s()
+        timeout_s = self._times.load_s
+        match action:
+            case LoadVersions(model, versions):
+                config = with_versions(self._specs[model], versions)
+                await self._control.load(model, config, timeout_s=timeout_s)
+            case LoadTwin(release):
+                config = twin_config(self._specs[release.engine], release)
+                await self._control.load(
+                    release.model_name, config, is_twin=True, timeout_s=timeout_s
+                )
+        took_s = round(self._clock.now_s() - started_s, 3)
+        self._log.info("loaded", model=_subject(action), took_s=took_s)
+
+    def _publish(
+        self,
+        releases: Iterable[Release],
+        observed: Observation,
+        *,
+        is_live: bool,
+        reason: str,
+    ) -> None:
+        serving = frozenset(
+            (release.engine, release.version)
+            for release in releases
+            if observed.is_serving(release)
+        )
+        has_changed = self._fleet.publish(
+            self._name, serving=serving, is_live=is_live, reason=reason, now_s=self._clock.now_s()
+        )
+        if has_changed:
+            shown = sorted(f"{engine} {version}" for engine, version in serving)
+            self._log.info("instance changed", is_live=is_live, serving=shown, reason=reason)
+
+    async def _pause(self) -> None:
+        """Until something was loaded, or the interval has passed."""
+        try:
+            async with asyncio.timeout(self._times.interval_s):
+                await self._look_again.wait()
+        except TimeoutError:
+            return
+
+
+def _subject(action: Action) -> str:
+    match action:
+        case LoadVersions(model, versions):
+            return f"{model} {','.join(map(str, versions))}"
+        case LoadTwin(release):
+            return release.model_name

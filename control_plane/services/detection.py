@@ -1,0 +1,112 @@
+"""The detection service: a photo goes to its engines side by side, one answer comes back.
+
+An engine that fails leaves the others' results, and the answer says ``partial`` and why.
+A photo that an engine calls unreadable is the caller's mistake and refused as a whole:
+every engine would say the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from control_plane.core.answers import read_findings
+from control_plane.core.detections import (
+    DetectionAnswer,
+    DetectionRequest,
+    EngineFailure,
+    EngineResult,
+    overall_status,
+)
+from control_plane.core.routing import RoutingTable
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.kserve import read_tensors, write_photo_request
+from control_plane.ports import Clock, PhotoInspector
+from control_plane.services.gateway import Gateway, InferCall
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Asks engines about photos."""
+
+    gateway: Gateway
+    inspector: PhotoInspector
+    table: Callable[[], RoutingTable]
+    clock: Clock
+
+    def known_engines(self) -> tuple[str, ...]:
+        return tuple(sorted(self.table().routes))
+
+    async def detect(self, request: DetectionRequest) -> DetectionAnswer:
+        """One answer about one photo, whole or partial.
+
+        Raises ControlPlaneError for the caller's mistakes only: a photo that is none or
+        too large, a release that does not exist, a deadline already past.
+        """
+        started_s = self.clock.now_s()
+        request.deadline.timeout_s(started_s, float("inf"))
+        self.inspector.inspect(request.photo)
+        message = write_photo_request(
+            request.photo, request_id=request.request_id, priority=request.priority
+        )
+        outcomes = await self._ask_all(message, request)
+        results = {name: end for name, end in outcomes.items() if isinstance(end, EngineResult)}
+        errors = {name: end for name, end in outcomes.items() if isinstance(end, EngineFailure)}
+        return DetectionAnswer(
+            request_id=request.request_id,
+            detection_id=str(uuid.uuid4()),
+            correlation_id=request.correlation_id,
+            status=overall_status(len(results), len(errors)),
+            results=results,
+            errors=errors,
+            processing_time_ms=round((self.clock.now_s() - started_s) * 1000, 2),
+            timestamp=datetime.now(UTC),
+            photo_id=request.photo_id,
+        )
+
+    async def _ask_all(
+        self, message: bytes, request: DetectionRequest
+    ) -> dict[str, EngineResult | EngineFailure]:
+        """Every engine's end. A caller's mistake ends the others' calls and is raised."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                asked = {
+                    engine: group.create_task(self._ask(engine, message, request))
+                    for engine in request.engines
+                }
+        except ExceptionGroup as refused:
+            raise refused.exceptions[0] from None
+        return {engine: task.result() for engine, task in asked.items()}
+
+    async def _ask(
+        self, engine: str, message: bytes, request: DetectionRequest
+    ) -> EngineResult | EngineFailure:
+        """One engine's part. Its failure is a value, so that it cannot touch the others."""
+        call = InferCall(
+            message=message,
+            engine=engine,
+            wanted_release=request.releases.get(engine, ""),
+            routing_key=request.routing_key or request.request_id,
+            deadline=request.deadline,
+        )
+        try:
+            answer = await self.gateway.infer(call)
+            findings = read_findings(engine, read_tensors(answer.message))
+        except ControlPlaneError as error:
+            if error.code is ErrorCode.INVALID_ARGUMENT:
+                # The request was written here; only the photo in it can be wrong.
+                raise ControlPlaneError(
+                    ErrorCode.PHOTO_INVALID, error.message, field="photo"
+                ) from error
+            if error.is_callers_mistake:
+                raise
+            log.warning("engine failed", engine=engine, code=error.code, reason=error.message)
+            return EngineFailure(error.code, error.message)
+        return EngineResult(findings, answer.release, answer.instance, answer.attempts)
