@@ -1,0 +1,225 @@
+"""One embedded Triton: started through its guardian, watched, restarted after a crash.
+
+The loop is: launch → wait until ready, ended or too late → wait for the end → back off → again.
+It decides nothing about models or traffic; whether a Triton that answers is any good is for the
+health loop to find out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import signal
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from control_plane.embedded import guardian
+from control_plane.embedded.lifecycle import (
+    BackOff,
+    InstanceEvent,
+    InstanceState,
+    InstanceStatus,
+    next_state,
+)
+from control_plane.embedded.logs import level_of, lines_of
+from control_plane.embedded.options import ADDRESS, FleetOptions, InstancePorts, LogLevel, LogLine
+from control_plane.embedded.readiness import is_ready
+
+READY_POLL_S = 0.1
+# What the guardian needs on top of Triton's own time to exit: kill, reap, remove.
+GUARDIAN_MARGIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How one instance's guardian is started."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    fleet_dir: Path
+    lock: Path
+    segment_prefix: str
+    scratch: Path
+
+    def guardian_spec(self, grace_s: float) -> str:
+        return json.dumps(
+            {
+                "command": self.command,
+                "fleet_dir": str(self.fleet_dir),
+                "lock": str(self.lock),
+                "segment_prefix": self.segment_prefix,
+                "scratch": str(self.scratch),
+                "grace_s": grace_s,
+            }
+        )
+
+
+class EmbeddedTriton:
+    """Supervises one Triton. ``run`` is its loop; ``request_stop`` ends it."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        launch: Launch,
+        ports: InstancePorts,
+        options: FleetOptions,
+        rng: random.Random,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.ports = ports
+        self._launch = launch
+        self._options = options
+        self._rng = rng
+        self._on_change = on_change
+        self._back_off = BackOff(options.first_back_off_s, options.longest_back_off_s)
+        self._state = InstanceState.STOPPED
+        self._restarts = 0
+        self._last_exit: str | None = None
+        self._log: deque[str] = deque(maxlen=options.kept_log_lines)
+        self._stop = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<EmbeddedTriton {self.name} {self._state} grpc={self.ports.grpc}>"
+
+    def status(self) -> InstanceStatus:
+        return InstanceStatus(
+            name=self.name,
+            state=self._state,
+            http_url=f"{ADDRESS}:{self.ports.http}",
+            grpc_url=f"{ADDRESS}:{self.ports.grpc}",
+            metrics_url=f"http://{ADDRESS}:{self.ports.metrics}/metrics",
+            restarts=self._restarts,
+            last_exit=self._last_exit,
+            log_tail=tuple(self._log),
+        )
+
+    def request_stop(self) -> None:
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Until a stop is requested or the task is cancelled; leaves no process behind."""
+        failures = 0
+        clock = asyncio.get_running_loop().time
+        try:
+            while not self._stop.is_set():
+                started_at = clock()
+                self._move(InstanceEvent.LAUNCHED)
+                self._last_exit = await self._run_once() or self._last_exit
+                if self._stop.is_set():
+                    break
+                was_stable = clock() - started_at >= self._options.stable_after_s
+                failures = 1 if was_stable else failures + 1
+                pause_s = self._back_off.pause_s(failures, self._rng)
+                self._report(
+                    LogLevel.ERROR, f"{self.name}: {self._last_exit}; again in {pause_s:.1f} s"
+                )
+                self._move(InstanceEvent.ENDED)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), pause_s)
+                if not self._stop.is_set():
+                    self._restarts += 1
+        finally:
+            self._move(InstanceEvent.STOPPED)
+
+    async def _run_once(self) -> str:
+        """One process from launch to end; answers why it ended."""
+        grace_s = self._options.exit_timeout_s + GUARDIAN_MARGIN_S
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-S",
+            "-E",
+            "-B",
+            guardian.__file__,
+            self._launch.guardian_spec(grace_s),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=STDOUT,
+            env=self._launch.environment,
+            start_new_session=True,
+        )
+        logging = asyncio.create_task(self._read_log(process), name=f"{self.name} log")
+        ending = asyncio.create_task(process.wait(), name=f"{self.name} end")
+        stopping = asyncio.create_task(self._stop.wait(), name=f"{self.name} stop")
+        is_late = False
+        try:
+            is_late = not await self._wait_ready(ending, stopping)
+            if not is_late:
+                await asyncio.wait({ending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            # Also on the way out of a cancellation: the guardian is always seen to its end.
+            await asyncio.shield(self._end(process, ending, logging, grace_s))
+        if is_late:
+            return f"not ready within {self._options.start_timeout_s:g} s"
+        return reason_of(process.returncode)
+
+    async def _wait_ready(self, ending: asyncio.Task[int], stopping: asyncio.Task[bool]) -> bool:
+        """False when the time to become ready is over; true when ready, ended or stopping."""
+        give_up_at = asyncio.get_running_loop().time() + self._options.start_timeout_s
+        while asyncio.get_running_loop().time() < give_up_at:
+            if await is_ready(self.ports.http) and not ending.done():
+                self._move(InstanceEvent.BECAME_READY)
+                return True
+            await asyncio.wait(
+                {ending, stopping}, timeout=READY_POLL_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if ending.done() or stopping.done():
+                return True
+        return False
+
+    async def _end(
+        self,
+        process: Process,
+        ending: asyncio.Task[int],
+        logging: asyncio.Task[None],
+        grace_s: float,
+    ) -> None:
+        """Asks the guardian to stop, waits for it, and clears up after one that was killed."""
+        if process.stdin is not None:
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                process.stdin.write(guardian.STOP_WORD)
+                await process.stdin.drain()
+            process.stdin.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(ending), grace_s + guardian.KILL_WAIT_S)
+        if not ending.done():
+            process.kill()
+            await ending
+        if ending.result() == -signal.SIGKILL:
+            guardian.kill_strays(self._launch.segment_prefix)
+            guardian.remove_segments(self._launch.segment_prefix)
+        await logging
+
+    async def _read_log(self, process: Process) -> None:
+        if process.stdout is not None:
+            async for line in lines_of(process.stdout):
+                self._report(level_of(line), line)
+
+    def _report(self, level: LogLevel, text: str) -> None:
+        if level is not LogLevel.DEBUG:
+            self._log.append(text)
+        self._options.on_log(LogLine(self.name, level, text))
+
+    def _move(self, event: InstanceEvent) -> None:
+        self._state = next_state(self._state, event)
+        self._on_change()
+
+
+def reason_of(status: int | None) -> str:
+    """Why tritonserver ended, from its guardian's exit status (128 + n: killed by signal n)."""
+    if status is None:
+        return "still running"
+    if status < 0:
+        return f"its guardian was killed by {signal.Signals(-status).name}"
+    if status > 128:
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(status - 128).name}"
+    return f"exited with status {status}"
