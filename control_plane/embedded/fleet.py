@@ -126,7 +126,6 @@ class EmbeddedFleet:
             fleet_dir=self._folder,
             lock=self._lock_path,
             segment_prefix=segment_prefix,
-            scratch=self._folder / f"scratch-{index}",
         )
         return EmbeddedTriton(
             name=f"triton-{index}",
@@ -157,6 +156,9 @@ def command(
         f"--backend-directory={folder / 'backends'}",
         f"--cache-directory={wheel.caches}",
         "--model-control-mode=explicit",
+        # Completing a configuration starts every Python model one time more and waits a second for
+        # it to leave: 1.4 s for a load instead of 0.16 s. The configurations here are complete.
+        "--disable-auto-complete-config",
         # Ready means that the server answers. Whether a model is ready is asked model by model,
         # and one model that fails to load must not take the others out of service.
         "--strict-readiness=false",
@@ -190,7 +192,7 @@ def create_lock(path: Path, folder: Path) -> int:
 
 def sweep() -> list[str]:
     """Removes what dead fleets left, in ``/dev/shm`` and in their folders; answers their names."""
-    return list(_sweep())
+    return [*_sweep(), *guardian.remove_triton_folders()]
 
 
 def _sweep() -> Iterator[str]:

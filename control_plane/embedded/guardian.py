@@ -29,9 +29,11 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import select
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -40,6 +42,9 @@ from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  the kernel's own name for it
 LOCK_SUFFIX = ".lock"
+TRITON_TEMPORARY = Path("/tmp")  # noqa: S108  where Triton makes them, and not configurable
+TRITON_FOLDER = re.compile(r"(python_env_|folder)[A-Za-z0-9]{6}")
+TWIN_CONTENT = re.compile(r"config\.pbtxt|\d+|\d+/\.keep")
 STOP_WORD = b"stop\n"
 PARENT_POLL_S = 1.0
 KILL_WAIT_S = 5.0
@@ -63,9 +68,7 @@ def main(spec_json: str) -> int:
     signal.signal(signal.SIGCHLD, lambda _received, _frame: None)
 
     lock = shared_lock(Path(spec["lock"]))
-    # What the tests of a crash rely on, and the clean-up of a crash before: a clean start.
     remove_segments(spec["segment_prefix"])
-    Path(spec["scratch"]).mkdir(parents=True, exist_ok=True)
 
     def die_with_guardian() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -86,7 +89,7 @@ def main(spec_json: str) -> int:
     finally:
         kill_descendants(server)
         remove_segments(spec["segment_prefix"])
-        shutil.rmtree(spec["scratch"], ignore_errors=True)
+        remove_triton_folders()
         remove_if_last(lock, Path(spec["lock"]), Path(spec["fleet_dir"]))
     status = server.returncode if server.returncode is not None else -signal.SIGKILL
     return status if status >= 0 else 128 - status
@@ -177,6 +180,49 @@ def remove_segments(prefix: str) -> list[str]:
             segment.unlink()
             removed.append(segment.name)
     return removed
+
+
+def remove_triton_folders(root: Path = TRITON_TEMPORARY) -> list[str]:
+    """Removes what killed Tritons left in ``/tmp``; answers the names.
+
+    Triton makes ``python_env_XXXXXX`` for itself and ``folderXXXXXX`` for a model loaded with its
+    files, in ``/tmp`` whatever ``TMPDIR`` says, and removes them unless it is killed. Their names
+    do not tell whose they are, so one goes only if it is older than every Triton that lives,
+    belongs to this user and holds nothing but what a twin consists of.
+    """
+    oldest = min(starts_of("tritonserver"), default=float("inf"))
+    removed = []
+    for folder in root.iterdir():
+        with contextlib.suppress(OSError):
+            if TRITON_FOLDER.fullmatch(folder.name) is None:
+                continue
+            facts = folder.lstat()
+            is_private = stat.S_IMODE(facts.st_mode) == 0o700 and facts.st_uid == os.getuid()
+            # The kernel counts the start of a process in ticks after a boot known to the second.
+            if not is_private or facts.st_ctime > oldest - 2.0:
+                continue
+            contents = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+            if all(TWIN_CONTENT.fullmatch(path) for path in contents):
+                shutil.rmtree(folder)
+                removed.append(folder.name)
+    return removed
+
+
+def starts_of(command: str) -> Iterator[float]:
+    """When each living process of that name began, in seconds since the epoch."""
+    boot_s = next(
+        float(line.split()[1])
+        for line in Path("/proc/stat").read_text().splitlines()
+        if line.startswith("btime ")
+    )
+    ticks_per_s = os.sysconf("SC_CLK_TCK")
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                name, _, rest = (entry / "stat").read_text().rpartition(")")
+                is_zombie = rest.split()[0] == "Z"
+                if name.partition("(")[2] == command and not is_zombie:
+                    yield boot_s + float(rest.split()[19]) / ticks_per_s
 
 
 def kill_strays(segment_prefix: str) -> list[int]:

@@ -45,7 +45,6 @@ class Launch:
     fleet_dir: Path
     lock: Path
     segment_prefix: str
-    scratch: Path
 
     def guardian_spec(self, grace_s: float) -> str:
         return json.dumps(
@@ -54,7 +53,6 @@ class Launch:
                 "fleet_dir": str(self.fleet_dir),
                 "lock": str(self.lock),
                 "segment_prefix": self.segment_prefix,
-                "scratch": str(self.scratch),
                 "grace_s": grace_s,
             }
         )

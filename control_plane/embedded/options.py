@@ -41,8 +41,8 @@ class InstancePorts:
         first = base_port + PORT_STRIDE * index
         return cls(http=first, grpc=first + 1, metrics=first + 2)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter((self.http, self.grpc, self.metrics))
+    def purposes(self) -> dict[str, int]:
+        return {"HTTP": self.http, "gRPC": self.grpc, "metrics": self.metrics}
 
 
 def discard(_line: LogLine) -> None:

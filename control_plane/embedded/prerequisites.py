@@ -145,7 +145,7 @@ def check_ports(options: FleetOptions) -> Iterator[Finding]:
     taken = [
         (port, purpose, f"triton-{index}")
         for index in range(options.count)
-        for port, purpose in zip(options.ports(index), ("HTTP", "gRPC", "metrics"), strict=True)
+        for purpose, port in options.ports(index).purposes().items()
         if not is_free(port)
     ]
     if not taken:
@@ -178,7 +178,7 @@ def listener_of(port: int) -> str | None:
 
         for connection in psutil.net_connections("inet"):
             is_listener = connection.status == psutil.CONN_LISTEN
-            if is_listener and connection.laddr.port == port and connection.pid:
+            if is_listener and connection.pid and connection.laddr[1:] == (port,):
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except Exception:
         return None

@@ -106,10 +106,15 @@ def suppressed(boxes: Array, scores: Array, classes: Array, alive: Array, limit:
     rows = int(np.max(np.where(alive, np.arange(1, scores.shape[1] + 1), 0), initial=0))
     if rows < 2:
         return kept
-    low, high = boxes[:, :rows, :2], boxes[:, :rows, 2:]
-    inner = np.minimum(high[:, :, None], high[:, None]) - np.maximum(low[:, :, None], low[:, None])
-    shared = np.clip(inner, 0.0, None).prod(axis=-1)
-    areas = (high - low).prod(axis=-1)
+    x_min, y_min, x_max, y_max = (boxes[:, :rows, edge] for edge in range(4))
+    width = np.minimum(x_max[:, :, None], x_max[:, None]) - np.maximum(
+        x_min[:, :, None], x_min[:, None]
+    )
+    height = np.minimum(y_max[:, :, None], y_max[:, None]) - np.maximum(
+        y_min[:, :, None], y_min[:, None]
+    )
+    shared = width.clip(0.0) * height.clip(0.0)
+    areas = (x_max - x_min) * (y_max - y_min)
     union = areas[:, :, None] + areas[:, None] - shared
     same = classes[:, :rows, None] == classes[:, None, :rows]
     overlaps = (shared > limit * union) & same

@@ -97,7 +97,7 @@ class TritonPythonModel:
                     error=pb_utils.TritonError(str(bad), pb_utils.TritonError.INVALID_ARG)
                 )
         tensors = [
-            pb_utils.Tensor(f"PIXELS_{side}", np.stack([squares[side] for _, squares in good]))
+            pb_utils.Tensor(f"PIXELS_{side}", batched([squares[side] for _, squares in good]))
             for side in sides
         ]
         if "GEOMETRY" in request.requested_output_names():
@@ -126,13 +126,18 @@ def squares(outputs: list[dict[str, Any]]) -> dict[str, int]:
     return sides
 
 
+def batched(arrays: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """The arrays with a batch dimension in front; one alone is not copied."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+
+
 def encoded_photos(request: Any) -> list[bytes]:
     tensor = pb_utils.get_input_tensor_by_name(request, "IMAGE")
     return [bytes(photo) for photo in tensor.as_numpy().reshape(-1)]
 
 
 def decode(photo: bytes, sides: list[int], *, max_bytes: int, max_pixels: int) -> Decoded:
-    """The upright size in pixels and, for each side S, the padded square, RGB UINT8 ``[S, S, 3]``."""
+    """The upright size in pixels and, for each side S, the padded RGB square, UINT8."""
     if not photo:
         raise BadPhoto("IMAGE: the photo is empty (0 bytes)")
     if len(photo) > max_bytes:
