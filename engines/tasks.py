@@ -26,11 +26,12 @@ small class without state (``VolumeTask`` there), which ``task_named`` finds:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from engines.contract import ENGINES
 from engines.scenes.scene import Scene
 
 Truth = Mapping[str, npt.NDArray[Any]]
@@ -39,9 +40,14 @@ Truth = Mapping[str, npt.NDArray[Any]]
 class Task(Protocol):
     """One engine's part of training and export; see the module's text."""
 
-    name: str
-    input_size: int
-    output_names: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def input_size(self) -> int: ...
+
+    @property
+    def output_names(self) -> tuple[str, ...]: ...
 
     def draw(self, seed: int, size: tuple[int, int]) -> Scene: ...
 
@@ -56,14 +62,32 @@ class Task(Protocol):
     def servable(self, network: nn.Module) -> nn.Module: ...
 
 
+@runtime_checkable
+class Croppable(Protocol):
+    """A task that may learn from windows of its photos: more variety, and less to compute.
+
+    ``crop_side`` is the window's side; ``crop`` gives the truth of the window whose top left
+    corner lies at ``corner`` = (x, y) of the square.
+    """
+
+    crop_side: int
+
+    def crop(self, truth: Truth, corner: tuple[int, int]) -> dict[str, npt.NDArray[Any]]: ...
+
+
 def task_named(name: str) -> Task:
     """The task of one engine."""
-    from engines.networks.detection_tasks import DamageTask, MaterialsTask
-    from engines.networks.volume import VolumeTask
+    # Imported here: a worker that draws roofs need not know how sites are drawn.
+    if name == "damage":
+        from engines.networks.damage import DamageTask
 
-    tasks: dict[str, type[Task]] = {
-        "damage": DamageTask,
-        "materials": MaterialsTask,
-        "volume": VolumeTask,
-    }
-    return tasks[name]()
+        return DamageTask()
+    if name == "materials":
+        from engines.networks.materials import MaterialsTask
+
+        return MaterialsTask()
+    if name == "volume":
+        from engines.networks.volume import VolumeTask
+
+        return VolumeTask()
+    raise ValueError(f"no engine {name!r}: it is one of {', '.join(ENGINES)}")

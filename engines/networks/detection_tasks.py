@@ -1,4 +1,4 @@
-"""Damage and materials as tasks of the training loop: boxes in, a detector out."""
+"""What damage and materials share as tasks of the training loop: boxes in, a detector out."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from torch import Tensor, nn
 from engines.contract import BRANDS, CLASSES, INPUT_SIZES
 from engines.networks.detection_loss import detection_loss
 from engines.networks.detector import STRIDE, Detector, ServableDetector
-from engines.scenes import roofs, sites
 from engines.scenes.scene import Scene
 from engines.tasks import Truth
 
+Boxes = npt.NDArray[np.float32]
+
 MAX_BOXES = 64
+_LEAST_VISIBLE = 0.4  # share of a box that a window must show for the box to count in it
 
 
 class DetectionTask:
-    """What both detectors share; the two below name their engine and their scenes."""
+    """A detector's part of training and export; an engine adds its name and its scenes."""
 
     name: str
     output_names: tuple[str, ...] = ("BOXES", "SCORES", "CLASSES")
     brands = 0
+    crop_side: int
 
     @property
     def input_size(self) -> int:
@@ -49,6 +52,16 @@ class DetectionTask:
         boxes[truth["labels"] < 0] = 0
         return {**truth, "boxes": boxes}
 
+    def crop(self, truth: Truth, corner: tuple[int, int]) -> dict[str, npt.NDArray[Any]]:
+        """The boxes that a window of ``crop_side`` shows, cut by its edges."""
+        whole: Boxes = truth["boxes"] - np.array([*corner, *corner], np.float32)
+        cut: Boxes = np.clip(whole, 0, self.crop_side).astype(np.float32)
+        visible = _areas(cut) >= _LEAST_VISIBLE * _areas(whole)
+        labels = np.where(visible, truth["labels"], -1)
+        brands = np.where(visible, truth["brands"], -1)
+        cut[labels < 0] = 0
+        return {"boxes": cut, "labels": labels, "brands": brands}
+
     def build(self, width: float) -> nn.Module:
         return Detector(classes=len(CLASSES[self.name]), brands=self.brands, width=width)
 
@@ -59,21 +72,7 @@ class DetectionTask:
         return ServableDetector(cast(Detector, network), self.input_size)
 
 
-class DamageTask(DetectionTask):
-    """Hail, wind and missing shingles on roofs."""
-
-    name = "damage"
-
-    def draw(self, seed: int, size: tuple[int, int]) -> Scene:
-        return roofs.draw(seed, size)
-
-
-class MaterialsTask(DetectionTask):
-    """Shingle bundles with their brand, and plywood, on building sites."""
-
-    name = "materials"
-    output_names = ("BOXES", "SCORES", "CLASSES", "BRANDS")
-    brands = len(BRANDS)
-
-    def draw(self, seed: int, size: tuple[int, int]) -> Scene:
-        return sites.draw(seed, size)
+def _areas(boxes: Boxes) -> npt.NDArray[np.float32]:
+    sides = boxes[:, 2:] - boxes[:, :2]
+    areas: npt.NDArray[np.float32] = sides[:, 0] * sides[:, 1]
+    return areas
