@@ -59,6 +59,13 @@ def read_tensors(message: bytes) -> dict[str, npt.NDArray[Any]]:
         ) from error
 
 
+def write_stream_error(message: str, request_id: str) -> bytes:
+    """A serialized ModelStreamInferResponse that refuses one request of a stream."""
+    answer = service_pb2.ModelStreamInferResponse(error_message=message)
+    answer.infer_response.id = request_id
+    return bytes(answer.SerializeToString())
+
+
 def is_infer_request(message: bytes) -> bool:
     """Whether the bytes parse as a ModelInferRequest, tensors and all. Not for the hot path."""
     try:

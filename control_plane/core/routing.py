@@ -53,6 +53,12 @@ class RoutingTable:
     revision: int = 0
     routes: Mapping[str, Route] = field(default_factory=dict)
 
+    def releases(self) -> tuple[Release, ...]:
+        """Every release that some route serves."""
+        return tuple(
+            release for route in self.routes.values() for release in route.serving.values()
+        )
+
     def route(self, engine: str) -> Route:
         """Raises ControlPlaneError(UNKNOWN_ENGINE)."""
         route = self.routes.get(engine)

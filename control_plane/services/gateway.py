@@ -93,7 +93,12 @@ class Gateway:
 
     def choose(self, engine: str, wanted_release: str, routing_key: str) -> Release:
         """Raises ControlPlaneError: UNKNOWN_ENGINE, UNKNOWN_RELEASE, RELEASE_NOT_READY."""
-        return choose_release(self._table().route(engine), wanted_release, routing_key)
+        return choose_release(self.table.route(engine), wanted_release, routing_key)
+
+    @property
+    def table(self) -> RoutingTable:
+        """The routes in force now."""
+        return self._table()
 
 
 def _settle(

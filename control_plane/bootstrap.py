@@ -1,0 +1,236 @@
+"""The composition root: the only place where adapters are built and wired.
+
+    settings ─► model repository ─► routes ─► fleet ─► gateway ─► detection
+                                                │         │          │
+                                             watches    gRPC       REST
+
+``run`` is the whole life of the process: start, serve until told to stop, drain, stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+import uvloop
+
+from control_plane import __version__
+from control_plane.adapters.clock import MonotonicClock
+from control_plane.adapters.logs import LEVELS, set_up_logs
+from control_plane.adapters.model_repository import ModelRepository
+from control_plane.adapters.photos import HeadInspector, LocalPhotos, PhotoLimits
+from control_plane.adapters.triton import TritonInstance
+from control_plane.core.routing import RoutingTable, all_to_stable
+from control_plane.embedded.fleet import EmbeddedFleet
+from control_plane.embedded.options import ADDRESS, FleetOptions, InstancePorts, LogLine
+from control_plane.grpc_api.kserve_service import KServe
+from control_plane.grpc_api.orchestrator_service import Orchestrator
+from control_plane.grpc_api.server import GrpcServer
+from control_plane.loops.readiness import report_readiness
+from control_plane.loops.watch import InstanceWatch, WatchTimes
+from control_plane.rest_api.app import create_app
+from control_plane.rest_api.server import HttpServer
+from control_plane.rest_api.services import RestLimits, RestServices
+from control_plane.services.detection import Detection
+from control_plane.services.fleet import Fleet, Instance
+from control_plane.services.gateway import EngineTimeouts, Gateway
+from control_plane.services.model_reads import ModelReads
+from control_plane.services.status import Status
+from control_plane.settings import LoadedSettings, Settings
+
+log = structlog.get_logger(__name__)
+triton_log = structlog.get_logger("triton")
+
+
+def run(loaded: LoadedSettings, *, with_tritons: bool) -> int:
+    """Serve until SIGTERM or Ctrl-C. The exit status: 0 after a clean stop.
+
+    with_tritons: start Tritons on this machine too.
+    Raises ControlPlaneError when what is configured cannot be started.
+    """
+    settings = loaded.settings
+    set_up_logs(settings.log.level, settings.log.format)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, with_tritons=with_tritons))
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """Everything that runs, wired and not yet started."""
+
+    status: Status
+    watches: tuple[InstanceWatch, ...]
+    grpc: GrpcServer
+    http: HttpServer
+
+
+async def _serve(settings: Settings, *, with_tritons: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # Left in the opposite order: the edges finish what they accepted, then the channels
+    # to the instances close, and only then the Tritons of this machine stop.
+    async with AsyncExitStack() as stack:
+        embedded = _embedded_fleet(settings) if with_tritons else None
+        if embedded is not None:
+            stack.push_async_callback(embedded.stop)
+        plane = await stack.enter_async_context(_wired(settings, with_tritons=with_tritons))
+        grace_s = settings.shutdown.grace_s
+        await plane.http.start()
+        stack.push_async_callback(plane.http.stop, grace_s)
+        await plane.grpc.start()
+        stack.push_async_callback(plane.grpc.stop, grace_s)
+        log.info("listening", http=plane.http.url, grpc=plane.grpc.address, version=__version__)
+        if embedded is not None:
+            await embedded.start()
+        await _run_loops(plane, stop)
+        log.info("stopping", grace_s=grace_s)
+    log.info("stopped")
+
+
+async def _run_loops(plane: ControlPlane, stop: asyncio.Event) -> None:
+    """Until ``stop`` is set, or a loop ends by an error, which ends the process too."""
+    async with asyncio.TaskGroup() as group:
+        loops = [group.create_task(watch.run()) for watch in plane.watches]
+        loops.append(group.create_task(report_readiness(plane.status.is_ready, plane.grpc.report)))
+        await stop.wait()
+        for loop in loops:
+            loop.cancel()
+
+
+@asynccontextmanager
+async def _wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[ControlPlane]:
+    """Builds every part; its end closes the channels to the instances."""
+    repository = ModelRepository.read(settings.model_repository)
+    table = all_to_stable(repository.engines.values(), revision=1)
+    async with AsyncExitStack() as stack:
+        tritons = {}
+        for name, url in _instance_urls(settings, with_tritons=with_tritons).items():
+            triton = TritonInstance(url, max_message_bytes=settings.grpc.max_message_bytes)
+            stack.push_async_callback(triton.close)
+            tritons[name] = (url, triton)
+        yield _wire(settings, repository, table, tritons)
+
+
+def _wire(
+    settings: Settings,
+    repository: ModelRepository,
+    table: RoutingTable,
+    tritons: Mapping[str, tuple[str, TritonInstance]],
+) -> ControlPlane:
+    clock = MonotonicClock()
+    fleet = Fleet(Instance(name, url, triton) for name, (url, triton) in tritons.items())
+    requests = settings.requests
+    gateway = Gateway(
+        fleet=fleet,
+        table=lambda: table,
+        timeouts=EngineTimeouts(
+            requests.engine_timeout_s,
+            {name: engine.timeout_s for name, engine in requests.engines.items()},
+        ),
+        clock=clock,
+    )
+    status = Status(engines=repository.engines, fleet=fleet, table=lambda: table, clock=clock)
+    limits = PhotoLimits(settings.photos.max_bytes, settings.photos.max_pixels)
+    photos = LocalPhotos(settings.photos.allowed_roots, settings.photos.max_bytes)
+    detection = Detection(gateway, HeadInspector(limits), lambda: table, clock)
+    return ControlPlane(
+        status=status,
+        watches=_watches(settings, repository, table, tritons, fleet, clock),
+        grpc=GrpcServer(
+            kserve=KServe(
+                gateway=gateway,
+                fleet=fleet,
+                reads=ModelReads(
+                    gateway=gateway,
+                    fleet=fleet,
+                    components=frozenset(set(repository.specs) - set(repository.engines)),
+                    timeout_s=requests.engine_timeout_s,
+                ),
+                status=status,
+                clock=clock,
+                version=__version__,
+                default_timeout_s=requests.timeout_s,
+            ),
+            orchestrator=Orchestrator(detection, photos, status, clock, requests.timeout_s),
+            host=settings.grpc.host,
+            port=settings.grpc.port,
+            max_message_bytes=settings.grpc.max_message_bytes,
+        ),
+        http=_http_server(settings, detection, status, photos, clock),
+    )
+
+
+def _watches(
+    settings: Settings,
+    repository: ModelRepository,
+    table: RoutingTable,
+    tritons: Mapping[str, tuple[str, TritonInstance]],
+    fleet: Fleet,
+    clock: MonotonicClock,
+) -> tuple[InstanceWatch, ...]:
+    times = WatchTimes(
+        interval_s=settings.fleet.observe_interval_s,
+        observe_s=settings.fleet.observe_timeout_s,
+        load_s=settings.fleet.load_timeout_s,
+    )
+    return tuple(
+        InstanceWatch(
+            name,
+            control=triton,
+            fleet=fleet,
+            specs=repository.specs,
+            desired=table.releases,
+            times=times,
+            clock=clock,
+            rng=random.Random(),  # noqa: S311  jitter, no secret
+        )
+        for name, (_, triton) in tritons.items()
+    )
+
+
+def _http_server(
+    settings: Settings,
+    detection: Detection,
+    status: Status,
+    photos: LocalPhotos,
+    clock: MonotonicClock,
+) -> HttpServer:
+    limits = RestLimits(
+        max_bytes=settings.photos.max_bytes,
+        timeout_s=settings.requests.timeout_s,
+        max_timeout_s=settings.requests.max_timeout_s,
+    )
+    services = RestServices(detection, status, photos, clock, limits, __version__)
+    return HttpServer(create_app(services), settings.http.host, settings.http.port)
+
+
+def _embedded_fleet(settings: Settings) -> EmbeddedFleet:
+    def write(line: LogLine) -> None:
+        triton_log.log(LEVELS[line.level.value], line.text, instance=line.instance)
+
+    return EmbeddedFleet(
+        FleetOptions(
+            model_repository=settings.model_repository.absolute(),
+            count=settings.embedded.tritons,
+            base_port=settings.embedded.base_port,
+            start_timeout_s=settings.embedded.start_timeout_s,
+            on_log=write,
+        )
+    )
+
+
+def _instance_urls(settings: Settings, *, with_tritons: bool) -> dict[str, str]:
+    urls = {instance.name: instance.grpc_url for instance in settings.instances}
+    if with_tritons:
+        for index in range(settings.embedded.tritons):
+            port = InstancePorts.of(settings.embedded.base_port, index).grpc
+            urls[f"triton-{index}"] = f"{ADDRESS}:{port}"
+    return urls

@@ -1,0 +1,115 @@
+"""What every gRPC call shares: its metadata, its deadline, its errors, its log line."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf.message import DecodeError, Message
+
+from control_plane.core.deadline import Deadline
+from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
+from control_plane.grpc_api.status import STATUS
+from control_plane.ports import Clock
+
+log = structlog.get_logger(__name__)
+
+CORRELATION_ID = "x-correlation-id"
+ROUTING_KEY = "x-routing-key"
+RELEASE, INSTANCE, ATTEMPTS = "x-tidegate-release", "x-tidegate-instance", "x-tidegate-attempts"
+ERROR_CODE, ERROR_FIELD = "x-tidegate-code", "x-tidegate-field"
+RETRY_AFTER = "x-tidegate-retry-after-s"
+OPAQUE = "internal error; the log has more under this correlation id"
+
+MAX_KEY_CHARACTERS = 128
+_CORRELATION_ID = re.compile(rf"[A-Za-z0-9._:/-]{{1,{MAX_KEY_CHARACTERS}}}")
+
+Context: TypeAlias = Any
+"""A grpc.aio.ServicerContext; grpcio ships no types."""
+
+Unary = Callable[[bytes, Context], Awaitable[bytes]]
+MessageType = TypeVar("MessageType", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class CallHead:
+    """What the metadata of a call says. routing_key is "" when the caller gave none."""
+
+    correlation_id: str
+    routing_key: str
+
+
+def read_metadata(context: Context) -> CallHead:
+    """Raises InvalidArgument for a routing key that is too long."""
+    correlation_id = routing_key = ""
+    for key, value in context.invocation_metadata() or ():
+        if key == CORRELATION_ID and isinstance(value, str) and _CORRELATION_ID.fullmatch(value):
+            correlation_id = value
+        elif key == ROUTING_KEY and isinstance(value, str):
+            routing_key = value
+    head = CallHead(correlation_id or uuid.uuid4().hex, routing_key)
+    structlog.contextvars.bind_contextvars(correlation_id=head.correlation_id)
+    context.set_trailing_metadata(((CORRELATION_ID, head.correlation_id),))
+    if len(routing_key) > MAX_KEY_CHARACTERS:
+        raise InvalidArgument(
+            f"{ROUTING_KEY} has {len(routing_key)} characters; the limit is {MAX_KEY_CHARACTERS}",
+            field=ROUTING_KEY,
+        )
+    return head
+
+
+def read_deadline(context: Context, clock: Clock, default_s: float) -> Deadline:
+    """The caller's own deadline, or ``default_s`` from now when it set none."""
+    remaining_s = context.time_remaining()
+    return Deadline.after(clock.now_s(), default_s if remaining_s is None else remaining_s)
+
+
+def parse(kind: type[MessageType], raw: bytes) -> MessageType:
+    """Raises InvalidArgument when the bytes are no such message."""
+    try:
+        return kind.FromString(raw)
+    except DecodeError:
+        raise InvalidArgument(
+            f"malformed protobuf: no {kind.DESCRIPTOR.name}", field="message"
+        ) from None
+
+
+class Answering:
+    """Turns what goes wrong inside an ``async with`` into the call's status; logs it once."""
+
+    __slots__ = ("_context", "_method")
+
+    def __init__(self, context: Context, method: str) -> None:
+        self._context = context
+        self._method = method
+
+    async def __aenter__(self) -> None:
+        structlog.contextvars.clear_contextvars()
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, ControlPlaneError):
+            log.info("call refused", method=self._method, code=error.code, reason=error.message)
+            await _abort(self._context, error)
+        elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
+            log.error("call failed", method=self._method, exc_info=error)
+            await _abort(self._context, ControlPlaneError(ErrorCode.INTERNAL, OPAQUE))
+
+
+async def _abort(context: Context, error: ControlPlaneError) -> None:
+    trailing = [*(context.trailing_metadata() or ()), (ERROR_CODE, error.code.value)]
+    if error.field:
+        trailing.append((ERROR_FIELD, _ascii(error.field)))
+    if error.retry_after_s is not None:
+        trailing.append((RETRY_AFTER, f"{error.retry_after_s:g}"))
+    await context.abort(STATUS[error.code], error.message, tuple(trailing))
+
+
+def _ascii(text: str) -> str:
+    """Metadata values are printable ASCII."""
+    return text.encode("ascii", "replace").decode()

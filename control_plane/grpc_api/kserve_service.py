@@ -1,0 +1,185 @@
+"""``inference.GRPCInferenceService``: any Triton client works against it unchanged.
+
+ModelInfer and ModelStreamInfer pass bytes through the gateway. Reads are answered for
+engines. Whatever would change a server is refused: the fleet belongs to the control plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from tritonclient.grpc import service_pb2
+
+from control_plane.core.wire import read_request_head
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.grpc_api.calls import (
+    ATTEMPTS,
+    CORRELATION_ID,
+    INSTANCE,
+    RELEASE,
+    Answering,
+    CallHead,
+    Context,
+    Unary,
+    parse,
+    read_deadline,
+    read_metadata,
+)
+from control_plane.ports import Clock
+from control_plane.services.fleet import Fleet
+from control_plane.services.gateway import Gateway, InferCall
+from control_plane.services.model_reads import ModelReads, index
+from control_plane.services.status import Status
+from control_plane.services.streaming import InferStream
+
+SERVICE = "inference.GRPCInferenceService"
+
+REFUSED = (
+    "RepositoryModelLoad",
+    "RepositoryModelUnload",
+    "SystemSharedMemoryStatus",
+    "SystemSharedMemoryRegister",
+    "SystemSharedMemoryUnregister",
+    "CudaSharedMemoryStatus",
+    "CudaSharedMemoryRegister",
+    "CudaSharedMemoryUnregister",
+    "TraceSetting",
+    "LogSettings",
+)
+
+# What of Triton's extensions the gateway carries.
+EXTENSIONS = (
+    "classification",
+    "sequence",
+    "model_repository",
+    "model_configuration",
+    "parameters",
+    "statistics",
+    "binary_tensor_data",
+    "schedule_policy",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KServe:
+    """The service's methods over Tidegate's services."""
+
+    gateway: Gateway
+    fleet: Fleet
+    reads: ModelReads
+    status: Status
+    clock: Clock
+    version: str
+    default_timeout_s: float
+
+    def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
+        """Every method of the service by name; all take and give bytes."""
+        unary: dict[str, Unary] = {
+            "ModelInfer": self.model_infer,
+            "ServerLive": self._read(service_pb2.ServerLiveRequest, self._server_live),
+            "ServerReady": self._read(service_pb2.ServerReadyRequest, self._server_ready),
+            "ModelReady": self._read(service_pb2.ModelReadyRequest, self._model_ready),
+            "ServerMetadata": self._read(service_pb2.ServerMetadataRequest, self._server_metadata),
+            "ModelMetadata": self._read(service_pb2.ModelMetadataRequest, self._model_metadata),
+            "ModelConfig": self._read(service_pb2.ModelConfigRequest, self._model_config),
+            "ModelStatistics": self._read(service_pb2.ModelStatisticsRequest, self._statistics),
+            "RepositoryIndex": self._read(service_pb2.RepositoryIndexRequest, self._index),
+            **{method: _refusal(method) for method in REFUSED},
+        }
+        handlers = {
+            method: grpc.unary_unary_rpc_method_handler(call) for method, call in unary.items()
+        }
+        handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
+            self.model_stream_infer
+        )
+        return handlers
+
+    async def model_infer(self, message: bytes, context: Context) -> bytes:
+        async with Answering(context, "ModelInfer"):
+            head = read_metadata(context)
+            request = read_request_head(message)
+            answer = await self.gateway.infer(
+                InferCall(
+                    message=message,
+                    engine=request.model_name,
+                    wanted_release=request.model_version,
+                    routing_key=_routing_key(head, request.sequence or request.request_id),
+                    deadline=read_deadline(context, self.clock, self.default_timeout_s),
+                )
+            )
+            context.set_trailing_metadata(
+                (
+                    (CORRELATION_ID, head.correlation_id),
+                    (RELEASE, answer.release),
+                    (INSTANCE, answer.instance),
+                    (ATTEMPTS, str(answer.attempts)),
+                )
+            )
+            return answer.message
+
+    async def model_stream_infer(
+        self, messages: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[bytes]:
+        async with Answering(context, "ModelStreamInfer"):
+            head = read_metadata(context)
+            stream = InferStream(
+                choose=self.gateway.choose, fleet=self.fleet, routing_key=head.routing_key
+            )
+            async for answer in stream.answers(messages):
+                yield answer
+
+    def _read(self, kind: Any, answer: Callable[[Any], Awaitable[Any]]) -> Unary:
+        async def call(raw: bytes, context: Context) -> bytes:
+            async with Answering(context, kind.DESCRIPTOR.name.removesuffix("Request")):
+                read_metadata(context)
+                response = await answer(parse(kind, raw))
+                return bytes(response.SerializeToString())
+
+        return call
+
+    async def _server_live(self, _: Any) -> Any:
+        return service_pb2.ServerLiveResponse(live=True)
+
+    async def _server_ready(self, _: Any) -> Any:
+        return service_pb2.ServerReadyResponse(ready=self.status.is_ready())
+
+    async def _model_ready(self, request: Any) -> Any:
+        is_ready = self.reads.is_ready(request.name, request.version)
+        return service_pb2.ModelReadyResponse(ready=is_ready)
+
+    async def _server_metadata(self, _: Any) -> Any:
+        return service_pb2.ServerMetadataResponse(
+            name="tidegate", version=self.version, extensions=EXTENSIONS
+        )
+
+    async def _model_metadata(self, request: Any) -> Any:
+        return await self.reads.metadata(request.name, request.version)
+
+    async def _model_config(self, request: Any) -> Any:
+        return await self.reads.config(request.name, request.version)
+
+    async def _statistics(self, request: Any) -> Any:
+        return await self.reads.statistics(request.name, request.version)
+
+    async def _index(self, request: Any) -> Any:
+        return index(self.gateway.table, self.fleet, ready_only=request.ready)
+
+
+def _refusal(method: str) -> Unary:
+    async def call(_: bytes, context: Context) -> bytes:
+        async with Answering(context, method):
+            read_metadata(context)
+            raise ControlPlaneError(
+                ErrorCode.PERMISSION_DENIED,
+                f"{method} is not for callers: the control plane alone changes its Tritons",
+            )
+
+    return call
+
+
+def _routing_key(head: CallHead, request_key: str) -> str:
+    """What the split is made by: the caller's key, else the request's own, else the correlation."""
+    return head.routing_key or request_key or head.correlation_id

@@ -1,0 +1,158 @@
+"""What a KServe client may ask *about* an engine: metadata, configuration, statistics.
+
+The question goes to an instance that serves the engine's release, and the answer comes
+back under the engine's own name, so that a client sees one model with releases as its
+versions. Components can be asked about too (``perf_analyzer`` does for an ensemble).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.message import Message
+from tritonclient.grpc import service_pb2
+
+from control_plane.core.catalogue import Release
+from control_plane.core.outcomes import classify
+from control_plane.core.routing import RoutingTable
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import CallFailed
+from control_plane.services.fleet import Fleet, Instance
+from control_plane.services.gateway import Gateway
+
+
+class ModelReads:
+    """Reads about engines and their components. Raises ControlPlaneError throughout."""
+
+    def __init__(
+        self, *, gateway: Gateway, fleet: Fleet, components: frozenset[str], timeout_s: float
+    ) -> None:
+        self._gateway = gateway
+        self._fleet = fleet
+        self._components = components
+        self._timeout_s = timeout_s
+
+    async def metadata(self, name: str, version: str) -> Any:
+        """A ModelMetadataResponse whose versions are the releases that serve."""
+        answer, release = await self._ask("ModelMetadata", name, version)
+        if release is not None:
+            answer.name = name
+            answer.versions[:] = self._gateway.table.route(name).serving
+        return answer
+
+    async def config(self, name: str, version: str) -> Any:
+        """A ModelConfigResponse; for an engine, its release's twin under the engine's name."""
+        answer, release = await self._ask("ModelConfig", name, version)
+        if release is not None:
+            answer.config.name = name
+        return answer
+
+    async def statistics(self, name: str, version: str) -> Any:
+        """A ModelStatisticsResponse summed over the instances; "" asks for every engine."""
+        total = service_pb2.ModelStatisticsResponse()
+        for model in [name] if name else self._gateway.table.routes:
+            release = self._release(model, version)
+            instances = self._instances(release)
+            for instance in instances:
+                answer = await self._ask_instance(
+                    "ModelStatistics", instance, model, version, release
+                )
+                for entry in answer.model_stats:
+                    if release is not None:
+                        entry.name, entry.version = model, release.version
+                    _add(_entry(total, entry.name, entry.version), entry)
+        return total
+
+    def is_ready(self, name: str, version: str) -> bool:
+        """Whether the release a request would get is ready somewhere."""
+        try:
+            return bool(self._instances(self._release(name, version)))
+        except ControlPlaneError as error:
+            if error.code in (ErrorCode.RELEASE_NOT_READY, ErrorCode.UNKNOWN_RELEASE):
+                return False
+            raise
+
+    async def _ask(self, method: str, name: str, version: str) -> tuple[Any, Release | None]:
+        release = self._release(name, version)
+        instance = self._instances(release)[0]
+        return await self._ask_instance(method, instance, name, version, release), release
+
+    async def _ask_instance(
+        self, method: str, instance: Instance, name: str, version: str, release: Release | None
+    ) -> Any:
+        if release is not None:
+            name, version = release.model_name, release.model_version
+        request = getattr(service_pb2, f"{method}Request")(name=name, version=version)
+        try:
+            raw = await instance.calls.read(
+                method, request.SerializeToString(), timeout_s=self._timeout_s
+            )
+        except CallFailed as failed:
+            raise ControlPlaneError(classify(failed.failure), failed.failure.message) from None
+        return getattr(service_pb2, f"{method}Response").FromString(raw)
+
+    def _release(self, name: str, version: str) -> Release | None:
+        """The release meant, or None for a component."""
+        if name in self._components:
+            return None
+        return self._gateway.choose(name, version, "")
+
+    def _instances(self, release: Release | None) -> tuple[Instance, ...]:
+        if release is None:
+            ready = tuple(instance for instance in self._fleet.instances if instance.is_live)
+        else:
+            ready = self._fleet.ready_on(release.engine, release.version)
+        if not ready:
+            what = "the fleet" if release is None else f"{release.engine!r} {release.version}"
+            raise ControlPlaneError(ErrorCode.RELEASE_NOT_READY, f"{what} is ready on no instance")
+        return ready
+
+
+def index(table: RoutingTable, fleet: Fleet, *, ready_only: bool) -> Any:
+    """A RepositoryIndexResponse: every engine with its releases as versions."""
+    answer = service_pb2.RepositoryIndexResponse()
+    for route in table.routes.values():
+        for version in sorted(route.known):
+            is_ready = bool(fleet.ready_on(route.engine, version))
+            if is_ready or not ready_only:
+                state, reason = ("READY", "") if is_ready else ("UNAVAILABLE", "not served now")
+                answer.models.add(name=route.engine, version=version, state=state, reason=reason)
+    return answer
+
+
+def _entry(total: Any, name: str, version: str) -> Any:
+    for entry in total.model_stats:
+        if (entry.name, entry.version) == (name, version):
+            return entry
+    return total.model_stats.add(name=name, version=version)
+
+
+def _add(total: Any, part: Any) -> None:
+    """Add up every counter of two messages of one kind; times of day keep the latest."""
+    for descriptor, value in part.ListFields():
+        name = descriptor.name
+        if isinstance(value, int):
+            present = getattr(total, name)
+            newest = max(present, value)
+            setattr(total, name, newest if name.startswith("last_") else present + value)
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                _add(getattr(total, name)[key], item)
+        elif isinstance(value, Message):
+            _add(getattr(total, name), value)
+        elif not isinstance(value, str):
+            _add_repeated(getattr(total, name), value)
+
+
+def _add_repeated(total: Any, parts: Any) -> None:
+    """Batch statistics are a list by batch size."""
+    by_size = {entry.batch_size: entry for entry in total if hasattr(entry, "batch_size")}
+    for part in parts:
+        known = by_size.get(getattr(part, "batch_size", None))
+        if known is None:
+            total.add().CopyFrom(part)
+        else:
+            size = known.batch_size
+            _add(known, part)
+            known.batch_size = size
