@@ -1,0 +1,159 @@
+"""``detect``: photos to the control plane, answers to the terminal, pictures to a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.failure import UNREACHABLE, complain
+from cli.options import DEFAULT_URL, AsJson, Token, Url
+
+if TYPE_CHECKING:
+    from cli.submission import Outcome
+
+PRIORITIES = ("high", "normal", "low")
+
+
+def detect(
+    photos: Annotated[
+        list[Path],
+        typer.Argument(metavar="PHOTO...", show_default=False, help="JPEG, PNG or WebP files."),
+    ],
+    types: Annotated[
+        str,
+        typer.Option("--types", metavar="A,B", help="Engines that are to look at each photo."),
+    ] = "damage,materials,volume",
+    priority: Annotated[
+        str, typer.Option("--priority", metavar="high|normal|low", help="How urgent it is.")
+    ] = "normal",
+    annotate: Annotated[
+        Path | None,
+        typer.Option(
+            "--annotate",
+            metavar="DIR",
+            show_default=False,
+            help="Write DIR/<photo>.annotated.jpg with what was found drawn on it.",
+        ),
+    ] = None,
+    release: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--release",
+            metavar="ENGINE=RELEASE",
+            show_default=False,
+            help="Ask a certain release: a version, stable or canary. May be repeated.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout",
+            min=0.001,
+            max=3600,
+            metavar="S",
+            show_default=False,
+            help="Deadline of each photo in seconds. [default: the control plane's]",
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, max=64, metavar="N", help="Photos under way.")
+    ] = 4,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Detect what is on photos: roof damage, materials, volumes.
+
+    A photo that is refused costs only itself. With --json, one JSON object per photo and
+    line. Exit status 1 when a photo, or one of the engines asked about it, failed.
+    """
+    from cli.client import ControlPlane
+    from cli.submission import Question, Submission
+
+    if priority not in PRIORITIES:
+        raise typer.BadParameter(
+            f"{priority!r} is none of {', '.join(PRIORITIES)}", param_hint="--priority"
+        )
+    question = Question(
+        detection_types=_types(types),
+        priority=priority,
+        releases=_releases(release or []),
+        timeout_s=timeout,
+    )
+    submission = Submission(
+        ControlPlane(url, token), question, annotate_into=annotate, concurrency=concurrency
+    )
+    report = _Report(as_json=as_json)
+    submission.run(photos, report.tell)
+    raise typer.Exit(0 if report.is_all_well else 1)
+
+
+def _types(value: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise typer.BadParameter("name at least one engine", param_hint="--types")
+    return names
+
+
+def _releases(values: list[str]) -> dict[str, str]:
+    releases: dict[str, str] = {}
+    for value in values:
+        engine, separator, release = value.partition("=")
+        if not (engine and separator and release):
+            raise typer.BadParameter(f"{value!r} is not ENGINE=RELEASE", param_hint="--release")
+        releases[engine] = release
+    return releases
+
+
+class _Report:
+    """Prints each outcome as it comes and remembers whether all went well."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.is_all_well = True
+        self._as_json = as_json
+        self._complaints: set[str] = set()
+
+    def tell(self, outcome: Outcome) -> None:
+        from cli.printing import print_json
+
+        self.is_all_well = self.is_all_well and outcome.is_well
+        if self._as_json:
+            print_json(outcome.as_json(), is_line=True)
+        elif outcome.answer is not None:
+            _print_answer(outcome.photo, outcome.answer, outcome.annotated)
+        for refusal in outcome.refusals:
+            # A control plane that is down is told once, not once for each photo.
+            where = "" if refusal.code == UNREACHABLE else f"{outcome.photo}: "
+            line = where + refusal.line()
+            if line not in self._complaints:
+                self._complaints.add(line)
+                complain(line)
+
+
+def _print_answer(photo: Path, answer: Mapping[str, Any], annotated: Path | None) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from cli.printing import console, style_of
+    from cli.wording import failure_of, findings_of
+
+    status = str(answer.get("status"))
+    elapsed_ms = float(answer.get("processing_time_ms") or 0)
+    out = console()
+    head = Text.assemble(
+        (str(photo), "bold"), "  ", (status, style_of(status)), f"  {elapsed_ms:.0f} ms"
+    )
+    out.print(head)
+    rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    versions = answer.get("model_versions") or {}
+    for engine, findings in (answer.get("results") or {}).items():
+        rows.add_row("", engine, str(versions.get(engine, "")), Text(findings_of(engine, findings)))
+    for engine, failure in (answer.get("errors") or {}).items():
+        rows.add_row("", engine, Text("failed", style="bold red"), Text(failure_of(failure)))
+    if annotated is not None:
+        rows.add_row("", "picture", "", Text(str(annotated)))
+    rows.add_row("", "correlation", "", Text(str(answer.get("correlation_id", "-"))))
+    out.print(rows)

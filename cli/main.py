@@ -1,0 +1,84 @@
+"""The ``tidegate`` command: its commands and how their failures are told.
+
+Commands import what they need when they run, so that ``--help`` answers at once.
+Exit status: 0 done, 1 refused or failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cli import configuration, detection, diagnosis, overview, process
+from cli.failure import Refused, complain
+
+
+class Commands(TyperGroup):
+    """Tells expected errors in one line; anything else is a defect and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from control_plane.errors import ControlPlaneError
+
+        try:
+            return super().invoke(ctx)
+        except Refused as refusal:
+            complain(refusal.line())
+        except ControlPlaneError as error:
+            complain(Refused(error.message, field=error.field).line())
+        raise typer.Exit(1)
+
+
+app = typer.Typer(
+    name="tidegate",
+    cls=Commands,
+    help="Tidegate routes detection requests to engines on a fleet of Triton servers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from control_plane import __version__
+
+        typer.echo(f"tidegate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tidegate(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and leave.",
+        ),
+    ] = False,
+) -> None:
+    """What every command shares; the options are handled by their callbacks."""
+
+
+RUN = "Run"
+USE = "Use"
+MEND = "Set up and mend"
+
+app.command(rich_help_panel=RUN)(process.up)
+app.command(rich_help_panel=RUN)(process.serve)
+app.command(rich_help_panel=USE)(detection.detect)
+app.command(rich_help_panel=USE)(overview.status)
+app.command(rich_help_panel=USE)(overview.engines)
+app.command(rich_help_panel=USE)(overview.releases)
+app.add_typer(overview.fleet_app, name="fleet", rich_help_panel=USE)
+app.command(rich_help_panel=MEND)(diagnosis.doctor)
+app.add_typer(configuration.app, name="config", rich_help_panel=MEND)
+
+
+def main() -> None:
+    """Entry point of the ``tidegate`` command."""
+    app()

@@ -1,0 +1,49 @@
+"""The options that several commands share, under the same names and with the same help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_URL = "http://127.0.0.1:9000"
+
+
+def _check_url(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    if scheme not in {"http", "https"} or not separator or not rest.strip("/"):
+        raise typer.BadParameter(f"{value!r} is no http:// or https:// address")
+    return value.rstrip("/")
+
+
+Url = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        envvar="TIDEGATE_URL",
+        metavar="URL",
+        callback=_check_url,
+        help="Address of the control plane.",
+    ),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar="TIDEGATE_TOKEN",
+        metavar="TOKEN",
+        show_default=False,
+        help="Credential, sent as a bearer token; better set by the environment.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        show_default=False,
+        help="Settings file; else TIDEGATE_CONFIG, else ./tidegate.yaml if there is one.",
+    ),
+]

@@ -1,0 +1,149 @@
+"""``up`` and ``serve``: the control plane in the foreground, until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import Config
+
+ModelRepository = Annotated[
+    Path | None,
+    typer.Option(
+        "--model-repository",
+        metavar="DIR",
+        show_default=False,
+        help="Folder of Triton's layout with releases.yaml. [default: model_repository]",
+    ),
+]
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        show_default=False,
+        help="Folder for what must outlive a restart. [default: state]",
+    ),
+]
+HttpPort = Annotated[
+    int | None,
+    typer.Option(
+        "--http-port",
+        metavar="N",
+        show_default=False,
+        help="Port of REST and the dashboard. [default: 9000]",
+    ),
+]
+GrpcPort = Annotated[
+    int | None,
+    typer.Option(
+        "--grpc-port", metavar="N", show_default=False, help="Port of gRPC. [default: 9001]"
+    ),
+]
+LogLevel = Annotated[
+    str | None,
+    typer.Option(
+        "--log-level",
+        metavar="debug|info|warning|error",
+        show_default=False,
+        help="Least severe message that is written. [default: info]",
+    ),
+]
+LogFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--log-format",
+        metavar="auto|console|json",
+        show_default=False,
+        help="Log lines for people or for machines. [default: auto]",
+    ),
+]
+
+
+def up(
+    tritons: Annotated[
+        int | None,
+        typer.Option(
+            "--tritons",
+            metavar="N",
+            show_default=False,
+            help="Triton processes to start on this machine. [default: 2]",
+        ),
+    ] = None,
+    model_repository: ModelRepository = None,
+    state_dir: StateDir = None,
+    http_port: HttpPort = None,
+    grpc_port: GrpcPort = None,
+    triton_base_port: Annotated[
+        int | None,
+        typer.Option(
+            "--triton-base-port",
+            metavar="N",
+            show_default=False,
+            help="Triton i listens on N+10i (HTTP), +1 (gRPC), +2 (metrics). [default: 8000]",
+        ),
+    ] = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+    config: Config = None,
+) -> None:
+    """Start Tritons on this machine and the control plane in front of them.
+
+    Stays in the foreground. Ctrl-C or SIGTERM stops everything and leaves no process behind.
+    """
+    flags = {
+        "embedded.tritons": tritons,
+        "model_repository": model_repository,
+        "state_dir": state_dir,
+        "http.port": http_port,
+        "grpc.port": grpc_port,
+        "embedded.base_port": triton_base_port,
+        "log.level": log_level,
+        "log.format": log_format,
+    }
+    _run(config, flags, with_tritons=True)
+
+
+def serve(
+    model_repository: ModelRepository = None,
+    state_dir: StateDir = None,
+    http_port: HttpPort = None,
+    grpc_port: GrpcPort = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+    config: Config = None,
+) -> None:
+    """Run the control plane alone, in front of the instances that the settings name.
+
+    Name them in the settings file, or in TIDEGATE_INSTANCES as a JSON list:
+    [{"name": "gpu-0", "grpc_url": "10.0.0.5:8001"}]
+    """
+    flags = {
+        "model_repository": model_repository,
+        "state_dir": state_dir,
+        "http.port": http_port,
+        "grpc.port": grpc_port,
+        "log.level": log_level,
+        "log.format": log_format,
+    }
+    _run(config, flags, with_tritons=False)
+
+
+def _run(config: Path | None, flags: Mapping[str, object], *, with_tritons: bool) -> None:
+    from control_plane.errors import ConfigurationError
+    from control_plane.settings import load_settings
+
+    loaded = load_settings(config, flags, os.environ)
+    if not with_tritons and not loaded.settings.instances:
+        raise ConfigurationError(
+            "instances is empty: serve needs at least one Triton to stand in front of, "
+            "in the settings file or TIDEGATE_INSTANCES; `tidegate up` starts its own",
+            field="instances",
+        )
+    from control_plane.bootstrap import run
+
+    raise typer.Exit(run(loaded, with_tritons=with_tritons))
