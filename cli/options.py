@@ -10,7 +10,10 @@ import typer
 DEFAULT_URL = "http://127.0.0.1:9000"
 
 
-def _check_url(value: str) -> str:
+def check_url(value: str | None) -> str | None:
+    """The address without a slash at its end; anything but http and https is wrong usage."""
+    if value is None:
+        return None
     scheme, separator, rest = value.partition("://")
     if scheme not in {"http", "https"} or not separator or not rest.strip("/"):
         raise typer.BadParameter(f"{value!r} is no http:// or https:// address")
@@ -23,7 +26,7 @@ Url = Annotated[
         "--url",
         envvar="TIDEGATE_URL",
         metavar="URL",
-        callback=_check_url,
+        callback=check_url,
         help="Address of the control plane.",
     ),
 ]
