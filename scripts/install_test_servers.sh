@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Gets what some tests need and Python packages do not bring: perf_analyzer with its libraries.
+# Where this is root on Debian or Ubuntu it installs system packages; elsewhere it says what is
+# missing, and the tests that need it are skipped by name (with CI=true they fail).
+set -uo pipefail
+cd "$(dirname "$0")/.."
+venv=${VENV:-.venv}
+home=$venv/perf_analyzer
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    missing=()
+    for package in libb64-0d; do
+        dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
+    fi
+fi
+
+# The last wheel of tritonclient that holds the perf_analyzer binary.
+if [ ! -x "$home/perf_analyzer" ]; then
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    if "$venv/bin/pip" download --quiet --no-deps --dest "$scratch" \
+        tritonclient==2.49.0 nvidia-cuda-runtime-cu12==12.6.77; then
+        mkdir -p "$home"
+        for wheel in "$scratch"/*.whl; do
+            "$venv/bin/python" -m zipfile -e "$wheel" "$scratch/unpacked"
+        done
+        find "$scratch/unpacked" -name 'libcudart.so.*' -exec cp {} "$home" \;
+        find "$scratch/unpacked" -name perf_analyzer -type f -exec cp {} "$home" \;
+        chmod +x "$home/perf_analyzer"
+    fi
+fi
+if ! LD_LIBRARY_PATH=$home "$home/perf_analyzer" --version >/dev/null 2>&1; then
+    echo "missing: perf_analyzer (Debian: apt-get install libb64-0d); its test is skipped" >&2
+fi
