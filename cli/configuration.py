@@ -22,7 +22,10 @@ def show(
         bool, typer.Option("--changed", help="Only what differs from the defaults.")
     ] = False,
 ) -> None:
-    """Print every setting with its value and where it came from; secrets are masked."""
+    """Print every setting and where it came from.
+
+    Flags win over the environment, the environment over the file. Secrets are masked.
+    """
     from cli.printing import print_json, print_table, shown
     from control_plane.settings import flatten, load_settings
 
@@ -44,7 +47,10 @@ def show(
 
 @app.command()
 def check(config: Config = None, as_json: AsJson = False) -> None:
-    """Validate the settings: exit status 0 if they hold, 1 with the reason if not."""
+    """Say whether the settings are valid.
+
+    Exit status 0 when they are, 1 with the field, its origin and the limit when not.
+    """
     from cli.failure import Refused
     from cli.printing import print_json
     from control_plane.errors import ConfigurationError

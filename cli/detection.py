@@ -20,12 +20,17 @@ PRIORITIES = ("high", "normal", "low")
 def detect(
     photos: Annotated[
         list[Path],
-        typer.Argument(metavar="PHOTO...", show_default=False, help="JPEG, PNG or WebP files."),
+        typer.Argument(metavar="PHOTO", show_default=False, help="JPEG, PNG or WebP files."),
     ],
     types: Annotated[
-        str,
-        typer.Option("--types", metavar="A,B", help="Engines that are to look at each photo."),
-    ] = "damage,materials,volume",
+        str | None,
+        typer.Option(
+            "--types",
+            metavar="A,B",
+            show_default="all",
+            help="Engines to ask, as in damage,materials,volume.",
+        ),
+    ] = None,
     priority: Annotated[
         str, typer.Option("--priority", metavar="high|normal|low", help="How urgent it is.")
     ] = "normal",
@@ -54,12 +59,15 @@ def detect(
             min=0.001,
             max=3600,
             metavar="S",
-            show_default=False,
-            help="Deadline of each photo in seconds. [default: the control plane's]",
+            show_default="the control plane's",
+            help="Seconds that each photo may take.",
         ),
     ] = None,
     concurrency: Annotated[
-        int, typer.Option("--concurrency", min=1, max=64, metavar="N", help="Photos under way.")
+        int,
+        typer.Option(
+            "--concurrency", min=1, max=64, metavar="N", help="Photos under way at a time."
+        ),
     ] = 4,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -78,7 +86,7 @@ def detect(
             f"{priority!r} is none of {', '.join(PRIORITIES)}", param_hint="--priority"
         )
     question = Question(
-        detection_types=_types(types),
+        detection_types=() if types is None else _types(types),
         priority=priority,
         releases=_releases(release or []),
         timeout_s=timeout,
@@ -124,6 +132,8 @@ class _Report:
             print_json(outcome.as_json(), is_line=True)
         elif outcome.answer is not None:
             _print_answer(outcome.photo, outcome.answer, outcome.annotated)
+        for line in failures_of(outcome):
+            complain(line)
         for refusal in outcome.refusals:
             # A control plane that is down is told once, not once for each photo.
             where = "" if refusal.code == UNREACHABLE else f"{outcome.photo}: "
@@ -133,12 +143,24 @@ class _Report:
                 complain(line)
 
 
+def failures_of(outcome: Outcome) -> list[str]:
+    """A line for each engine that failed; the other engines' findings are the answer's."""
+    from cli.wording import failure_of
+
+    answer = outcome.answer or {}
+    mark = f" [correlation id {answer.get('correlation_id')}]"
+    return [
+        f"{outcome.photo}: {engine} failed: {failure_of(failure)}{mark}"
+        for engine, failure in (answer.get("errors") or {}).items()
+    ]
+
+
 def _print_answer(photo: Path, answer: Mapping[str, Any], annotated: Path | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from cli.printing import console, style_of
-    from cli.wording import failure_of, findings_of
+    from cli.wording import findings_of
 
     status = str(answer.get("status"))
     elapsed_ms = float(answer.get("processing_time_ms") or 0)
@@ -152,7 +174,9 @@ def _print_answer(photo: Path, answer: Mapping[str, Any], annotated: Path | None
     for engine, findings in (answer.get("results") or {}).items():
         rows.add_row("", engine, str(versions.get(engine, "")), Text(findings_of(engine, findings)))
     for engine, failure in (answer.get("errors") or {}).items():
-        rows.add_row("", engine, Text("failed", style="bold red"), Text(failure_of(failure)))
+        rows.add_row(
+            "", engine, Text("failed", style="bold red"), Text(str(failure.get("code", "")))
+        )
     if annotated is not None:
         rows.add_row("", "picture", "", Text(str(annotated)))
     rows.add_row("", "correlation", "", Text(str(answer.get("correlation_id", "-"))))

@@ -22,16 +22,17 @@ def doctor(
             "--url",
             envvar="TIDEGATE_URL",
             metavar="URL",
-            show_default=False,
+            show_default="that of the settings",
             callback=check_url,
-            help="Address of the control plane. [default: that of the settings]",
+            help="Address of the control plane.",
         ),
     ] = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at this machine, the settings, the models and the control plane.
+    """Say what is wrong here, and how to mend it.
 
+    Looks at the settings, this machine, the models, the ports and the control plane.
     Every line is ok, warn or fail, with its remedy. Exit status 1 when one is fail.
     """
     from cli.checks import Level

@@ -37,6 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -64,19 +65,14 @@ def tidegate(
     """What every command shares; the options are handled by their callbacks."""
 
 
-RUN = "Run"
-USE = "Use"
-MEND = "Set up and mend"
-
-app.command(rich_help_panel=RUN)(process.up)
-app.command(rich_help_panel=RUN)(process.serve)
-app.command(rich_help_panel=USE)(detection.detect)
-app.command(rich_help_panel=USE)(overview.status)
-app.command(rich_help_panel=USE)(overview.engines)
-app.command(rich_help_panel=USE)(overview.releases)
-app.add_typer(overview.fleet_app, name="fleet", rich_help_panel=USE)
-app.command(rich_help_panel=MEND)(diagnosis.doctor)
-app.add_typer(configuration.app, name="config", rich_help_panel=MEND)
+for command in (process.up, process.serve, detection.detect):
+    app.command()(command)
+app.command()(overview.status)
+app.add_typer(overview.fleet_app, name="fleet")
+app.command()(overview.engines)
+app.command()(overview.releases)
+app.command()(diagnosis.doctor)
+app.add_typer(configuration.app, name="config")
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ def status(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show whether the control plane, its engines and its Tritons are well.
+    """Show whether the engines and Tritons are well.
 
     With --watch --json, one JSON object per look and line.
     """
@@ -54,7 +54,7 @@ def status(
 
 
 def engines(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
-    """List the engines that can be asked, with their stable release."""
+    """List the engines that can be asked."""
     answer = ControlPlane(url, token).get("/api/v1/engines")
     if as_json:
         print_json(answer)
@@ -82,7 +82,10 @@ def releases(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the releases with their pinned models, share of traffic and instances."""
+    """List the releases of the engines.
+
+    With their pinned models, share of the traffic and the instances they are ready on.
+    """
     from urllib.parse import quote
 
     control_plane = ControlPlane(url, token)

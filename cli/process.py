@@ -16,8 +16,8 @@ ModelRepository = Annotated[
     typer.Option(
         "--model-repository",
         metavar="DIR",
-        show_default=False,
-        help="Folder of Triton's layout with releases.yaml. [default: model_repository]",
+        show_default="model_repository",
+        help="Folder of Triton's layout with releases.yaml.",
     ),
 ]
 StateDir = Annotated[
@@ -25,8 +25,8 @@ StateDir = Annotated[
     typer.Option(
         "--state-dir",
         metavar="DIR",
-        show_default=False,
-        help="Folder for what must outlive a restart. [default: state]",
+        show_default="state",
+        help="Folder for what must outlive a restart.",
     ),
 ]
 HttpPort = Annotated[
@@ -34,23 +34,21 @@ HttpPort = Annotated[
     typer.Option(
         "--http-port",
         metavar="N",
-        show_default=False,
-        help="Port of REST and the dashboard. [default: 9000]",
+        show_default="9000",
+        help="Port of REST and the dashboard.",
     ),
 ]
 GrpcPort = Annotated[
     int | None,
-    typer.Option(
-        "--grpc-port", metavar="N", show_default=False, help="Port of gRPC. [default: 9001]"
-    ),
+    typer.Option("--grpc-port", metavar="N", show_default="9001", help="Port of gRPC."),
 ]
 LogLevel = Annotated[
     str | None,
     typer.Option(
         "--log-level",
         metavar="debug|info|warning|error",
-        show_default=False,
-        help="Least severe message that is written. [default: info]",
+        show_default="info",
+        help="Least severe message that is written.",
     ),
 ]
 LogFormat = Annotated[
@@ -58,8 +56,8 @@ LogFormat = Annotated[
     typer.Option(
         "--log-format",
         metavar="auto|console|json",
-        show_default=False,
-        help="Log lines for people or for machines. [default: auto]",
+        show_default="auto",
+        help="Log lines for people or for machines.",
     ),
 ]
 
@@ -70,8 +68,8 @@ def up(
         typer.Option(
             "--tritons",
             metavar="N",
-            show_default=False,
-            help="Triton processes to start on this machine. [default: 2]",
+            show_default="2",
+            help="Triton processes to start on this machine.",
         ),
     ] = None,
     model_repository: ModelRepository = None,
@@ -83,15 +81,15 @@ def up(
         typer.Option(
             "--triton-base-port",
             metavar="N",
-            show_default=False,
-            help="Triton i listens on N+10i (HTTP), +1 (gRPC), +2 (metrics). [default: 8000]",
+            show_default="8000",
+            help="Triton i listens on N+10i (HTTP), +1 (gRPC), +2 (metrics).",
         ),
     ] = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
     config: Config = None,
 ) -> None:
-    """Start Tritons on this machine and the control plane in front of them.
+    """Start Tritons here and the control plane.
 
     Stays in the foreground. Ctrl-C or SIGTERM stops everything and leaves no process behind.
     """
@@ -117,9 +115,11 @@ def serve(
     log_format: LogFormat = None,
     config: Config = None,
 ) -> None:
-    """Run the control plane alone, in front of the instances that the settings name.
+    """Start the control plane for a remote fleet.
 
-    Name them in the settings file, or in TIDEGATE_INSTANCES as a JSON list:
+    The Tritons run elsewhere. Name them in the settings file, or in TIDEGATE_INSTANCES
+    as a JSON list:
+
     [{"name": "gpu-0", "grpc_url": "10.0.0.5:8001"}]
     """
     flags = {

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
 DETECT = "/api/v1/orchestrator/detect"
+PROBLEM_KEYS = frozenset({"type", "title", "status", "detail", "code", "field", "instance"})
 # The settings allow no control plane to take more; nobody's memory is spent on it.
 LARGEST_PHOTO_BYTES = 1024 * 1024 * 1024
 # Waiting for an answer whose deadline only the control plane knows: its longest, and some.
@@ -30,20 +31,25 @@ SLACK_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about each photo."""
+    """What is asked about each photo. detection_types: none stands for every engine."""
 
-    detection_types: tuple[str, ...]
+    detection_types: tuple[str, ...] = ()
     priority: str = "normal"
     releases: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
 
     def as_form(self) -> dict[str, str]:
-        form = {"detection_types": ",".join(self.detection_types), "priority": self.priority}
+        form = {"priority": self.priority}
+        if self.detection_types:
+            form["detection_types"] = ",".join(self.detection_types)
         if self.releases:
-            form["releases"] = json.dumps(self.releases)
-        if self.timeout_s is not None:
-            form["timeout_s"] = f"{self.timeout_s:g}"
+            form["releases"] = json.dumps(dict(self.releases))
         return form
+
+    def as_headers(self) -> dict[str, str]:
+        if self.timeout_s is None:
+            return {}
+        return {"x-request-timeout-s": f"{self.timeout_s:g}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +153,26 @@ class Submission:
                 DETECT,
                 files={"photo": (photo.name, encoded)},
                 data=self.question.as_form(),
-                headers={"x-correlation-id": correlation_id},
+                headers={"x-correlation-id": correlation_id, **self.question.as_headers()},
             )
         except httpx.HTTPError as error:
             raise self.control_plane.refusal_of(error, correlation_id, self._timeout_s) from None
-        return self.control_plane.answer_of(response, correlation_id)
+        return whole_failure_of(response) or self.control_plane.answer_of(response, correlation_id)
+
+
+def whole_failure_of(response: httpx.Response) -> dict[str, Any] | None:
+    """The answer inside a problem that says that every engine failed.
+
+    Its ``status`` is the HTTP status (RFC 9457), so the detection's is beside it.
+    """
+    try:
+        body = response.json()
+    except ValueError:
+        return None
+    if not isinstance(body, dict) or "detection_status" not in body:
+        return None
+    answer = {key: body[key] for key in body if key not in PROBLEM_KEYS}
+    return {**answer, "status": answer.pop("detection_status")}
 
 
 def pictures_for(photos: Iterable[Path], folder: Path | None) -> list[Path | None]:
