@@ -86,9 +86,10 @@ def _panel(brand: str, printed: Print, extent: tuple[int, int]) -> Image.Image:
 def _northgate(draw: ImageDraw.ImageDraw, printed: Print, extent: tuple[int, int]) -> None:
     wide, tall = extent
     draw.rectangle((0, tall * 0.26, wide, tall * 0.74), fill=printed.ink)
-    _word(draw, "NORTHGATE", (wide * 0.56, tall * 0.5), tall * 0.34, printed.accent)
+    span = (wide * 0.29, wide * 0.81)
+    _word(draw, "NORTHGATE", span, tall * 0.5, size=tall * 0.36, ink=printed.accent)
     radius = tall * 0.36
-    for x in (wide * 0.15, wide * 0.95):
+    for x in (wide * 0.14, wide * 0.94):
         y = tall * 0.5
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=printed.ink)
         inner = radius * 0.84
@@ -107,7 +108,8 @@ def _ridgeline(draw: ImageDraw.ImageDraw, printed: Print, extent: tuple[int, int
         points.append((wide * step / (2 * peaks), tall * height))
     draw.polygon([*points, (wide, tall)], fill=printed.accent)
     draw.rectangle((0, tall * 0.06, wide, tall * 0.12), fill=printed.accent)
-    _word(draw, "RIDGELINE", (wide * 0.6, tall * 0.36), tall * 0.36, printed.ink)
+    span = (wide * 0.29, wide * 0.97)
+    _word(draw, "RIDGELINE", span, tall * 0.36, size=tall * 0.36, ink=printed.ink)
     x, y, reach = wide * 0.14, tall * 0.52, tall * 0.36
     draw.polygon([(x - reach, y), (x - reach * 0.2, y - reach), (x + reach, y)], fill=printed.ink)
     snow = [(-0.46, -0.66), (-0.2, -1.0), (0.16, -0.7), (-0.14, -0.5)]
@@ -116,24 +118,37 @@ def _ridgeline(draw: ImageDraw.ImageDraw, printed: Print, extent: tuple[int, int
 
 def _stormcrest(draw: ImageDraw.ImageDraw, printed: Print, extent: tuple[int, int]) -> None:
     wide, tall = extent
-    for start in (-0.04, 0.06, 0.78, 0.88, 0.98):
+    for start in (-0.16, -0.06, 0.79, 0.89, 0.99):
         left, slant, bar = wide * start, tall * 0.4, wide * 0.05
         draw.polygon(
             [(left + slant, 0), (left + slant + bar, 0), (left + bar, tall), (left, tall)],
             fill=printed.accent,
         )
-    radius, x, y = tall * 0.4, wide * 0.23, tall * 0.5
+    radius, x, y = tall * 0.36, wide * 0.19, tall * 0.5
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=printed.ink)
     bolt = [(0.1, -0.85), (-0.5, 0.1), (-0.05, 0.1), (-0.2, 0.85), (0.5, -0.2), (0.05, -0.2)]
     draw.polygon([(x + dx * radius, y + dy * radius) for dx, dy in bolt], fill=printed.accent)
-    _word(draw, "STORMCREST", (wide * 0.57, tall * 0.5), tall * 0.3, printed.ink)
+    span = (wide * 0.33, wide * 0.8)
+    _word(draw, "STORMCREST", span, tall * 0.5, size=tall * 0.32, ink=printed.ink)
 
 
 def _word(
-    draw: ImageDraw.ImageDraw, text: str, centre: tuple[float, float], size: float, ink: Ink
+    draw: ImageDraw.ImageDraw,
+    text: str,
+    span: tuple[float, float],
+    y: float,
+    *,
+    size: float,
+    ink: Ink,
 ) -> None:
-    font = ImageFont.load_default(max(size, 8.0))
-    draw.text(centre, text, font=font, fill=ink, anchor="mm", stroke_width=size / 16)
+    """Bold text in the middle of ``span``, as large as ``size`` and the span allow."""
+    left, right = span
+    widest = ImageFont.load_default(100).getlength(text) / 100 + 0.15
+    size = max(min(size, (right - left) / widest), 8.0)
+    font = ImageFont.load_default(size)
+    draw.text(
+        ((left + right) / 2, y), text, font=font, fill=ink, anchor="mm", stroke_width=size / 18
+    )
 
 
 def _open_end(shingle: Ink, printed: Print, rng: np.random.Generator) -> Image.Image:
