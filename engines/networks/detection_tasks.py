@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engines.contract import BRANDS, CLASSES, INPUT_SIZES
 from engines.networks.detection_loss import detection_loss
-from engines.networks.detector import STRIDE, Detector, ServableDetector
+from engines.networks.detector import Detector, ServableDetector
 from engines.scenes.scene import Scene
 from engines.tasks import Truth
 
@@ -28,6 +28,7 @@ class DetectionTask:
     output_names: tuple[str, ...] = ("BOXES", "SCORES", "CLASSES")
     brands = 0
     crop_side: int
+    stride = 8
 
     @property
     def input_size(self) -> int:
@@ -63,10 +64,12 @@ class DetectionTask:
         return {"boxes": cut, "labels": labels, "brands": brands}
 
     def build(self, width: float) -> nn.Module:
-        return Detector(classes=len(CLASSES[self.name]), brands=self.brands, width=width)
+        return Detector(
+            classes=len(CLASSES[self.name]), brands=self.brands, width=width, stride=self.stride
+        )
 
     def loss(self, outputs: Any, truth: Mapping[str, Tensor]) -> Tensor:
-        return detection_loss(outputs, truth, STRIDE)
+        return detection_loss(outputs, truth, self.stride)
 
     def servable(self, network: nn.Module) -> nn.Module:
         return ServableDetector(cast(Detector, network), self.input_size)

@@ -1,8 +1,9 @@
 """A small anchor-free detector: a heat map of object centres, and a box at each of its cells.
 
 After CenterNet (Zhou, Wang and Krähenbühl, "Objects as Points", 2019) for the centres and FCOS
-(Tian et al., 2019) for the boxes, which are four distances to the edges. One output level at
-stride 8, fed by two coarser ones, so that a hail mark and a whole stack are both in view. What
+(Tian et al., 2019) for the boxes, which are four distances to the edges. One output level, fed by
+all coarser ones, so that a hail mark and a whole stack are both in view: at stride 8, or at
+stride 4 where objects stand so close that their centres would share a cell. What
 the network is to learn and how its answer is exported are ``detection_loss.py`` and ``tasks.py``'s
 protocol; this file holds the layers and the graph that is served.
 """
@@ -18,21 +19,22 @@ from torch.nn import functional
 from engines.contract import MAX_DETECTIONS
 from engines.networks.layers import ConvUnit, ResidualUnit, to_input
 
-STRIDE = 8
 _PRIOR = -4.0  # a cell's heat before training: about 2 %, so that the first steps do not explode
 
 
 class Detector(nn.Module):
-    """FLOAT ``[batch, 3, S, S]`` to maps at stride 8: heat, distances and, if wanted, brands."""
+    """FLOAT ``[batch, 3, S, S]`` to maps of heat, distances and, if wanted, brands."""
 
-    def __init__(self, *, classes: int, brands: int = 0, width: float = 1.0) -> None:
+    def __init__(
+        self, *, classes: int, brands: int = 0, width: float = 1.0, stride: int = 8
+    ) -> None:
         super().__init__()
+        self.stride = stride
         first, second, third, fourth, fifth = (
             max(8, round(channels * width / 8) * 8) for channels in (16, 32, 64, 96, 128)
         )
+        self.stem = nn.Sequential(ConvUnit(3, first, stride=2), ConvUnit(first, second, stride=2))
         self.fine = nn.Sequential(
-            ConvUnit(3, first, stride=2),
-            ConvUnit(first, second, stride=2),
             ConvUnit(second, third, stride=2),
             ResidualUnit(third),
             ResidualUnit(third),
@@ -45,8 +47,10 @@ class Detector(nn.Module):
         )
         self.fifth_to_fourth = ConvUnit(fifth, fourth, kernel=1)
         self.fourth_to_third = ConvUnit(fourth, third, kernel=1)
-        self.neck = ResidualUnit(third)
-        self.trunk = ConvUnit(third, third)
+        last = third if stride == 8 else second
+        self.third_to_second = ConvUnit(third, second, kernel=1) if stride == 4 else None
+        self.neck = ResidualUnit(last)
+        self.trunk = ConvUnit(last, third)
         self.heat = nn.Conv2d(third, classes, 1)
         self.distances = nn.Conv2d(third, 4, 1)
         self.brands = nn.Conv2d(third, brands, 1) if brands else None
@@ -56,12 +60,15 @@ class Detector(nn.Module):
         nn.init.normal_(self.distances.weight, std=0.01)
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
-        """heat: logits ``[b, classes, S/8, S/8]``; distances: logs of cells, ``[b, 4, ...]``."""
-        fine = self.fine(pixels)
+        """heat: logits ``[b, classes, ...]``; distances: logs of cells, ``[b, 4, ...]``."""
+        finest = self.stem(pixels)
+        fine = self.fine(finest)
         middle = self.middle(fine)
         coarse = self.coarse(middle)
         middle = middle + functional.interpolate(self.fifth_to_fourth(coarse), scale_factor=2.0)
         fine = fine + functional.interpolate(self.fourth_to_third(middle), scale_factor=2.0)
+        if self.third_to_second is not None:
+            fine = finest + functional.interpolate(self.third_to_second(fine), scale_factor=2.0)
         trunk = self.trunk(self.neck(fine))
         maps: dict[str, Tensor] = {
             "heat": self.heat(trunk),
@@ -82,7 +89,7 @@ class ServableDetector(nn.Module):
     def __init__(self, network: Detector, size: int) -> None:
         super().__init__()
         self.network = network
-        self.side = size // STRIDE
+        self.side = size // network.stride
         steps = (torch.arange(self.side, dtype=torch.float32) + 0.5) / self.side
         rows, columns = torch.meshgrid(steps, steps, indexing="ij")
         self.register_buffer("centres", torch.stack([columns, rows]).reshape(1, 2, -1))

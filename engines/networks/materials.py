@@ -15,6 +15,7 @@ class MaterialsTask(DetectionTask):
     output_names = ("BOXES", "SCORES", "CLASSES", "BRANDS")
     brands = len(BRANDS)
     crop_side = 320
+    stride = 4
 
     def draw(self, seed: int, size: tuple[int, int]) -> Scene:
         return sites.draw(seed, size)
