@@ -1,0 +1,197 @@
+"""What the gateway costs: through Tidegate against straight to Triton, in one run.
+
+Starts one embedded Triton with the ``echo`` model, Tidegate in front of it with everything
+on, and the least a Python proxy can be (``bare_proxy.py``), and lets perf_analyzer ask each
+of them in turn, several rounds, so that a machine whose speed drifts slows all alike. Prints
+medians over the rounds and the ratios to the direct path, as Markdown.
+
+    python benchmarks/gateway_overhead.py [--rounds 3] [--requests 2000] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from rich.progress import Progress
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+PERF_ANALYZER = ROOT / ".venv" / "perf_analyzer" / "perf_analyzer"
+PATHS = ("direct", "bare proxy", "tidegate")
+SIZES = {"64 B": 16, "1 MB": 262_144}
+CONCURRENCIES = (1, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One measurement. Latencies in milliseconds, throughput in requests a second."""
+
+    p50_ms: float
+    p99_ms: float
+    throughput: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--rounds", type=int, default=3, help="rounds over all paths (3)")
+    parser.add_argument("--requests", type=int, default=2000, help="requests a measurement (2000)")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    options = parser.parse_args()
+    if not PERF_ANALYZER.exists():
+        sys.exit("perf_analyzer is missing: run scripts/install_test_servers.sh")
+    with ExitStack() as stack:
+        urls = start_everything(stack)
+        figures = measure_all(urls, rounds=options.rounds, requests=options.requests)
+    print_table(figures)
+    if options.json:
+        options.json.write_text(json.dumps(as_json(figures), indent=2))
+
+
+def start_everything(stack: ExitStack) -> dict[str, str]:
+    """The gRPC address of each path."""
+    triton_port, http_port, grpc_port, bare_port = 18_000, *free_ports(3)
+    tidegate = [str(Path(sys.executable).parent / "tidegate"), "up", "--tritons", "1"]
+    tidegate += ["--model-repository", str(HERE / "models"), "--log-level", "warning"]
+    tidegate += ["--triton-base-port", str(triton_port)]
+    tidegate += ["--http-port", str(http_port), "--grpc-port", str(grpc_port)]
+    stack.enter_context(process(tidegate))
+    urls = {
+        "direct": f"127.0.0.1:{triton_port + 1}",
+        "bare proxy": f"127.0.0.1:{bare_port}",
+        "tidegate": f"127.0.0.1:{grpc_port}",
+    }
+    bare = [sys.executable, str(HERE / "bare_proxy.py"), urls["bare proxy"], urls["direct"]]
+    stack.enter_context(process(bare))
+    for url in urls.values():
+        wait_ready(url)
+    return urls
+
+
+def measure_all(
+    urls: dict[str, str], *, rounds: int, requests: int
+) -> dict[tuple[str, int, str], Figures]:
+    """Medians over the rounds, by (size, concurrency, path)."""
+    found: dict[tuple[str, int, str], list[Figures]] = {}
+    cases = [(size, concurrency) for size in SIZES for concurrency in CONCURRENCIES]
+    with Progress(transient=True) as progress:
+        task = progress.add_task("measuring", total=rounds * len(cases) * len(PATHS))
+        for _ in range(rounds):
+            for size, concurrency in cases:
+                for path in PATHS:
+                    count = requests if size == "64 B" else max(200, requests // 4)
+                    figures = perf_analyzer(urls[path], SIZES[size], concurrency, count)
+                    found.setdefault((size, concurrency, path), []).append(figures)
+                    progress.advance(task)
+    return {
+        case: Figures(
+            *(
+                statistics.median(getattr(figures, name) for figures in rounds_of)
+                for name in ("p50_ms", "p99_ms", "throughput")
+            )
+        )
+        for case, rounds_of in found.items()
+    }
+
+
+def perf_analyzer(url: str, floats: int, concurrency: int, requests: int) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.csv"
+        command = [str(PERF_ANALYZER), "-m", "echo", "-i", "grpc", "-u", url, "-f", str(report)]
+        command += ["--shape", f"INPUT:{floats}", "--concurrency-range", str(concurrency)]
+        command += ["--request-count", str(requests), "--percentile", "50"]
+        environment = {**os.environ, "LD_LIBRARY_PATH": str(PERF_ANALYZER.parent)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode or not report.exists():
+            sys.exit(
+                f"perf_analyzer failed on {url}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            )
+        with report.open() as lines:
+            row = next(csv.DictReader(lines))
+    return Figures(
+        p50_ms=float(row["p50 latency"]) / 1000,
+        p99_ms=float(row["p99 latency"]) / 1000,
+        throughput=float(row["Inferences/Second"]),
+    )
+
+
+def print_table(figures: dict[tuple[str, int, str], Figures]) -> None:
+    print(f"\n{machine()}\n")
+    print(
+        "| tensor | concurrency | path | p50 ms | added | p99 ms | requests/s | share of direct |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for (size, concurrency, path), own in figures.items():
+        direct = figures[size, concurrency, "direct"]
+        print(
+            f"| {size} | {concurrency} | {path} | {own.p50_ms:.2f} "
+            f"| {own.p50_ms - direct.p50_ms:+.2f} | {own.p99_ms:.2f} | {own.throughput:,.0f} "
+            f"| {own.throughput / direct.throughput:.2f} |"
+        )
+
+
+def as_json(figures: dict[tuple[str, int, str], Figures]) -> list[dict[str, object]]:
+    return [
+        {"tensor": size, "concurrency": concurrency, "path": path}
+        | {name: getattr(own, name) for name in ("p50_ms", "p99_ms", "throughput")}
+        for (size, concurrency, path), own in figures.items()
+    ]
+
+
+def machine() -> str:
+    return (
+        f"Python {platform.python_version()}, grpcio {grpc.__version__}, {os.cpu_count()} cores, "
+        f"client, gateway and Triton on the same machine."
+    )
+
+
+def wait_ready(url: str, timeout_s: float = 60) -> None:
+    """Until the echo model answers there."""
+    give_up_s = time.monotonic() + timeout_s
+    with grpc.insecure_channel(url) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        while time.monotonic() < give_up_s:
+            try:
+                if stub.ModelReady(service_pb2.ModelReadyRequest(name="echo"), timeout=1).ready:
+                    return
+            except grpc.RpcError:
+                pass  # not listening yet
+            time.sleep(0.1)
+    sys.exit(f"{url} was not ready within {timeout_s} s")
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in sockets]
+
+
+@contextmanager
+def process(command: list[str]) -> Iterator[None]:
+    running = subprocess.Popen(command, cwd=ROOT)
+    try:
+        yield
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+if __name__ == "__main__":
+    main()
