@@ -1,0 +1,73 @@
+"""The REST application: routes, problems and the layer around them, put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from control_plane.rest_api.correlation import CorrelationMiddleware
+from control_plane.rest_api.detect import make_detect_router
+from control_plane.rest_api.docs import install_docs
+from control_plane.rest_api.problems import install_problem_handlers
+from control_plane.rest_api.schemas import Detection, Problem
+from control_plane.rest_api.services import (
+    DetectionService,
+    RestLimits,
+    RestServices,
+    StatusService,
+)
+from control_plane.rest_api.status import make_status_router
+
+__all__ = [
+    "DetectionService",
+    "RestLimits",
+    "RestServices",
+    "StatusService",
+    "create_app",
+]
+
+DESCRIPTION = """
+Detection on photos of roofs and building sites, served by a fleet of Triton servers.
+
+Every error is an RFC 9457 problem (`application/problem+json`) with a stable `code`. Every
+answer carries `X-Correlation-ID`; send your own to find a request in the log.
+"""
+
+
+def create_app(services: RestServices) -> FastAPI:
+    """The ASGI application over ``services``. It keeps no state of its own."""
+    app = FastAPI(
+        title="Tidegate",
+        version=services.version,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        # A redirect for a stray slash would send the photo twice.
+        redirect_slashes=False,
+    )
+    install_problem_handlers(app)
+    app.include_router(make_detect_router(services))
+    app.include_router(make_status_router(services))
+    install_docs(app)
+    _name_schemas(app)
+    app.add_middleware(CorrelationMiddleware, now_s=services.clock.now_s)
+    return app
+
+
+def _name_schemas(app: FastAPI) -> None:
+    """Puts the models of answers written by hand into the OpenAPI document."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        named = document["components"]["schemas"]
+        for model in (Detection, Problem):
+            if model.__name__ in named:
+                continue
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            named.update(schema.pop("$defs", {}))
+            named[model.__name__] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,61 @@
+"""What the REST edge needs of the rest of Tidegate, as small protocols.
+
+``bootstrap.py`` fills :class:`RestServices` with the real ones; unit tests with fakes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from control_plane.core.detections import DetectionAnswer, DetectionRequest
+from control_plane.ports import Clock, PhotoSource
+from control_plane.services.status import EngineView, InstanceView
+
+
+class DetectionService(Protocol):
+    async def detect(self, request: DetectionRequest) -> DetectionAnswer:
+        """One answer, whole or partial. Raises ControlPlaneError for the caller's mistakes."""
+        ...
+
+    def known_engines(self) -> tuple[str, ...]:
+        """The names a caller may ask for."""
+        ...
+
+
+class StatusService(Protocol):
+    def engines(self) -> tuple[EngineView, ...]: ...
+
+    def instances(self) -> tuple[InstanceView, ...]: ...
+
+    def is_ready(self) -> bool:
+        """Whether every engine's stable release is ready on at least one instance."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RestLimits:
+    """The bounds of one request.
+
+    max_bytes: the largest encoded photo (``photos.max_bytes``).
+    timeout_s: the deadline of a caller who names none (``requests.timeout_s``).
+    max_timeout_s: the longest deadline a caller may name (``requests.max_timeout_s``).
+    body_timeout_s: how long the whole body of a request may take to arrive.
+    """
+
+    max_bytes: int
+    timeout_s: float
+    max_timeout_s: float
+    body_timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RestServices:
+    """Everything behind the REST edge."""
+
+    detection: DetectionService
+    status: StatusService
+    photos: PhotoSource
+    clock: Clock
+    limits: RestLimits
+    version: str

@@ -1,0 +1,160 @@
+"""What runs, for people and for load balancers: health, engines, releases, the fleet.
+
+Reads views and writes JSON; decides nothing but the one word of ``/health``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from control_plane.core.detections import ALIASES
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.rest_api import schemas
+from control_plane.rest_api.problems import MEDIA_TYPE, correlation_id_of, problem_of
+from control_plane.rest_api.services import RestServices
+from control_plane.services.status import EngineView, InstanceView, ReleaseView
+
+RETRY_AFTER_S = 1.0
+PROBLEM: dict[str, Any] = {
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+}
+
+
+def make_status_router(services: RestServices) -> APIRouter:
+    router = APIRouter(tags=["status"])
+    _add_probes(router, services)
+    _add_overviews(router, services)
+    _add_health(router, services)
+    return router
+
+
+def _add_probes(router: APIRouter, services: RestServices) -> None:
+    @router.get("/healthz", summary="Whether the process is alive", operation_id="healthz")
+    async def healthz() -> schemas.Alive:
+        return schemas.Alive()
+
+    @router.get(
+        "/readyz",
+        summary="Whether every engine's stable release is ready somewhere",
+        operation_id="readyz",
+        response_model=schemas.Alive,
+        responses={503: {"description": "`release_not_ready`, naming the engines.", **PROBLEM}},
+    )
+    async def readyz(request: Request) -> Response:
+        if services.status.is_ready():
+            return JSONResponse({"status": "ok"})
+        waiting = [engine.name for engine in services.status.engines() if not engine.is_ready]
+        what = f"not ready: {', '.join(waiting)}" if waiting else "no engine is known yet"
+        error = ControlPlaneError(ErrorCode.RELEASE_NOT_READY, what, retry_after_s=RETRY_AFTER_S)
+        return problem_of(error, correlation_id_of(request), extensions={"engines": waiting})
+
+
+def _add_overviews(router: APIRouter, services: RestServices) -> None:
+    async def engines() -> schemas.Engines:
+        return schemas.Engines(engines=[_show_engine(view) for view in services.status.engines()])
+
+    router.get("/api/v1/engines", summary="All engines", operation_id="engines")(engines)
+    router.get(
+        "/api/v1/orchestrator/models",
+        summary="All engines with their releases",
+        operation_id="models",
+    )(engines)
+
+    @router.get(
+        "/api/v1/engines/{engine}/releases",
+        summary="One engine's releases",
+        operation_id="releases",
+        responses={404: {"description": "`unknown_engine`", **PROBLEM}},
+    )
+    async def releases(engine: str) -> schemas.EngineReleases:
+        view = _find_engine(engine, services.status.engines())
+        return schemas.EngineReleases(
+            engine=view.name,
+            stable=view.stable,
+            releases=[_show_release(release) for release in view.releases],
+        )
+
+    @router.get("/api/v1/fleet", summary="All Triton instances", operation_id="fleet")
+    async def fleet() -> schemas.Fleet:
+        return schemas.Fleet(
+            instances=[_show_instance(view) for view in services.status.instances()]
+        )
+
+
+def _add_health(router: APIRouter, services: RestServices) -> None:
+    @router.get(
+        "/api/v1/orchestrator/health",
+        summary="One word for everything, and what it rests on",
+        description="Always 200; `/readyz` is the one that fails.",
+        operation_id="health",
+    )
+    async def health() -> schemas.Health:
+        status = services.status
+        engines, instances = status.engines(), status.instances()
+        word: Any = "degraded"
+        if not any(engine.is_ready for engine in engines):
+            word = "unavailable"
+        elif status.is_ready() and all(view.state == "ready" for view in instances):
+            word = "ok"
+        return schemas.Health(
+            status=word,
+            version=services.version,
+            engines={engine.name: _show_engine_health(engine) for engine in engines},
+            instances={view.name: view.state for view in instances},
+        )
+
+
+def _find_engine(name: str, engines: tuple[EngineView, ...]) -> EngineView:
+    wanted = ALIASES.get(name, name)
+    for view in engines:
+        if view.name == wanted:
+            return view
+    known = ", ".join(view.name for view in engines) or "none"
+    raise ControlPlaneError(
+        ErrorCode.UNKNOWN_ENGINE, f"unknown engine {name[:80]!r}; known: {known}", field="engine"
+    )
+
+
+def _show_engine_health(view: EngineView) -> schemas.EngineHealth:
+    ready_on = [
+        instance
+        for release in view.releases
+        if release.release == view.stable
+        for instance in release.ready_on
+    ]
+    return schemas.EngineHealth(is_ready=view.is_ready, stable=view.stable, ready_on=ready_on)
+
+
+def _show_engine(view: EngineView) -> schemas.Engine:
+    return schemas.Engine(
+        name=view.name,
+        kind=view.kind,
+        stable=view.stable,
+        is_ready=view.is_ready,
+        releases=[_show_release(release) for release in view.releases],
+    )
+
+
+def _show_release(view: ReleaseView) -> schemas.Release:
+    return schemas.Release(
+        release=view.release,
+        pins=dict(view.pins),
+        is_stable=view.is_stable,
+        weight_bp=view.weight_bp,
+        ready_on=list(view.ready_on),
+    )
+
+
+def _show_instance(view: InstanceView) -> schemas.Instance:
+    return schemas.Instance(
+        name=view.name,
+        url=view.url,
+        state=view.state,
+        serving={engine: list(releases) for engine, releases in view.serving.items()},
+        in_flight=view.in_flight,
+        reason=view.reason,
+        observed_ago_s=None if view.observed_ago_s is None else round(view.observed_ago_s, 3),
+    )

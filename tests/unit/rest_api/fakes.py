@@ -1,0 +1,183 @@
+"""The services behind the REST edge, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from control_plane.core.detections import (
+    DetectionAnswer,
+    DetectionRequest,
+    EngineFailure,
+    EngineResult,
+    overall_status,
+)
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.rest_api.app import RestLimits, RestServices, create_app
+from control_plane.services.status import EngineView, InstanceView, ReleaseView
+
+PHOTO = b"\xff\xd8\xff\xe0 as good as a photo"
+DETECT = "/api/v1/orchestrator/detect"
+UUID = "3f2b8c1e-5d1c-4f7a-9b53-0d7f0a1c2e4d"
+LIMITS = RestLimits(max_bytes=100_000, timeout_s=10.0, max_timeout_s=60.0)
+DETECTION_ID = "6f9d9a6e-0a39-4a4e-b5f0-0f9a2a6a3c55"
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.reading_s = 1000.0
+
+    def now_s(self) -> float:
+        return self.reading_s
+
+
+@dataclass
+class FakeDetection:
+    """Remembers what it was asked and answers as it is told to."""
+
+    engines: tuple[str, ...] = ("damage", "materials", "volume")
+    failures: Mapping[str, EngineFailure] = field(default_factory=dict)
+    error: BaseException | None = None
+    asked: list[DetectionRequest] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def known_engines(self) -> tuple[str, ...]:
+        return self.engines
+
+    async def detect(self, request: DetectionRequest) -> DetectionAnswer:
+        self.asked.append(request)
+        self.started.set()
+        if self.gate is not None:
+            try:
+                await self.gate.wait()
+            except asyncio.CancelledError:
+                self.cancelled.set()
+                raise
+        if self.error is not None:
+            raise self.error
+        results = {
+            engine: EngineResult({"counts": {"hail": 1}}, "1.1.0", "triton-0", 1)
+            for engine in request.engines
+            if engine not in self.failures
+        }
+        return DetectionAnswer(
+            request_id=request.request_id,
+            detection_id=DETECTION_ID,
+            correlation_id=request.correlation_id,
+            status=overall_status(len(results), len(self.failures)),
+            results=results,
+            errors=self.failures,
+            processing_time_ms=12.5,
+            timestamp=datetime(2025, 1, 31, 12, tzinfo=UTC),
+            photo_id=request.photo_id,
+        )
+
+
+@dataclass
+class FakePhotos:
+    """Knows one photo."""
+
+    url: str = "file:///photos/roof.jpg"
+    gate: asyncio.Event | None = None
+
+    async def fetch(self, url: str) -> bytes:
+        if self.gate is not None:
+            await self.gate.wait()
+        if url != self.url:
+            raise ControlPlaneError(
+                ErrorCode.PHOTO_FORBIDDEN, "photo_url is not allowed", field="photo_url"
+            )
+        return PHOTO
+
+
+def engine_view(name: str = "damage", *, is_ready: bool = True) -> EngineView:
+    ready_on = ("triton-0",) if is_ready else ()
+    releases = (
+        ReleaseView("1.0.0", {"damage_detector": 1}, False, 0, ()),
+        ReleaseView("1.1.0", {"damage_detector": 2}, True, 10_000, ready_on),
+    )
+    return EngineView(name, "ensemble", "1.1.0", is_ready, releases)
+
+
+def instance_view(name: str = "triton-0", *, state: str = "ready") -> InstanceView:
+    reason = "" if state == "ready" else "connection refused"
+    return InstanceView(name, "127.0.0.1:8001", state, {"damage": ("1.1.0",)}, 2, reason, 0.25)
+
+
+@dataclass
+class FakeStatus:
+    engine_views: tuple[EngineView, ...] = (engine_view(),)
+    instance_views: tuple[InstanceView, ...] = (instance_view(),)
+
+    def engines(self) -> tuple[EngineView, ...]:
+        return self.engine_views
+
+    def instances(self) -> tuple[InstanceView, ...]:
+        return self.instance_views
+
+    def is_ready(self) -> bool:
+        return bool(self.engine_views) and all(view.is_ready for view in self.engine_views)
+
+
+@dataclass
+class Edge:
+    """A REST application over fakes, and a client of it."""
+
+    detection: FakeDetection = field(default_factory=FakeDetection)
+    status: FakeStatus = field(default_factory=FakeStatus)
+    photos: FakePhotos = field(default_factory=FakePhotos)
+    clock: FakeClock = field(default_factory=FakeClock)
+    limits: RestLimits = LIMITS
+
+    def services(self) -> RestServices:
+        return RestServices(
+            detection=self.detection,
+            status=self.status,
+            photos=self.photos,
+            clock=self.clock,
+            limits=self.limits,
+            version="0.1.0",
+        )
+
+    @asynccontextmanager
+    async def client(
+        self, prepare: Callable[[Any], None] | None = None
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        app = create_app(self.services())
+        if prepare is not None:
+            prepare(app)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://tidegate") as client:
+            yield client
+
+
+async def upload(client: httpx.AsyncClient, **fields: Any) -> httpx.Response:
+    return await client.post(DETECT, files={"photo": ("roof.jpg", PHOTO)}, data=fields)
+
+
+async def assert_still_answers(client: httpx.AsyncClient) -> None:
+    """A bad request costs itself only: the next good one is served."""
+    response = await upload(client)
+    assert response.status_code == 200, response.text
+
+
+def check_problem(response: httpx.Response, status: int, code: ErrorCode, field: str | None) -> str:
+    """Every member of a problem; returns its detail."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == status
+    assert body["code"] == code.value
+    assert body.get("field") == field
+    assert body["type"].endswith(code.value)
+    assert body["title"]
+    assert body["correlation_id"] == response.headers["x-correlation-id"]
+    return str(body["detail"])

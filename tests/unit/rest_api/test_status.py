@@ -1,0 +1,136 @@
+"""Health, readiness, engines, releases, the fleet: what is shown of the views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from control_plane.errors import ErrorCode
+from control_plane.rest_api import schemas
+from tests.unit.rest_api.fakes import Edge, FakeStatus, check_problem, engine_view, instance_view
+
+RELEASES = [
+    {
+        "release": "1.0.0",
+        "pins": {"damage_detector": 1},
+        "is_stable": False,
+        "weight_bp": 0,
+        "ready_on": [],
+    },
+    {
+        "release": "1.1.0",
+        "pins": {"damage_detector": 2},
+        "is_stable": True,
+        "weight_bp": 10_000,
+        "ready_on": ["triton-0"],
+    },
+]
+
+
+@pytest.fixture
+def edge() -> Edge:
+    return Edge()
+
+
+async def get(edge: Edge, path: str) -> Any:
+    async with edge.client() as client:
+        response = await client.get(path)
+    assert response.status_code == 200
+    return response.json()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/engines", "/api/v1/orchestrator/models"])
+async def test_engines_are_shown_with_their_releases(edge: Edge, path: str) -> None:
+    assert await get(edge, path) == {
+        "engines": [
+            {
+                "name": "damage",
+                "kind": "ensemble",
+                "stable": "1.1.0",
+                "is_ready": True,
+                "releases": RELEASES,
+            }
+        ]
+    }
+
+
+async def test_one_engines_releases_under_its_name_and_its_alias(edge: Edge) -> None:
+    edge.status = FakeStatus((engine_view("materials"),))
+    for name in ("materials", "material"):
+        answer = await get(edge, f"/api/v1/engines/{name}/releases")
+        assert answer == {"engine": "materials", "stable": "1.1.0", "releases": RELEASES}
+
+
+async def test_an_engine_that_does_not_exist_is_named(edge: Edge) -> None:
+    async with edge.client() as client:
+        response = await client.get("/api/v1/engines/roof/releases")
+        detail = check_problem(response, 404, ErrorCode.UNKNOWN_ENGINE, "engine")
+        assert "known: damage" in detail
+
+
+async def test_the_fleet_is_shown(edge: Edge) -> None:
+    assert await get(edge, "/api/v1/fleet") == {
+        "instances": [
+            {
+                "name": "triton-0",
+                "url": "127.0.0.1:8001",
+                "state": "ready",
+                "serving": {"damage": ["1.1.0"]},
+                "in_flight": 2,
+                "reason": "",
+                "observed_ago_s": 0.25,
+            }
+        ]
+    }
+
+
+READY, WAITING = engine_view(), engine_view("volume", is_ready=False)
+UP, DOWN = instance_view(), instance_view("triton-1", state="unreachable")
+
+
+@pytest.mark.parametrize(
+    ("engines", "instances", "word"),
+    [
+        ((READY,), (UP,), "ok"),
+        ((READY,), (UP, DOWN), "degraded"),
+        ((READY, WAITING), (UP,), "degraded"),
+        ((WAITING,), (UP,), "unavailable"),
+        ((), (DOWN,), "unavailable"),
+        ((), (), "unavailable"),
+    ],
+)
+async def test_health_is_one_word_and_what_it_rests_on(
+    edge: Edge, engines: Any, instances: Any, word: str
+) -> None:
+    edge.status = FakeStatus(engines, instances)
+    answer = await get(edge, "/api/v1/orchestrator/health")
+    schemas.Health.model_validate(answer)
+    assert answer["status"] == word
+    assert answer["version"] == "0.1.0"
+    assert answer["instances"] == {view.name: view.state for view in instances}
+    assert set(answer["engines"]) == {view.name for view in engines}
+    if READY in engines:
+        expected = {"is_ready": True, "stable": "1.1.0", "ready_on": ["triton-0"]}
+        assert answer["engines"]["damage"] == expected
+
+
+async def test_alive_and_ready(edge: Edge) -> None:
+    assert await get(edge, "/healthz") == {"status": "ok"}
+    assert await get(edge, "/readyz") == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("engines", "named", "words"),
+    [((READY, WAITING), ["volume"], "not ready: volume"), ((), [], "no engine is known")],
+)
+async def test_not_ready_says_who_is_missing(
+    edge: Edge, engines: Any, named: list[str], words: str
+) -> None:
+    edge.status = FakeStatus(engines)
+    async with edge.client() as client:
+        response = await client.get("/readyz")
+        assert words in check_problem(response, 503, ErrorCode.RELEASE_NOT_READY, None)
+        assert response.json()["engines"] == named
+        assert response.headers["retry-after"] == "1"
+        assert (await client.get("/healthz")).status_code == 200
