@@ -1,0 +1,129 @@
+"""Runs the REST application on a socket, in the event loop that is already there.
+
+uvicorn, with connections that are bounded (:mod:`control_plane.rest_api.connection`) and
+without signal handlers (the process has its own).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from control_plane.errors import ConfigurationError
+from control_plane.rest_api.connection import HttpLimits, bounded_protocol
+
+__all__ = ["HttpLimits", "HttpServer"]
+
+BACKLOG = 1024
+CANCEL_GRACE_S = 1.0
+
+
+class HttpServer:
+    """One listening socket. ``start`` returns when it accepts; ``stop`` drains it."""
+
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, limits: HttpLimits | None = None
+    ) -> None:
+        self._host = host
+        self._port = port
+        chosen = limits or HttpLimits()
+        self._config = uvicorn.Config(
+            app,
+            loop="none",
+            http=bounded_protocol(chosen),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=chosen.keep_alive_s,
+        )
+        self._server = _QuietServer(self._config)
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port listened on: the one asked for, or the one found for 0."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    async def start(self) -> None:
+        """Raises ConfigurationError when the address cannot be listened on."""
+        listener = await self._bind()
+        self._port = listener.getsockname()[1]
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
+        ready = asyncio.create_task(self._server.is_started.wait())
+        await asyncio.wait({ready, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._serving.done():
+            listener.close()
+            await self._serving
+
+    async def stop(self, grace_s: float) -> None:
+        """Accepts no more, waits up to ``grace_s`` for requests under way, ends the rest."""
+        if self._serving is None:
+            return
+        # uvicorn hands it to asyncio.wait_for, which takes fractions too.
+        self._config.timeout_graceful_shutdown = grace_s  # type: ignore[assignment]
+        self._server.should_exit = True
+        await self._serving
+        self._serving = None
+        state = self._server.server_state
+        if state.tasks:
+            await asyncio.wait(set(state.tasks), timeout=CANCEL_GRACE_S)
+        for connection in list(state.connections):
+            connection.transport.abort()
+
+    async def _bind(self) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        listener: socket.socket | None = None
+        try:
+            addresses = await loop.getaddrinfo(
+                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+            family, kind, protocol, _, address = addresses[0]
+            listener = socket.socket(family, kind, protocol)
+            # A restart must not wait for the connections of its predecessor to time out.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setblocking(False)
+            listener.bind(address)
+            # Another process may have bound the same address without listening yet.
+            listener.listen(BACKLOG)
+        except OSError as error:
+            if listener is not None:
+                listener.close()
+            why = (error.strerror or str(error)).lower()
+            setting = "http.host" if isinstance(error, socket.gaierror) else "http.port"
+            raise ConfigurationError(
+                f"cannot listen for HTTP on {self._host} port {self._port}: {why}; "
+                f"set {setting} to another, or end what uses it",
+                field=setting,
+            ) from None
+        return listener
+
+
+class _QuietServer(uvicorn.Server):
+    """A server that leaves signals alone and says when it has started."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_started = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_started.set()
