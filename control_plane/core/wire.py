@@ -18,6 +18,7 @@ group, or more fields than :data:`MAX_FIELDS` raise :class:`MalformedMessage`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from control_plane.errors import InvalidArgument
 
@@ -101,6 +102,7 @@ def read_request_head(message: bytes) -> RequestHead:
     )
 
 
+@lru_cache(maxsize=1024)
 def target_suffix(model_name: str, model_version: str) -> bytes:
     """Bytes to append to a ModelInferRequest or ModelInferResponse to re-target it."""
     return _string_field(_MODEL_NAME, model_name) + _string_field(_MODEL_VERSION, model_version)

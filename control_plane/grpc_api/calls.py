@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -53,7 +53,7 @@ def read_metadata(context: Context) -> CallHead:
             correlation_id = value
         elif key == ROUTING_KEY and isinstance(value, str):
             routing_key = value
-    head = CallHead(correlation_id or uuid.uuid4().hex, routing_key)
+    head = CallHead(correlation_id or secrets.token_hex(16), routing_key)
     structlog.contextvars.bind_contextvars(correlation_id=head.correlation_id)
     context.set_trailing_metadata(((CORRELATION_ID, head.correlation_id),))
     if len(routing_key) > MAX_KEY_CHARACTERS:
