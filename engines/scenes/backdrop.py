@@ -14,17 +14,27 @@ _HOARDING = ((196, 196, 190), (70, 104, 140), (168, 132, 92), (110, 124, 104))
 _TARPAULIN = ((46, 96, 168), (70, 116, 84), (172, 168, 160), (196, 120, 44))
 
 
-def backdrop(canvas: Canvas, camera: Camera, sun: Sun, rng: np.random.Generator) -> None:
-    """Trees along the horizon, then by chance a hoarding or a shell of a house before them."""
+def backdrop(
+    canvas: Canvas,
+    camera: Camera,
+    sun: Sun,
+    rng: np.random.Generator,
+    *,
+    nearest_m: float = 18.0,
+) -> None:
+    """Trees along the horizon, then by chance a hoarding or a shell of a house before them.
+
+    Nothing stands nearer than ``nearest_m``.
+    """
     feet = camera.project(np.array([[-40.0, 70, 0], [0, 70, 0], [40, 70, 0]]))
     if feet[:, 1].max() < 0:
         return
     _trees(canvas, camera, rng)
     choice = rng.random()
     if choice < 0.4:
-        _hoarding(canvas, camera, sun, rng)
+        _hoarding(canvas, camera, sun, rng, nearest_m)
     elif choice < 0.7:
-        _house(canvas, camera, sun, rng)
+        _house(canvas, camera, sun, rng, nearest_m)
 
 
 def _trees(canvas: Canvas, camera: Camera, rng: np.random.Generator) -> None:
@@ -48,9 +58,11 @@ def _upright(camera: Camera, start: Ground, end: Ground, z: tuple[float, float])
     return camera.project(corners)
 
 
-def _hoarding(canvas: Canvas, camera: Camera, sun: Sun, rng: np.random.Generator) -> None:
+def _hoarding(
+    canvas: Canvas, camera: Camera, sun: Sun, rng: np.random.Generator, nearest_m: float
+) -> None:
     colour = _HOARDING[int(rng.integers(len(_HOARDING)))]
-    y, slope = rng.uniform(18, 32), rng.uniform(-0.25, 0.25)
+    y, slope = nearest_m + rng.uniform(0, 14), rng.uniform(-0.25, 0.25)
     height, panel = rng.uniform(1.8, 2.4), 2.4
     light = sun.on(np.array([0.0, -1.0, 0.0]))
     first = -30.0
@@ -64,10 +76,12 @@ def _hoarding(canvas: Canvas, camera: Camera, sun: Sun, rng: np.random.Generator
         first += panel
 
 
-def _house(canvas: Canvas, camera: Camera, sun: Sun, rng: np.random.Generator) -> None:
+def _house(
+    canvas: Canvas, camera: Camera, sun: Sun, rng: np.random.Generator, nearest_m: float
+) -> None:
     """The front of a house under construction: wall, openings, gable."""
     colour = mix((206, 196, 176), (168, 112, 88), float(rng.random()))
-    y, left, wide = rng.uniform(18, 28), rng.uniform(-14, 4), rng.uniform(8, 13)
+    y, left, wide = nearest_m + rng.uniform(0, 10), rng.uniform(-14, 4), rng.uniform(8, 13)
     height = rng.uniform(2.8, 5.4)
     light = np.asarray(colour) * sun.on(np.array([0.0, -1.0, 0.0]))
     start, end = (left, y), (left + wide, y)

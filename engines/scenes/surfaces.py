@@ -169,7 +169,7 @@ def _mulch(rng: np.random.Generator) -> Pixels:
 
 
 def _grass(rng: np.random.Generator) -> Pixels:
-    patches = wrapped_noise(rng, TILE_PX, (4, 8, 16, 64))
+    patches = wrapped_noise(rng, TILE_PX, (5, 11, 23, 64))
     lawn = _shaded((72, 92, 44), (patches, (18, 18, 9)))
     colours = [(98.0, 124, 56), (78.0, 104, 44), (124.0, 138, 74), (60.0, 84, 38)]
     return _strokes(
