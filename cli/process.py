@@ -144,6 +144,9 @@ def _run(config: Path | None, flags: Mapping[str, object], *, with_tritons: bool
             "in the settings file or TIDEGATE_INSTANCES; `tidegate up` starts its own",
             field="instances",
         )
+    # gRPC reads this when it is imported. Its fork handlers are for processes that go on
+    # using gRPC after a fork; Tritons are started by fork and exec, which needs none.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from control_plane.bootstrap import run
 
     raise typer.Exit(run(loaded, with_tritons=with_tritons))

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -27,7 +28,7 @@ from control_plane.adapters.photos import HeadInspector, LocalPhotos, PhotoLimit
 from control_plane.adapters.triton import TritonInstance
 from control_plane.core.routing import RoutingTable, all_to_stable
 from control_plane.embedded.fleet import EmbeddedFleet
-from control_plane.embedded.options import ADDRESS, FleetOptions, InstancePorts, LogLine
+from control_plane.embedded.options import ADDRESS, FleetOptions, InstancePorts, LogLevel, LogLine
 from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.orchestrator_service import Orchestrator
 from control_plane.grpc_api.server import GrpcServer
@@ -44,7 +45,7 @@ from control_plane.services.status import Status
 from control_plane.settings import LoadedSettings, Settings
 
 log = structlog.get_logger(__name__)
-triton_log = structlog.get_logger("triton")
+triton_log = structlog.get_logger("triton", source="triton")
 
 
 def run(loaded: LoadedSettings, *, with_tritons: bool) -> int:
@@ -214,7 +215,10 @@ def _http_server(
 
 def _embedded_fleet(settings: Settings) -> EmbeddedFleet:
     def write(line: LogLine) -> None:
-        triton_log.log(LEVELS[line.level.value], line.text, instance=line.instance)
+        # What Triton calls information is detail to those who run Tidegate.
+        is_detail = line.level in (LogLevel.DEBUG, LogLevel.INFO)
+        level = logging.DEBUG if is_detail else LEVELS[line.level.value]
+        triton_log.log(level, line.text, instance=line.instance)
 
     return EmbeddedFleet(
         FleetOptions(
