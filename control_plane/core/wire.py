@@ -17,13 +17,15 @@ group, or more fields than :data:`MAX_FIELDS` raise :class:`MalformedMessage`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from control_plane.errors import InvalidArgument
 
 MAX_FIELDS = 8192
-"""Fields of one message that are stepped over; a bound on the time one message can take."""
+"""Fields of one message that are stepped over, those inside ``parameters`` included; a bound
+on the time one message can take."""
 
 MAX_NAME_BYTES = 1024
 """Longest model name, version or request id that is read."""
@@ -36,7 +38,8 @@ _MODEL_NAME, _MODEL_VERSION, _ID = 1, 2, 3
 _PARAMETERS = 4
 # map<string, InferParameter> entries, and InferParameter's members.
 _KEY, _VALUE = 1, 2
-_BOOL_PARAM, _INT64_PARAM, _STRING_PARAM, _UINT64_PARAM = 1, 2, 3, 5
+_BOOL_PARAM, _INT64_PARAM, _STRING_PARAM, _DOUBLE_PARAM, _UINT64_PARAM = 1, 2, 3, 4, 5
+_SEQUENCE_ID = b"sequence_id"
 # ModelStreamInferResponse.
 _INFER_RESPONSE = 2
 
@@ -64,13 +67,10 @@ class RequestHead:
 
 def read_request_head(message: bytes) -> RequestHead:
     """The head of a serialized ``ModelInferRequest``. O(fields), not O(bytes)."""
-    name = version = request_id = b""
-    sequence: str | None = None
-    position, end, fields = 0, len(message), 0
+    name = version = request_id = sequence = b""
+    position, end, steps = 0, len(message), iter(range(MAX_FIELDS))
     while position < end:
-        fields += 1
-        if fields > MAX_FIELDS:
-            raise MalformedMessage(f"more than {MAX_FIELDS} fields")
+        _count(steps)
         tag, position = _read_varint(message, position, end)
         if tag & 7 != _LENGTH:
             position = _skip(message, tag, position, end)
@@ -89,16 +89,15 @@ def read_request_head(message: bytes) -> RequestHead:
         elif number == _ID:
             request_id = message[start:position]
         elif number == _PARAMETERS:
-            key, value = _read_parameter(message, start, position)
-            if key == b"sequence_id":
-                sequence = value
+            value = _read_sequence(message, start, position, steps)
+            sequence = sequence if value is None else value
         else:
             raise MalformedMessage("field number 0")
     return RequestHead(
         model_name=_text(name, "model_name"),
         model_version=_text(version, "model_version"),
         request_id=_text(request_id, "id"),
-        sequence=sequence if sequence not in ("", "0") else None,
+        sequence=None if sequence in (b"", b"0") else _text(sequence, "parameters.sequence_id"),
     )
 
 
@@ -115,22 +114,21 @@ def stream_target_suffix(model_name: str, model_version: str) -> bytes:
 
 def has_stream_response(message: bytes) -> bool:
     """Whether a ModelStreamInferResponse holds a response (an error alone does not)."""
-    position, end, fields = 0, len(message), 0
+    position, end, steps = 0, len(message), iter(range(MAX_FIELDS))
     while position < end:
-        fields += 1
-        if fields > MAX_FIELDS:
-            raise MalformedMessage(f"more than {MAX_FIELDS} fields")
+        _count(steps)
         tag, position = _read_varint(message, position, end)
-        if tag >> 3 == _INFER_RESPONSE:
+        if tag == (_INFER_RESPONSE << 3 | _LENGTH):
             return True
         position = _skip(message, tag, position, end)
     return False
 
 
-def _read_parameter(message: bytes, position: int, end: int) -> tuple[bytes, str]:
-    """One entry of ``parameters``: its key and its value as text ("" for kinds not needed)."""
-    key, value = b"", ""
+def _read_sequence(message: bytes, position: int, end: int, steps: Iterator[int]) -> bytes | None:
+    """The value of one entry of ``parameters`` when its key is ``sequence_id``, else None."""
+    key, values = b"", []
     while position < end:
+        _count(steps)
         tag, position = _read_varint(message, position, end)
         start = position
         position = _skip(message, tag, position, end)
@@ -139,23 +137,38 @@ def _read_parameter(message: bytes, position: int, end: int) -> tuple[bytes, str
             key = message[start:position]
         elif tag == (_VALUE << 3 | _LENGTH):
             _, start = _read_varint(message, start, end)
-            value = _read_parameter_value(message, start, position)
-    return key, value
+            values.append((start, position))
+    if key != _SEQUENCE_ID:
+        return None
+    value = b""
+    for start, stop in values:  # several values of one entry are merged: the last member wins
+        value = _read_parameter_value(message, start, stop, value, steps)
+    return value
 
 
-def _read_parameter_value(message: bytes, position: int, end: int) -> str:
-    value = ""
+def _read_parameter_value(
+    message: bytes, position: int, end: int, value: bytes, steps: Iterator[int]
+) -> bytes:
+    """The last member set, as text; ``value`` when none is, "" for kinds that are no id."""
     while position < end:
+        _count(steps)
         tag, position = _read_varint(message, position, end)
         start = position
         position = _skip(message, tag, position, end)
-        number = tag >> 3
-        if tag & 7 == _VARINT and number in (_BOOL_PARAM, _INT64_PARAM, _UINT64_PARAM):
-            value = str(_read_varint(message, start, end)[0])
+        if tag in (_INT64_PARAM << 3 | _VARINT, _UINT64_PARAM << 3 | _VARINT):
+            value = b"%d" % _read_varint(message, start, end)[0]
         elif tag == (_STRING_PARAM << 3 | _LENGTH):
             _, start = _read_varint(message, start, end)
-            value = _text(message[start:position], "parameters")
+            value = message[start:position]
+        elif tag in (_BOOL_PARAM << 3 | _VARINT, _DOUBLE_PARAM << 3 | _FIXED64):
+            value = b""
     return value
+
+
+def _count(steps: Iterator[int]) -> None:
+    """One more field of a message that may have as many as ``steps`` holds."""
+    if next(steps, None) is None:
+        raise MalformedMessage(f"more than {MAX_FIELDS} fields")
 
 
 def _skip(message: bytes, tag: int, position: int, end: int) -> int:

@@ -1,0 +1,194 @@
+"""Stand-ins for what lies outside: a clock, a Triton, photos. They behave, they record nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+
+from tritonclient.grpc import service_pb2
+
+from control_plane.core.catalogue import Config, Release
+from control_plane.core.loading import Observation, read_pins
+from control_plane.core.outcomes import CallFailure
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import CallFailed
+
+
+def call_failed(status: str, message: str) -> CallFailed:
+    return CallFailed(CallFailure(status, message))
+
+
+AWAY = ("UNAVAILABLE", "failed to connect to all addresses")
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """Time that moves when a test says so."""
+
+    now: float = 1000.0
+
+    def now_s(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass(frozen=True, slots=True)
+class FakeInspector:
+    """Takes every photo that starts with ``photo``."""
+
+    def inspect(self, photo: bytes) -> None:
+        if not photo.startswith(b"photo"):
+            raise ControlPlaneError(ErrorCode.PHOTO_INVALID, "this is no image", field="photo")
+
+
+@dataclass(frozen=True, slots=True)
+class FakePhotos:
+    """Photos by URL."""
+
+    by_url: dict[str, bytes] = field(default_factory=dict)
+
+    async def fetch(self, url: str) -> bytes:
+        if url not in self.by_url:
+            raise ControlPlaneError(ErrorCode.PHOTO_NOT_FOUND, "no such photo", field="photo_url")
+        return self.by_url[url]
+
+
+Answer = Callable[[service_pb2.ModelInferRequest], service_pb2.ModelInferResponse]
+
+
+def echo(request: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResponse:
+    """The request's tensors under its own target, as the ``echo`` model answers."""
+    answer = service_pb2.ModelInferResponse(
+        model_name=request.model_name, model_version=request.model_version, id=request.id
+    )
+    for tensor in request.inputs:
+        answer.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+    answer.raw_output_contents.extend(request.raw_input_contents)
+    return answer
+
+
+@dataclass(slots=True)
+class FakeInstance:
+    """One Triton: InferenceCalls and ModelControl, as observed on 2.51 (TRITON.md).
+
+    folders: the versions that lie in the repository, by model.
+    loaded, twins: what is ready; a restart forgets both.
+    broken: models whose load call is refused, with the words it is refused with.
+    hold, entered: while ``hold`` is clear, inference waits, and says in ``entered`` that it does.
+    """
+
+    folders: dict[str, set[int]] = field(default_factory=dict)
+    answer: Answer = echo
+    loaded: dict[str, set[int]] = field(default_factory=dict)
+    twins: dict[str, Config] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, CallFailed] = field(default_factory=dict)
+    is_away: bool = False
+    calls: list[str] = field(default_factory=list)
+    timeouts_s: list[float] = field(default_factory=list)
+    hold: asyncio.Event = field(default_factory=asyncio.Event)
+    entered: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    breaks_after: int | None = None
+
+    def __post_init__(self) -> None:
+        self.hold.set()
+
+    def restart(self) -> None:
+        """What a crashed and restarted Triton remembers: nothing."""
+        self.loaded.clear()
+        self.twins.clear()
+
+    # InferenceCalls
+
+    async def infer(self, message: bytes, *, timeout_s: float) -> bytes:
+        self._check_reachable()
+        request = service_pb2.ModelInferRequest.FromString(message)
+        self.calls.append(f"{request.model_name}/{request.model_version}")
+        self.timeouts_s.append(timeout_s)
+        self.entered.put_nowait(request.model_name)
+        await self.hold.wait()
+        if request.model_name in self.failures:
+            raise self.failures[request.model_name]
+        return bytes(self.answer(request).SerializeToString())
+
+    async def stream(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._check_reachable()
+        answered = 0
+        async for message in messages:
+            request = service_pb2.ModelInferRequest.FromString(message)
+            self.calls.append(f"{request.model_name}/{request.model_version}")
+            self.entered.put_nowait(request.model_name)
+            await self.hold.wait()
+            if request.model_name in self.failures:
+                raise self.failures[request.model_name]
+            if answered == self.breaks_after:
+                return
+            answered += 1
+            if request.id == "refuse me":
+                answer = service_pb2.ModelStreamInferResponse(error_message="bad tensor")
+            else:
+                answer = service_pb2.ModelStreamInferResponse(infer_response=self.answer(request))
+            yield bytes(answer.SerializeToString())
+
+    async def read(self, method: str, message: bytes, *, timeout_s: float) -> bytes:
+        self._check_reachable()
+        request = getattr(service_pb2, f"{method}Request").FromString(message)
+        self.calls.append(f"{method} {request.name}/{request.version}")
+        answer = getattr(service_pb2, f"{method}Response")()
+        if method == "ModelMetadata":
+            answer.name, answer.platform = request.name, "ensemble"
+            answer.versions.append("1")
+        elif method == "ModelConfig":
+            answer.config.name, answer.config.max_batch_size = request.name, 8
+        else:
+            entry = answer.model_stats.add(name=request.name, version="1", inference_count=3)
+            entry.last_inference = 100 + len(self.calls)
+        return bytes(answer.SerializeToString())
+
+    # ModelControl
+
+    async def observe(self, releases: Iterable[Release], *, timeout_s: float) -> Observation:
+        self._check_reachable()
+        await self.hold.wait()
+        names = {release.model_name for release in releases if release.is_ensemble}
+        return Observation(
+            ready_versions={model: frozenset(found) for model, found in self.loaded.items()},
+            twin_pins={
+                name: read_pins(config)
+                for name, config in self.twins.items()
+                if name in names and self._missing(config) is None
+            },
+        )
+
+    async def load(
+        self, model: str, config: Config, *, is_twin: bool = False, timeout_s: float
+    ) -> None:
+        self._check_reachable()
+        self.calls.append(f"load {model}")
+        if model in self.broken:
+            raise call_failed("INTERNAL", self.broken[model])
+        if is_twin:
+            missing = self._missing(config)
+            if missing is not None:
+                raise call_failed(
+                    "INVALID_ARGUMENT", f"required version {missing[1]} is not loaded"
+                )
+            self.twins[model] = config
+            return
+        # A listed version without a folder is skipped as long as another one has its folder.
+        versions = set(config["version_policy"]["specific"]["versions"])
+        found = versions & self.folders.get(model, set())
+        if not found:
+            raise call_failed("INVALID_ARGUMENT", f"no version of {model} is available")
+        self.loaded[model] = found
+
+    def _missing(self, config: Config) -> tuple[str, int] | None:
+        pins = read_pins(config).items()
+        return next((pin for pin in pins if pin[1] not in self.loaded.get(pin[0], ())), None)
+
+    def _check_reachable(self) -> None:
+        if self.is_away:
+            raise call_failed(*AWAY)
