@@ -107,6 +107,18 @@ def target_suffix(model_name: str, model_version: str) -> bytes:
     return _string_field(_MODEL_NAME, model_name) + _string_field(_MODEL_VERSION, model_version)
 
 
+@lru_cache(maxsize=8)
+def priority_suffix(level: int) -> bytes:
+    """Bytes to append to a ModelInferRequest to set its ``priority``, over any it has.
+
+    A later entry of a map field replaces an earlier one with the same key.
+    """
+    value = _varint(_UINT64_PARAM << 3 | _VARINT) + _varint(level)
+    entry = _length_field(_KEY, b"priority") + _length_field(_VALUE, value)
+    return _length_field(_PARAMETERS, entry)
+
+
+@lru_cache(maxsize=1024)
 def stream_target_suffix(model_name: str, model_version: str) -> bytes:
     """Bytes to append to a ModelStreamInferResponse that holds a response to rename it."""
     return _length_field(_INFER_RESPONSE, target_suffix(model_name, model_version))

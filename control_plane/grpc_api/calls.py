@@ -14,6 +14,7 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from control_plane.core.deadline import Deadline
+from control_plane.core.detections import Priority, check_priority
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.grpc_api.status import STATUS
 from control_plane.ports import Clock
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 CORRELATION_ID = "x-correlation-id"
 ROUTING_KEY = "x-routing-key"
+PRIORITY = "x-priority"
 RELEASE, INSTANCE, ATTEMPTS = "x-tidegate-release", "x-tidegate-instance", "x-tidegate-attempts"
 ERROR_CODE, ERROR_FIELD = "x-tidegate-code", "x-tidegate-field"
 RETRY_AFTER = "x-tidegate-retry-after-s"
@@ -39,29 +41,36 @@ MessageType = TypeVar("MessageType", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class CallHead:
-    """What the metadata of a call says. routing_key is "" when the caller gave none."""
+    """What the metadata of a call says.
+
+    routing_key: "" when the caller gave none.
+    priority: None when the caller gave none.
+    """
 
     correlation_id: str
     routing_key: str
+    priority: Priority | None = None
 
 
 def read_metadata(context: Context) -> CallHead:
-    """Raises InvalidArgument for a routing key that is too long."""
-    correlation_id = routing_key = ""
+    """Raises InvalidArgument for a routing key that is too long and an unknown priority."""
+    correlation_id = routing_key = priority = ""
     for key, value in context.invocation_metadata() or ():
         if key == CORRELATION_ID and isinstance(value, str) and _CORRELATION_ID.fullmatch(value):
             correlation_id = value
         elif key == ROUTING_KEY and isinstance(value, str):
             routing_key = value
-    head = CallHead(correlation_id or secrets.token_hex(16), routing_key)
-    structlog.contextvars.bind_contextvars(correlation_id=head.correlation_id)
-    context.set_trailing_metadata(((CORRELATION_ID, head.correlation_id),))
+        elif key == PRIORITY and isinstance(value, str):
+            priority = value
+    correlation_id = correlation_id or secrets.token_hex(16)
+    structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
+    context.set_trailing_metadata(((CORRELATION_ID, correlation_id),))
     if len(routing_key) > MAX_KEY_CHARACTERS:
         raise InvalidArgument(
             f"{ROUTING_KEY} has {len(routing_key)} characters; the limit is {MAX_KEY_CHARACTERS}",
             field=ROUTING_KEY,
         )
-    return head
+    return CallHead(correlation_id, routing_key, check_priority(priority) if priority else None)
 
 
 def read_deadline(context: Context, clock: Clock, default_s: float) -> Deadline:

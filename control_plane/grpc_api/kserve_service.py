@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2
 
-from control_plane.core.wire import read_request_head
+from control_plane.core.wire import priority_suffix, read_request_head
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.grpc_api.calls import (
     ATTEMPTS,
@@ -101,6 +101,8 @@ class KServe:
         async with Answering(context, "ModelInfer"):
             head = read_metadata(context)
             request = read_request_head(message)
+            if head.priority is not None:
+                message += priority_suffix(head.priority.triton_level)
             answer = await self.gateway.infer(
                 InferCall(
                     message=message,
