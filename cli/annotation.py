@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from cli.labels import Placed, Rectangle, Wording, place_labels
+from cli.labels import Placed, Rectangle, Wording, leader_of, place_labels
 from cli.legend import Font, describe, draw_legend
 from cli.palette import INK, Colour, colour_of_class, ink_on
 from cli.wording import boxes_of, name_of
@@ -28,6 +28,8 @@ TEXT_PER_PHOTO = 0.0165
 # A stamp-sized photo is set on a wider sheet, or its strip would be one word a line.
 NARROWEST_IN_TEXT = 30
 MOST_BOXES = 1000
+# Beyond this, labels hide the photo; the surest findings keep theirs.
+MOST_LABELS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +120,32 @@ def _open_upright(photo: bytes) -> Image.Image:
 def _draw_marks(photo: Image.Image, marks: list[Mark], size: int) -> None:
     canvas = ImageDraw.Draw(photo)
     frame = Rectangle(0, 0, photo.width, photo.height)
-    line = max(2, round(size / 7))
-    outlines = [_outline(mark.box, line, frame) for mark in marks]
-    for mark, outline in zip(marks, outlines, strict=True):
+    line = _line_width(size)
+    for mark in marks:
+        outline = _outline(mark.box, line, frame)
         _draw_outline(canvas, outline, line, colour_of_class(mark.class_name))
+    _draw_labels(canvas, marks, frame, size)
+
+
+def _draw_labels(
+    canvas: ImageDraw.ImageDraw, marks: list[Mark], frame: Rectangle, size: int
+) -> None:
+    line = _line_width(size)
+    marks = sorted(marks, key=lambda mark: -(mark.confidence or 0))[:MOST_LABELS]
+    outlines = [_outline(mark.box, line, frame) for mark in marks]
     wordings = [[_measure(text, size) for text in mark.wordings()] for mark in marks]
     labels = place_labels(outlines, wordings, frame)
+    for mark, outline, label in zip(marks, outlines, labels, strict=True):
+        leader = leader_of(outline, label.plate)
+        if leader is not None:
+            canvas.line(leader, fill=INK, width=line + 2)
+            canvas.line(leader, fill=colour_of_class(mark.class_name), width=max(1, line - 1))
     for mark, label in zip(marks, labels, strict=True):
         _draw_label(canvas, label, size, colour_of_class(mark.class_name))
+
+
+def _line_width(size: int) -> int:
+    return max(2, round(size / 7))
 
 
 def _outline(box: Rectangle, line: int, frame: Rectangle) -> Rectangle:

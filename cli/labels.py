@@ -12,6 +12,10 @@ from dataclasses import dataclass
 
 # A label this much over other boxes hides what it should explain.
 TOLERATED_COVER = 0.35
+# A place that costs less than this is taken without looking further.
+GOOD_ENOUGH = 0.02
+# So many heights of its own may a label stand off its box, when all nearer places are taken.
+FARTHEST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +89,49 @@ def _choose(
     taken: Sequence[Rectangle],
     others: Sequence[Rectangle],
 ) -> Placed:
+    # Only what a label of this box could reach matters: a photo may hold a thousand boxes.
+    reach = _reach_of(box, wordings)
+    taken = [label for label in taken if label.overlap(reach)]
+    others = [other for other in others if other.overlap(reach)]
     best: tuple[float, Placed] | None = None
     for rank, wording in enumerate(wordings):
-        for plate in _places_around(box, wording, frame):
-            on_labels = sum(plate.overlap(label) for label in taken)
-            on_boxes = sum(plate.overlap(other) for other in others) / max(plate.area, 1)
-            hidden = 0.3 * plate.overlap(box) / max(box.area, 1)
-            too_much = 1.0 if on_boxes > TOLERATED_COVER else 0.0
-            cost = 10.0 * (on_labels > 0) + 20.0 * on_labels / max(plate.area, 1)
-            cost += too_much + on_boxes * 0.1 + hidden + 0.5 * rank
+        for steps, plate in _places_around(box, wording, frame):
+            cost = 0.5 * rank + 0.8 * steps
+            cost += _cost_of(plate, box, taken=taken, others=others)
             if best is None or cost < best[0]:
                 best = (cost, Placed(wording, plate))
+            if cost < GOOD_ENOUGH:
+                return Placed(wording, plate)
     if best is None:
         raise ValueError("a label needs at least one wording")
     return best[1]
 
 
-def _places_around(box: Rectangle, wording: Wording, frame: Rectangle) -> Iterator[Rectangle]:
+def _cost_of(
+    plate: Rectangle, box: Rectangle, *, taken: Sequence[Rectangle], others: Sequence[Rectangle]
+) -> float:
+    area = max(plate.area, 1)
+    on_labels = sum(plate.overlap(label) for label in taken) / area
+    on_boxes = sum(plate.overlap(other) for other in others) / area
+    cost = 0.1 * on_boxes + 0.3 * plate.overlap(box) / max(box.area, 1)
+    if on_boxes > TOLERATED_COVER:
+        cost += 1.0
+    return cost + 10.0 + 20.0 * on_labels if on_labels else cost
+
+
+def _reach_of(box: Rectangle, wordings: Sequence[Wording]) -> Rectangle:
+    width = max((wording.width + wording.height for wording in wordings), default=0)
+    height = max((wording.height for wording in wordings), default=0) * (FARTHEST + 2)
+    # The frame may push a label back over its box, and as far again past it.
+    return Rectangle(
+        box.left - 2 * width, box.top - height, box.right + 2 * width, box.bottom + height
+    )
+
+
+def _places_around(
+    box: Rectangle, wording: Wording, frame: Rectangle
+) -> Iterator[tuple[int, Rectangle]]:
+    """The places, each with how many steps it stands off its box."""
     width, height = wording.width, wording.height
     corners = (
         (box.left, box.top - height),  # above, the usual place
@@ -116,4 +146,28 @@ def _places_around(box: Rectangle, wording: Wording, frame: Rectangle) -> Iterat
         (box.right - width, box.bottom - height),
     )
     for left, top in corners:
-        yield Rectangle(left, top, left + width, top + height).moved_into(frame)
+        yield 0, Rectangle(left, top, left + width, top + height).moved_into(frame)
+    for step in range(1, FARTHEST + 1):
+        away = step * height
+        for left in (box.left, box.right - width, box.right + height, box.left - width - height):
+            for top in (box.top - height - away, box.bottom + away):
+                yield step, Rectangle(left, top, left + width, top + height).moved_into(frame)
+
+
+def leader_of(box: Rectangle, plate: Rectangle) -> tuple[int, int, int, int] | None:
+    """The shortest line from a label that stands off its box to the box, or None."""
+    ends = []
+    for low, high, from_low, from_high in (
+        (box.left, box.right, plate.left, plate.right),
+        (box.top, box.bottom, plate.top, plate.bottom),
+    ):
+        if from_high < low:
+            ends.append((from_high, low))
+        elif high < from_low:
+            ends.append((from_low, high))
+        else:
+            shared = (max(low, from_low) + min(high, from_high)) // 2
+            ends.append((shared, shared))
+    (plate_x, box_x), (plate_y, box_y) = ends
+    is_touching = plate_x == box_x and plate_y == box_y
+    return None if is_touching else (plate_x, plate_y, box_x, box_y)
