@@ -73,7 +73,7 @@ def load_settings(
     except ValidationError as error:
         details = error.errors(include_url=False)
         field = _dotted(details[0])
-        complaints = "; ".join(_complaint(detail, origins) for detail in details)
+        complaints = "; ".join(explain(detail, origins) for detail in details)
         raise ConfigurationError(complaints, field=field) from None
     leaves = flatten(settings)
     return LoadedSettings(settings, MappingProxyType({n: _origin(n, origins) for n in leaves}))
@@ -204,7 +204,8 @@ def _dotted(detail: ErrorDetails) -> str:
     return name
 
 
-def _complaint(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
+def explain(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
+    """One finding of pydantic's in words: the field, who gave it, and the limit."""
     name = _dotted(detail)
     origin = _origin(name, origins)
     given = f"(from {origin})" if origin != "default" else "(default)"

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from control_plane.adapters.logs import MASK, mask_secrets, set_up_logs
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def leave_logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_json_away_from_a_terminal() -> None:
+    stream = io.StringIO()
+    set_up_logs(stream=stream)
+
+    structlog.get_logger().info("served", engine="damage", when={1, 2})
+
+    (line,) = lines(stream)
+    assert line["event"] == "served"
+    assert line["engine"] == "damage"
+    assert line["level"] == "info"
+    assert line["timestamp"].endswith("Z")
+
+
+def test_a_line_is_for_people_on_a_terminal() -> None:
+    stream = Terminal()
+    set_up_logs(stream=stream)
+
+    structlog.get_logger().info("served")
+
+    assert "served" in stream.getvalue()
+    assert not stream.getvalue().startswith("{")
+
+
+def test_the_format_can_be_forced() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    set_up_logs(format="json", stream=terminal)
+    structlog.get_logger().info("one")
+    set_up_logs(format="console", stream=pipe)
+    structlog.get_logger().info("two")
+
+    assert lines(terminal)[0]["event"] == "one"
+    assert "\x1b" not in pipe.getvalue()
+    assert "two" in pipe.getvalue()
+
+
+def test_standard_error_is_where_lines_go(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs()
+
+    structlog.get_logger().warning("here")
+
+    captured = capsys.readouterr()
+    assert "here" in captured.err
+    assert captured.out == ""
+
+
+def test_the_correlation_id_is_in_every_line() -> None:
+    stream = io.StringIO()
+    set_up_logs(stream=stream)
+
+    with structlog.contextvars.bound_contextvars(correlation_id="c-1"):
+        structlog.get_logger().info("ours")
+        logging.getLogger("uvicorn.error").warning("theirs %d", 1, extra={"port": 9000})
+
+    ours, theirs = lines(stream)
+    assert ours["correlation_id"] == theirs["correlation_id"] == "c-1"
+    assert theirs["event"] == "theirs 1"
+    assert theirs["logger"] == "uvicorn.error"
+    assert theirs["port"] == 9000
+
+
+def test_the_level_holds_for_both() -> None:
+    stream = io.StringIO()
+    set_up_logs("warning", stream=stream)
+
+    structlog.get_logger().info("no")
+    logging.getLogger("grpc").info("no")
+    logging.getLogger("uvicorn.access").info("no")
+    logging.getLogger("grpc").warning("yes")
+
+    assert [line["event"] for line in lines(stream)] == ["yes"]
+
+
+def test_setting_up_again_does_not_write_twice() -> None:
+    stream = io.StringIO()
+    set_up_logs(stream=stream)
+    set_up_logs(stream=stream)
+
+    logging.getLogger("somewhere").error("once")
+
+    assert len(lines(stream)) == 1
+
+
+def test_foreign_handlers_of_uvicorn_are_taken_away() -> None:
+    stream, elsewhere = io.StringIO(), io.StringIO()
+    logger = logging.getLogger("uvicorn")
+    logger.addHandler(logging.StreamHandler(elsewhere))
+    logger.propagate = False
+
+    set_up_logs(stream=stream)
+    logger.error("once")
+
+    assert len(lines(stream)) == 1
+    assert elsewhere.getvalue() == ""
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_a_traceback_shows_no_local_variables(format: Any) -> None:
+    stream = io.StringIO()
+    set_up_logs(format=format, stream=stream)
+
+    def fail() -> None:
+        hidden = "hunter" + "2"
+        raise ValueError(len(hidden))
+
+    try:
+        fail()
+    except ValueError:
+        structlog.get_logger().exception("ours")
+        logging.getLogger("grpc").exception("theirs")
+
+    assert stream.getvalue().count("ValueError: 7") == 2
+    assert "hunter2" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "authorization",
+        "Authorization",
+        "token",
+        "access_token",
+        "x-token",
+        "password",
+        "passwd",
+        "client_secret",
+        "x-api-key",
+        "api_key",
+        "set-cookie",
+        "credentials",
+    ],
+)
+def test_what_is_named_like_a_secret_is_masked(key: str) -> None:
+    event = {
+        key: "hunter2",
+        "headers": {key: "hunter2", "host": "h"},
+        "metadata": ((key, "hunter2"), (key.encode(), b"hunter2"), ("x-routing-key", "r")),
+        "deep": [{"deeper": [{key: "hunter2"}]}],
+    }
+
+    masked = mask_secrets(None, "info", event)
+
+    assert "hunter2" not in repr(masked)
+    assert masked[key] == MASK
+    assert masked["headers"]["host"] == "h"
+    assert ["x-routing-key", "r"] in masked["metadata"]
+
+
+def test_what_is_not_a_secret_stays() -> None:
+    event = {"event": "the token bucket", "tokens": 3, "routing_key": "r", "boxes": [(1, 2)]}
+
+    masked = mask_secrets(None, "info", dict(event))
+
+    assert masked == {**event, "boxes": [[1, 2]]}
+
+
+def test_a_value_that_contains_itself_ends() -> None:
+    endless: dict[str, Any] = {}
+    endless["again"] = endless
+
+    assert mask_secrets(None, "info", {"value": endless})

@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from control_plane.errors import ConfigurationError, ErrorCode
+from control_plane.settings import LoadedSettings, Settings, flag_of, flatten, load_settings
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(
+    text: str | None = None,
+    flags: Mapping[str, object] | None = None,
+    **environ: str,
+) -> LoadedSettings:
+    config = None
+    if text is not None:
+        config = Path("given.yaml")
+        config.write_text(text)
+    return load_settings(config, flags or {}, environ)
+
+
+def refusal(
+    text: str | None = None, flags: Mapping[str, object] | None = None, **environ: str
+) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        load(text, flags, **environ)
+    assert caught.value.code is ErrorCode.CONFIGURATION
+    return caught.value
+
+
+def test_defaults_are_what_the_documentation_promises() -> None:
+    loaded = load()
+
+    settings = loaded.settings
+    assert (settings.http.port, settings.grpc.port) == (9000, 9001)
+    assert (settings.embedded.tritons, settings.embedded.base_port) == (2, 8000)
+    assert settings.photos.allowed_roots == ()
+    assert set(loaded.origins.values()) == {"default"}
+    assert set(loaded.origins) == set(flatten(settings))
+
+
+def test_settings_alone_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_HTTP__PORT", "1")
+    Path("tidegate.yaml").write_text("http: {port: 2}")
+
+    assert Settings().http.port == 9000
+
+
+def test_every_setting_has_a_meaning() -> None:
+    def check(model: type[BaseModel], name: str) -> None:
+        for key, field in model.model_fields.items():
+            kind = field.annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                check(kind, f"{name}{key}.")
+            else:
+                assert field.description, name + key
+
+    check(Settings, "")
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Settings().http.port = 1  # type: ignore[misc]
+
+
+def test_flags_win_over_environment_over_file_over_default() -> None:
+    loaded = load(
+        "http: {port: 1, host: '0.0.0.0'}\ngrpc: {port: 2}\nlog: {level: debug}",
+        {"http.port": 5, "grpc.port": None, "embedded.base_port": 7000},
+        TIDEGATE_HTTP__PORT="3",
+        TIDEGATE_GRPC__PORT="4",
+    )
+
+    assert loaded.settings.http.port == 5
+    assert loaded.settings.grpc.port == 4
+    assert loaded.settings.http.host == "0.0.0.0"
+    assert {n: o for n, o in loaded.origins.items() if o != "default"} == {
+        "http.port": "flag --http-port",
+        "http.host": "file given.yaml",
+        "grpc.port": "environment TIDEGATE_GRPC__PORT",
+        "log.level": "file given.yaml",
+        "embedded.base_port": "flag --triton-base-port",
+    }
+    assert loaded.origin_of("http") == "file given.yaml, flag --http-port"
+    assert loaded.origin_of("nonsense") == "default"
+
+
+def test_the_file_is_found_where_it_should_be() -> None:
+    Path("other.yaml").write_text("http: {port: 2}")
+    assert load(TIDEGATE_CONFIG="other.yaml").settings.http.port == 2
+    Path("tidegate.yaml").write_text("http: {port: 1}")
+    assert load().settings.http.port == 1
+    assert load(TIDEGATE_CONFIG="other.yaml").settings.http.port == 2
+    assert load("http: {port: 3}", TIDEGATE_CONFIG="other.yaml").settings.http.port == 3
+
+
+def test_the_environment_may_hold_lists_and_engines() -> None:
+    instances = [
+        {"name": "gpu-0", "grpc_url": "10.0.0.5:8001"},
+        {"name": "gpu-1", "grpc_url": "[::1]:8001"},
+    ]
+
+    loaded = load(
+        TIDEGATE_INSTANCES=json.dumps(instances),
+        TIDEGATE_PHOTOS__ALLOWED_ROOTS="/photos, /more photos",
+        TIDEGATE_REQUESTS__ENGINES='{"damage": {"timeout_s": 2}}',
+        TIDEGATE_REQUESTS__ENGINES__VOLUME__TIMEOUT_S="3",
+        TIDEGATE_STATE_DIR="",
+    )
+
+    settings = loaded.settings
+    assert [one.model_dump() for one in settings.instances] == instances
+    assert settings.photos.allowed_roots == (Path("/photos"), Path("/more photos"))
+    timeouts = [settings.requests.timeout_s_of(name) for name in ("damage", "volume", "other")]
+    assert timeouts == [2, 3, 5]
+    assert loaded.origin_of("instances[0].name") == "environment TIDEGATE_INSTANCES"
+    assert loaded.origins["state_dir"] == "default"
+
+
+def test_a_list_may_be_json_too() -> None:
+    loaded = load(TIDEGATE_PHOTOS__ALLOWED_ROOTS='["/a,b"]')
+
+    assert loaded.settings.photos.allowed_roots == (Path("/a,b"),)
+
+
+def test_engine_names_may_hold_dots() -> None:
+    loaded = load("requests: {engines: {roof.v2: {timeout_s: 1}}}")
+
+    assert loaded.settings.requests.timeout_s_of("roof.v2") == 1
+    assert loaded.origins["requests.engines.roof.v2.timeout_s"] == "file given.yaml"
+
+
+@pytest.mark.parametrize("text", ["", "http:", "http: {}", "# nothing\n"])
+def test_an_empty_file_or_section_says_nothing(text: str) -> None:
+    assert load(text).settings == Settings()
+
+
+def test_an_empty_section_does_not_undo_another_source() -> None:
+    assert load("http: {port: 3}", TIDEGATE_HTTP="{}").settings.http.port == 3
+
+
+def test_what_kubernetes_says_of_a_service_is_no_setting() -> None:
+    loaded = load(
+        TIDEGATE_PORT="tcp://10.0.0.1:9000",
+        TIDEGATE_PORT_9000_TCP_ADDR="10.0.0.1",
+        TIDEGATE_SERVICE_HOST="10.0.0.1",
+        TIDEGATE_SERVICE_PORT_HTTP="9000",
+        TIDEGATE_URL="http://127.0.0.1:9000",
+        TIDEGATE_TOKEN="t",
+        HTTP__PORT="1",
+    )
+
+    assert loaded.settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environ", "field", "said"),
+    [
+        (
+            {"TIDEGATE_HTTP__PORT": "70000"},
+            "http.port",
+            "http.port (from environment TIDEGATE_HTTP__PORT) "
+            "should be less than or equal to 65535, not '70000'",
+        ),
+        ({"TIDEGATE_HTTP__PORT": "many"}, "http.port", "should be a valid integer, not 'many'"),
+        ({"TIDEGATE_HTTP_PORT": "1"}, "http_port", "did you mean TIDEGATE_HTTP__PORT?"),
+        ({"TIDEGATE_HTTP__PROT": "1"}, "http.prot", "did you mean http.port?"),
+        ({"TIDEGATE_XYZZY": "1"}, "xyzzy", "environment TIDEGATE_XYZZY names no setting"),
+        ({"TIDEGATE_INSTANCES": "[{"}, "instances", "should be JSON"),
+        ({"TIDEGATE_HTTP": "9000"}, "http", "should hold names and values"),
+        ({"TIDEGATE_LOG__LEVEL": "loud"}, "log.level", "'debug', 'info', 'warning' or 'error'"),
+        ({"TIDEGATE_FLEET__LOAD_TIMEOUT_S": "nan"}, "fleet.load_timeout_s", "not 'nan'"),
+        (
+            {"TIDEGATE_REQUESTS__TIMEOUT_S": "61"},
+            "requests.timeout_s",
+            "at most requests.max_timeout_s, 60",
+        ),
+        (
+            {"TIDEGATE_REQUESTS__MAX_TIMEOUT_S": "5"},
+            "requests.timeout_s",
+            "at most requests.max_timeout_s, 5",
+        ),
+        (
+            {"TIDEGATE_EMBEDDED__BASE_PORT": "65000", "TIDEGATE_EMBEDDED__TRITONS": "64"},
+            "embedded.base_port",
+            "at most 64903 with 64 Tritons",
+        ),
+        ({"TIDEGATE_GRPC__PORT": "9000"}, "grpc.port", "should differ from http.port, 9000"),
+        ({"TIDEGATE_EMBEDDED__TRITONS": "65"}, "embedded.tritons", "less than or equal to 64"),
+    ],
+)
+def test_a_wrong_value_is_told_with_field_origin_and_limit(
+    environ: dict[str, str], field: str, said: str
+) -> None:
+    error = refusal(**environ)
+
+    assert error.field == field
+    assert said in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- 1", "settings file given.yaml should hold names and values"),
+        ("a: [", "settings file given.yaml is not YAML: "),
+        ("http: {prot: 1}", "http.prot is no setting (from file given.yaml); did you mean"),
+        ("htpp: {port: 1}", "did you mean http"),
+        ("3: x", "3 is no setting (from file given.yaml)"),
+        ("instances: {}", "instances (from file given.yaml) should be a list"),
+        ("instances: [{name: a}]", "instances[0].grpc_url is missing (from file given.yaml)"),
+        ("instances: [{name: A b, grpc_url: 'h:1'}]", "should match pattern '^[a-z0-9-]+$'"),
+        ("photos: {allowed_roots: /x}", "photos.allowed_roots (from file given.yaml) should be a"),
+        (
+            "instances: [{name: a, grpc_url: 'h:1'}, {name: a, grpc_url: 'h:2'}]",
+            "instances (from file given.yaml) names two instances 'a'",
+        ),
+        ("requests: {engines: {'a b': {timeout_s: 1}}}", "requests.engines.a b (from"),
+        ("requests: {engines: {a: {timeout_s: 0}}}", "should be greater than 0, not 0"),
+    ],
+)
+def test_a_wrong_file_is_told(text: str, said: str) -> None:
+    assert said in refusal(text).message
+
+
+@pytest.mark.parametrize(
+    "url", ["", "host", ":1", "host:", "host:0", "host:65536", "http://h:1", "::1:8001", "a b:1"]
+)
+def test_an_instance_needs_host_and_port(url: str) -> None:
+    error = refusal(f"instances: [{{name: a, grpc_url: {url!r}}}]")
+
+    assert error.field == "instances[0].grpc_url"
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    message = refusal("http: {port: -1}", {"grpc.port": 70_000}).message
+
+    assert "http.port (from file given.yaml)" in message
+    assert "grpc.port (from flag --grpc-port)" in message
+
+
+@pytest.mark.parametrize("path", ["absent.yaml", "."])
+def test_a_file_that_cannot_be_read_is_an_error(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot read settings file"):
+        load_settings(Path(path), {}, {})
+
+
+def test_a_file_of_no_text_is_an_error() -> None:
+    Path("given.yaml").write_bytes(b"http: \xff\xfe")
+
+    with pytest.raises(ConfigurationError, match=r"given\.yaml is not YAML"):
+        load_settings(Path("given.yaml"), {}, {})
+
+
+def test_secrets_come_out_masked() -> None:
+    class WithSecret(BaseModel):
+        token: SecretStr = SecretStr("hunter2")
+
+    assert "hunter2" not in str(flatten(WithSecret()))
+
+
+def test_a_secret_of_no_good_is_not_repeated() -> None:
+    from control_plane.settings.sources import explain
+
+    class WithSecret(BaseModel):
+        token: int
+
+    with pytest.raises(ValidationError) as caught:
+        WithSecret.model_validate({"token": "hunter2"})
+
+    assert "hunter2" not in explain(caught.value.errors()[0], {})
+
+
+def test_flags_are_named_after_their_setting() -> None:
+    names = ("http.port", "model_repository", "embedded.tritons", "embedded.base_port")
+
+    assert [flag_of(name) for name in names] == [
+        "--http-port",
+        "--model-repository",
+        "--tritons",
+        "--triton-base-port",
+    ]
+
+
+ports = st.integers(min_value=1, max_value=65_535)
+seconds = st.floats(min_value=0.05, max_value=60, allow_nan=False)
+documents = st.fixed_dictionaries(
+    {},
+    optional={
+        "http": st.fixed_dictionaries({}, optional={"port": ports.filter(lambda p: p != 9001)}),
+        "fleet": st.fixed_dictionaries(
+            {}, optional={"observe_interval_s": seconds, "observe_timeout_s": seconds}
+        ),
+        "requests": st.fixed_dictionaries(
+            {},
+            optional={
+                "engines": st.dictionaries(
+                    st.from_regex(r"[a-z][a-z0-9_.-]{0,20}", fullmatch=True),
+                    st.fixed_dictionaries({"timeout_s": seconds}),
+                    max_size=4,
+                )
+            },
+        ),
+        "log": st.fixed_dictionaries({"level": st.sampled_from(["debug", "error"])}),
+    },
+)
+
+
+@given(document=documents)
+def test_what_is_shown_can_be_loaded_again(
+    document: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("settings")
+    first, second = folder / "first.yaml", folder / "second.yaml"
+    first.write_text(yaml.safe_dump(document))
+    loaded = load_settings(first, {}, {})
+
+    second.write_text(yaml.safe_dump(loaded.settings.model_dump(mode="json")))
+
+    assert load_settings(second, {}, {}).settings == loaded.settings
