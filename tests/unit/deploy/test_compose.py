@@ -1,0 +1,288 @@
+"""docker-compose.yml against the rest of the project, as far as it shows without an engine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from control_plane.embedded.fleet import command
+from control_plane.embedded.options import FleetOptions
+from control_plane.embedded.runtime import Wheel, environment, find_libpython, prepare
+from control_plane.settings import Settings, load_settings
+from control_plane.settings.sources import CONFIG_VARIABLE
+
+ROOT = Path(__file__).parents[3]
+FILE = ROOT / "docker-compose.yml"
+GPU_FILE = ROOT / "deploy/docker-compose.gpu.yml"
+DOCKER = shutil.which("docker")
+CI = os.environ.get("CI") == "true"
+# Flags of the embedded Triton that a container of its own makes needless.
+EMBEDDED_ONLY = {
+    "--http-address",
+    "--grpc-address",
+    "--metrics-address",
+    "--backend-directory",
+    "--cache-directory",
+    "--backend-config",
+}
+# Flags that have another value in a container, and each for a reason told there.
+OTHER_VALUES = {
+    "--model-repository",
+    "--http-port",
+    "--grpc-port",
+    "--metrics-port",
+    "--exit-timeout-secs",
+}
+
+Service = dict[str, Any]
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml.safe_load(FILE.read_text())
+    return parsed
+
+
+@pytest.fixture
+def services(compose: dict[str, Any]) -> dict[str, Service]:
+    found: dict[str, Service] = compose["services"]
+    return found
+
+
+@pytest.fixture
+def tritons(services: dict[str, Service]) -> dict[str, Service]:
+    return {name: service for name, service in services.items() if name != "tidegate"}
+
+
+@pytest.fixture
+def tidegate(services: dict[str, Service]) -> Service:
+    return services["tidegate"]
+
+
+@pytest.fixture
+def settings(tidegate: Service) -> Settings:
+    """What the control plane has in its container: its mounted file and its environment."""
+    variables = dict(tidegate["environment"])
+    file = mounts(tidegate)[variables.pop(CONFIG_VARIABLE)]
+    return load_settings(ROOT / file["source"], {}, variables).settings
+
+
+def test_there_are_two_tritons_and_a_control_plane(services: dict[str, Service]) -> None:
+    assert list(services) == ["triton-0", "triton-1", "tidegate"]
+
+
+def test_what_is_built_and_mounted_exists(
+    compose: dict[str, Any], services: dict[str, Service]
+) -> None:
+    for service in services.values():
+        context = ROOT / service["build"]["context"]
+        assert (context / service["build"]["dockerfile"]).is_file()
+        for mount in service["volumes"]:
+            if mount["type"] == "bind":
+                assert (ROOT / mount["source"]).exists()
+                # Without this Docker makes an empty folder of a name that is wrong.
+                assert mount["bind"]["create_host_path"] is False
+            else:
+                assert mount["source"] in compose["volumes"]
+        assert set(service["networks"]) <= set(compose["networks"])
+        assert set(service.get("depends_on", {})) <= set(services)
+
+
+def test_the_repository_and_the_settings_are_mounted_read_only(
+    services: dict[str, Service],
+) -> None:
+    for service in services.values():
+        assert mounts(service)["/models"]["source"] == "./model_repository"
+        for mount in service["volumes"]:
+            assert mount["type"] == "volume" or mount["read_only"] is True
+
+
+def test_no_service_has_more_rights_than_it_needs(services: dict[str, Service]) -> None:
+    for service in services.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert not {"privileged", "cap_add", "user", "network_mode", "pid", "ipc"} & set(service)
+
+
+def test_no_image_is_called_latest(services: dict[str, Service]) -> None:
+    for service in services.values():
+        name, _, tag = service["image"].rpartition(":")
+        assert name
+        assert tag != "latest"
+
+
+def test_ports_are_published_on_this_host_only(
+    services: dict[str, Service], settings: Settings
+) -> None:
+    published = [port for service in services.values() for port in service.get("ports", ())]
+    wanted = (settings.http.port, settings.grpc.port)
+    assert (
+        published
+        == [f"127.0.0.1:{port}:{port}" for port in wanted]
+        == [
+            "127.0.0.1:9000:9000",
+            "127.0.0.1:9001:9001",
+        ]
+    )
+
+
+def test_nobody_but_the_control_plane_reaches_a_triton(
+    compose: dict[str, Any], tritons: dict[str, Service], tidegate: Service
+) -> None:
+    for service in tritons.values():
+        assert service["networks"] == ["fleet"]
+    assert compose["networks"]["fleet"]["internal"] is True
+    assert "fleet" in tidegate["networks"]
+
+
+def test_the_control_plane_listens_on_every_address_of_its_container(settings: Settings) -> None:
+    assert settings.http.host == settings.grpc.host == "0.0.0.0"
+
+
+def test_the_settings_name_what_is_mounted(tidegate: Service, settings: Settings) -> None:
+    assert str(settings.model_repository) in mounts(tidegate)
+    assert mounts(tidegate)[str(settings.state_dir)]["type"] == "volume"
+
+
+def test_the_instances_are_the_tritons_at_their_grpc_ports(
+    tritons: dict[str, Service], settings: Settings
+) -> None:
+    wanted = {name: f"{name}:{flags(each)['--grpc-port']}" for name, each in tritons.items()}
+    assert {each.name: each.grpc_url for each in settings.instances} == wanted
+
+
+def test_tritons_flags_are_those_of_an_embedded_one(tritons: dict[str, Service]) -> None:
+    here = Path()
+    wheel = Wheel(here, here, here, here, here)
+    options = FleetOptions(model_repository=here)
+    embedded = parsed(command(options, wheel, options.ports(0), here, "prefix-")[1:])
+    for name in EMBEDDED_ONLY:
+        del embedded[name]
+    for service in tritons.values():
+        given = flags(service)
+        assert set(given) == set(embedded)
+        for name in set(embedded) - OTHER_VALUES:
+            assert given[name] == embedded[name], name
+
+
+def test_triton_knows_its_flags(tritons: dict[str, Service], tmp_path: Path) -> None:
+    known = flags_of_the_real_triton(tmp_path / "runtime")
+    assert "--model-repository" in known
+    for service in tritons.values():
+        assert service["command"][0] == "tritonserver"
+        assert set(flags(service)) <= known
+
+
+def test_probes_ask_the_ports_that_are_listened_on(
+    tritons: dict[str, Service], tidegate: Service, settings: Settings
+) -> None:
+    for service in tritons.values():
+        probed = urlsplit(service["healthcheck"]["test"][-1])
+        assert (str(probed.port), probed.path) == (
+            flags(service)["--http-port"],
+            "/v2/health/ready",
+        )
+    probed = urlsplit(tidegate["healthcheck"]["test"][-1])
+    assert (probed.port, probed.path) == (settings.http.port, "/readyz")
+
+
+def test_the_control_planes_probes_differ_in_their_path_alone(tidegate: Service) -> None:
+    dockerfile = (ROOT / tidegate["build"]["dockerfile"]).read_text()
+    found = re.search(r"^HEALTHCHECK .*\\\n\s*CMD \[(.+)\]", dockerfile, re.MULTILINE)
+    assert found
+    alive = re.findall(r'"(.+?)"', found[1])
+    ready = tidegate["healthcheck"]["test"][1:]
+    assert [*alive[:-1], alive[-1].replace("/healthz", "/readyz")] == ready
+
+
+def test_a_stop_leaves_time_to_finish(
+    tritons: dict[str, Service], tidegate: Service, settings: Settings
+) -> None:
+    # Both edges are drained, one after the other.
+    assert seconds(tidegate["stop_grace_period"]) > 2 * settings.shutdown.grace_s
+    for name, service in tritons.items():
+        assert seconds(service["stop_grace_period"]) > settings.shutdown.grace_s
+        exit_timeout_s = int(flags(service)["--exit-timeout-secs"])
+        assert settings.requests.engine_timeout_s < exit_timeout_s
+        assert exit_timeout_s < seconds(service["stop_grace_period"])
+        # What depends on a service is stopped before it.
+        assert name in tidegate["depends_on"]
+
+
+def test_the_gpu_variant_adds_gpus_and_changes_nothing_else(tritons: dict[str, Service]) -> None:
+    variant = yaml.safe_load(GPU_FILE.read_text())["services"]
+    assert set(variant) == set(tritons)
+    for name, service in variant.items():
+        assert set(service) == {"deploy"}
+        assert "deploy" not in tritons[name]
+        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+        assert device["driver"] == "nvidia"
+        assert device["capabilities"] == ["gpu"]
+
+
+@pytest.mark.parametrize("files", [[FILE], [FILE, GPU_FILE]], ids=["cpu", "gpu"])
+def test_docker_compose_takes_the_files(files: list[Path]) -> None:
+    if DOCKER is None or docker("compose", "version").returncode:
+        pytest.skip("docker compose is not installed")
+    named = [word for file in files for word in ("--file", str(file))]
+    answer = docker("compose", "--project-directory", str(ROOT), *named, "config", "--quiet")
+    assert answer.returncode == 0, answer.stderr
+
+
+def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    assert DOCKER
+    return subprocess.run(
+        [DOCKER, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def mounts(service: Service) -> dict[str, dict[str, Any]]:
+    """By the place in the container."""
+    return {mount["target"]: mount for mount in service["volumes"]}
+
+
+def flags(service: Service) -> dict[str, str]:
+    return parsed(service["command"][1:])
+
+
+def parsed(arguments: list[str] | tuple[str, ...]) -> dict[str, str]:
+    split = [argument.partition("=") for argument in arguments]
+    found = {name: value for name, _, value in split}
+    assert len(found) == len(split), "a flag is given twice"
+    return found
+
+
+def seconds(duration: str) -> int:
+    found = re.fullmatch(r"(\d+)s", duration)
+    assert found, duration
+    return int(found[1])
+
+
+def flags_of_the_real_triton(folder: Path) -> set[str]:
+    """What `tritonserver --help` lists; skips where the wheel is not installed, fails in CI."""
+    wheel, libpython = Wheel.find(), find_libpython()
+    if wheel is None or libpython is None:
+        missing = "nvidia-pytriton" if wheel is None else "libpython"
+        if CI:
+            pytest.fail(f"{missing} is not installed")
+        pytest.skip(f"{missing} is not installed")
+    folder.mkdir()
+    prepare(folder, wheel, libpython)
+    answer = subprocess.run(
+        [wheel.server, "--help"],
+        env=environment(folder, wheel),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return set(re.findall(r"^  (--[a-z0-9-]+)", answer.stdout + answer.stderr, re.MULTILINE))
