@@ -190,12 +190,12 @@ def remove_triton_folders(root: Path = TRITON_TEMPORARY) -> list[str]:
     do not tell whose they are, so one goes only if it is older than every Triton that lives,
     belongs to this user and holds nothing but what a twin consists of.
     """
+    candidates = [path for path in root.iterdir() if TRITON_FOLDER.fullmatch(path.name)]
+    # Looked up after the listing, so that a Triton that starts meanwhile has nothing in it.
     oldest = min(starts_of("tritonserver"), default=float("inf"))
     removed = []
-    for folder in root.iterdir():
+    for folder in candidates:
         with contextlib.suppress(OSError):
-            if TRITON_FOLDER.fullmatch(folder.name) is None:
-                continue
             facts = folder.lstat()
             is_private = stat.S_IMODE(facts.st_mode) == 0o700 and facts.st_uid == os.getuid()
             # The kernel counts the start of a process in ticks after a boot known to the second.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
 import signal
 import sys
@@ -130,6 +131,9 @@ class EmbeddedTriton:
     async def _run_once(self) -> str:
         """One process from launch to end; answers why it ended."""
         grace_s = self._options.exit_timeout_s + GUARDIAN_MARGIN_S
+        # A pipe of its own: asyncio takes a process for running while anyone, a stub for instance,
+        # holds a pipe that asyncio made for it.
+        output, output_writer = await log_pipe()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-S",
@@ -138,12 +142,13 @@ class EmbeddedTriton:
             guardian.__file__,
             self._launch.guardian_spec(grace_s),
             stdin=PIPE,
-            stdout=PIPE,
+            stdout=output_writer,
             stderr=STDOUT,
             env=self._launch.environment,
             start_new_session=True,
         )
-        logging = asyncio.create_task(self._read_log(process), name=f"{self.name} log")
+        os.close(output_writer)
+        logging = asyncio.create_task(self._read_log(output), name=f"{self.name} log")
         ending = asyncio.create_task(process.wait(), name=f"{self.name} end")
         stopping = asyncio.create_task(self._stop.wait(), name=f"{self.name} stop")
         is_late = False
@@ -194,12 +199,15 @@ class EmbeddedTriton:
         if ending.result() == -signal.SIGKILL:
             guardian.kill_strays(self._launch.segment_prefix)
             guardian.remove_segments(self._launch.segment_prefix)
-        await logging
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(logging, guardian.KILL_WAIT_S)
 
-    async def _read_log(self, process: Process) -> None:
-        if process.stdout is not None:
-            async for line in lines_of(process.stdout):
+    async def _read_log(self, output: LogPipe) -> None:
+        try:
+            async for line in lines_of(output.reader):
                 self._report(level_of(line), line)
+        finally:
+            output.transport.close()
 
     def _report(self, level: LogLevel, text: str) -> None:
         if level is not LogLevel.DEBUG:
@@ -209,6 +217,24 @@ class EmbeddedTriton:
     def _move(self, event: InstanceEvent) -> None:
         self._state = next_state(self._state, event)
         self._on_change()
+
+
+@dataclass(frozen=True, slots=True)
+class LogPipe:
+    """The reading end of an instance's output."""
+
+    reader: asyncio.StreamReader
+    transport: asyncio.ReadTransport
+
+
+async def log_pipe() -> tuple[LogPipe, int]:
+    """A pipe whose reading end the event loop watches, and the descriptor to write to it."""
+    reading, writing = os.pipe()
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb")
+    )
+    return LogPipe(reader, transport), writing
 
 
 def reason_of(status: int | None) -> str:

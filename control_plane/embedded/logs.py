@@ -24,6 +24,7 @@ HARMLESS = (
     "Failed to set config modification time",
     "Agent model returns error",
     "CUDA driver",
+    "CudaDriverHelper has not been initialized",
     "no kernel image is available",
 )
 
@@ -33,6 +34,10 @@ def level_of(line: str) -> LogLevel:
     if any(noise in line for noise in HARMLESS):
         return LogLevel.DEBUG
     match = PREFIX.match(line)
+    if match and not line[match.end() :].partition("] ")[2]:
+        return LogLevel.DEBUG  # the heading of a table
+    if line.startswith("error:"):
+        return LogLevel.ERROR  # how tritonserver says why it cannot start
     return LEVELS[match.group(1)] if match else LogLevel.DEBUG
 
 
