@@ -7,6 +7,7 @@ upright photo.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +20,9 @@ from control_plane.errors import ControlPlaneError, ErrorCode
 Tensors = Mapping[str, npt.NDArray[Any]]
 Findings = dict[str, object]
 
+# What reading a tensor of another name, shape, kind of value or encoding raises.
+_MISSHAPEN = (LookupError, ValueError, TypeError, AttributeError, OverflowError)
+
 
 def read_findings(engine: str, tensors: Tensors) -> Findings:
     """The engine's part of an answer.
@@ -28,12 +32,13 @@ def read_findings(engine: str, tensors: Tensors) -> Findings:
         ``(n,)`` bytes; for volume VOLUME_M3 and CONFIDENCE ``(1,)``.
 
     Engines other than the three get their tensors as lists, by name.
-    Raises ControlPlaneError(BACKEND_FAULT) when an output is missing or misshapen.
+    Raises ControlPlaneError(BACKEND_FAULT) when an output is missing, misshapen or, of the
+    three, not a finite number.
     """
     reader = _READERS.get(engine, _read_anything)
     try:
         return reader(tensors)
-    except (KeyError, IndexError, ValueError, UnicodeDecodeError) as error:
+    except _MISSHAPEN as error:
         raise ControlPlaneError(
             ErrorCode.BACKEND_FAULT,
             f"engine {engine!r} answered without what its answer is made of: {error!r}",
@@ -55,8 +60,8 @@ def _read_materials(tensors: Tensors) -> Findings:
 
 def _read_volume(tensors: Tensors) -> Findings:
     return {
-        "volume_m3": round(float(tensors["VOLUME_M3"][0]), 3),
-        "confidence": round(float(tensors["CONFIDENCE"][0]), 4),
+        "volume_m3": round(_number(tensors["VOLUME_M3"][0]), 3),
+        "confidence": round(_number(tensors["CONFIDENCE"][0]), 4),
     }
 
 
@@ -70,6 +75,13 @@ def _plain(values: npt.NDArray[Any]) -> object:
     return values.tolist()
 
 
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no finite number")
+    return number
+
+
 def _count(tensors: Tensors) -> int:
     count = int(tensors["COUNT"][0])
     if not 0 <= count <= len(tensors["BOXES"]):
@@ -78,10 +90,10 @@ def _count(tensors: Tensors) -> int:
 
 
 def _detection(tensors: Tensors, row: int) -> dict[str, object]:
-    x_min, y_min, x_max, y_max = (round(float(edge), 1) for edge in tensors["BOXES"][row])
+    x_min, y_min, x_max, y_max = (round(_number(edge), 1) for edge in tensors["BOXES"][row])
     return {
         "class": tensors["CLASSES"][row].decode(),
-        "confidence": round(float(tensors["SCORES"][row]), 4),
+        "confidence": round(_number(tensors["SCORES"][row]), 4),
         "box": {"x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max},
     }
 
