@@ -100,7 +100,7 @@ def choose_release(route: Route, wanted: str, routing_key: str) -> Release:
     if wanted:
         return _wanted_release(route, wanted)
     if len(route.weights_bp) == 1:
-        return route.serving[route.stable]
+        return route.serving[next(iter(route.weights_bp))]
     point = bucket(route.salt, routing_key)
     return route.serving[next(version for version, low in _shares(route) if point >= low)]
 
