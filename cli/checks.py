@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 HEALTH = "/api/v1/orchestrator/health"
 LFS_POINTER = b"version https://git-lfs"
 PROBE_TIMEOUT_S = 2.0
+TAKEN = "is taken"
 # What Triton opens in a version folder when the configuration names no file.
 MODEL_FILES = {"onnxruntime": "model.onnx", "onnxruntime_onnx": "model.onnx", "python": "model.py"}
 
@@ -106,21 +107,24 @@ def check_ports(settings: Settings, *, is_running: bool) -> Iterator[Check]:
     options = FleetOptions(settings.model_repository, embedded.tritons, embedded.base_port)
     for index in range(0 if settings.instances else embedded.tritons):
         ports = options.ports(index)
-        for purpose, port in (("HTTP", ports.http), ("gRPC", ports.grpc), ("", ports.metrics)):
-            name = f"{purpose or 'metrics'} of triton-{index}"
+        for purpose, port in zip(("HTTP", "gRPC", "metrics"), ports, strict=True):
+            name = f"{purpose} of triton-{index}"
             wanted.append((name, ADDRESS, port, "--triton-base-port"))
-    busy = 0
+    in_use, free = 0, 0
     for name, host, port, flag in wanted:
         trouble = trouble_with_port(host, port)
-        if trouble is None or (is_running and trouble == "is taken"):
-            busy += trouble is not None
-            continue
-        detail = f"port {port} ({name}) on {host} {trouble}"
-        yield Check(Level.FAIL, "ports", detail, f"stop what uses it, or choose another: {flag}")
-    if busy:
-        yield Check(Level.OK, "ports", f"{busy} in use by the Tidegate that runs here")
-    elif not any(trouble_with_port(host, port) for _, host, port, _ in wanted):
-        yield Check(Level.OK, "ports", f"all {len(wanted)} are free")
+        if trouble is None:
+            free += 1
+        elif is_running and trouble == TAKEN:
+            in_use += 1
+        else:
+            detail = f"port {port} ({name}) on {host} {trouble}"
+            remedy = f"stop what uses it, or choose another: {flag}"
+            yield Check(Level.FAIL, "ports", detail, remedy)
+    if in_use:
+        yield Check(Level.OK, "ports", f"{in_use} in use by the Tidegate that runs here")
+    elif free == len(wanted):
+        yield Check(Level.OK, "ports", f"all {free} are free")
 
 
 def trouble_with_port(host: str, port: int) -> str | None:
@@ -134,7 +138,7 @@ def trouble_with_port(host: str, port: int) -> str | None:
         return "cannot be had: the host is not known"
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return "is taken"
+            return TAKEN
         return f"cannot be had: {(error.strerror or str(error)).lower()}"
     return None
 

@@ -61,7 +61,12 @@ def check(config: Config = None, as_json: AsJson = False) -> None:
     except ConfigurationError as error:
         if not as_json:
             raise
-        print_json({"valid": False, "error": Refused(error.message, field=error.field).as_json()})
+        print_json(
+            {
+                "valid": False,
+                "error": Refused(error.message, code=error.code, field=error.field).as_json(),
+            }
+        )
         raise typer.Exit(1) from None
     given = {name: origin for name, origin in loaded.origins.items() if origin != "default"}
     if as_json:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import settings as bounds
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -317,6 +318,8 @@ documents = st.fixed_dictionaries(
 )
 
 
+# No deadline: a busy machine is no defect.
+@bounds(deadline=None, max_examples=50)
 @given(document=documents)
 def test_what_is_shown_can_be_loaded_again(
     document: dict[str, object], tmp_path_factory: pytest.TempPathFactory

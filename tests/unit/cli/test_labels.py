@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.labels import Rectangle, Wording, leader_of, place_labels
@@ -22,6 +22,7 @@ def boxes_inside(frame: Rectangle) -> st.SearchStrategy[Rectangle]:
     )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(boxes_inside(FRAME), max_size=30))
 def test_labels_stay_inside_the_frame_one_for_each_box(boxes: list[Rectangle]) -> None:
     placed = place_labels(boxes, [[FULL, SHORT]] * len(boxes), FRAME)
@@ -32,6 +33,7 @@ def test_labels_stay_inside_the_frame_one_for_each_box(boxes: list[Rectangle]) -
         assert label.plate.area == label.wording.width * label.wording.height
 
 
+@settings(deadline=None, max_examples=60)
 @given(boxes_inside(FRAME), boxes_inside(FRAME))
 def test_two_labels_never_cover_each_other(one: Rectangle, other: Rectangle) -> None:
     first, second = place_labels([one, other], [[FULL, SHORT]] * 2, FRAME)
