@@ -49,7 +49,8 @@ class Dataset:
 def photo_of(task: Task, seed: int, size: tuple[int, int] | None = None) -> tuple[Scene, bytes]:
     """The scene of a seed and its JPEG; size and quality follow from the seed when not given."""
     rng = np.random.default_rng([seed, 0xCA])
-    drawn_size = _PHOTO_SIZES[rng.integers(len(_PHOTO_SIZES))]
+    sizes = getattr(task, "photo_sizes", _PHOTO_SIZES)
+    drawn_size = sizes[rng.integers(len(sizes))]
     quality = int(rng.integers(62, 96))
     scene = task.draw(seed, size or drawn_size)
     return scene, encode_jpeg(scene.pixels, quality)

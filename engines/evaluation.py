@@ -80,7 +80,7 @@ def detector_figures(
 def volume_figures(outputs: dict[str, npt.NDArray[Any]], dataset: Dataset) -> dict[str, float]:
     """How far the volumes are off, as shares of the true ones."""
     truth = dataset.truth["volume_m3"].astype(np.float64).reshape(-1)
-    found = outputs["VOLUME_M3"].astype(np.float64).reshape(-1)
+    found = np.exp(outputs["LOG_VOLUME"].astype(np.float64)).reshape(-1)
     errors = metrics.relative_errors(truth, found)
     return {
         "median_relative_error": float(np.median(errors)),
