@@ -107,7 +107,11 @@ def check_ports(settings: Settings, *, is_running: bool) -> Iterator[Check]:
     options = FleetOptions(settings.model_repository, embedded.tritons, embedded.base_port)
     for index in range(0 if settings.instances else embedded.tritons):
         ports = options.ports(index)
-        for purpose, port in zip(("HTTP", "gRPC", "metrics"), ports, strict=True):
+        for purpose, port in (
+            ("HTTP", ports.http),
+            ("gRPC", ports.grpc),
+            ("metrics", ports.metrics),
+        ):
             name = f"{purpose} of triton-{index}"
             wanted.append((name, ADDRESS, port, "--triton-base-port"))
     in_use, free = 0, 0
