@@ -112,6 +112,9 @@ def train(
     workers: Workers = _WORKERS,
     threads: Annotated[int, typer.Option(min=1, help="Cores that training uses.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Layers in bfloat16: half the time where a CPU has it.")
+    ] = False,
     epochs: Annotated[int | None, typer.Option(help="Other than the recipe's.")] = None,
     scene_count: Annotated[
         int | None, typer.Option("--scenes", help="Other than the recipe's.")
@@ -129,7 +132,7 @@ def train(
         dataset = datasets.load(
             task, seeds, runs / "cache", workers=workers, tick=tick, redraw=redraw
         )
-    trainer = Trainer(task, recipe, dataset, device)
+    trainer = Trainer(task, recipe, dataset, device=device, bf16=bf16)
     checkpoint = checkpoint_path(runs, engine, version)
     if checkpoint.exists() and not fresh:
         trainer.resume(checkpoint)

@@ -43,8 +43,17 @@ class Recipe:
 class Trainer:
     """A network on its way through its recipe; ``epoch`` counts the epochs done."""
 
-    def __init__(self, task: Task, recipe: Recipe, dataset: Dataset, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        dataset: Dataset,
+        *,
+        device: str = "cpu",
+        bf16: bool = False,
+    ) -> None:
         torch.manual_seed(recipe.seed)
+        self.bf16 = bf16
         self.task = task
         self.recipe = recipe
         self.dataset = dataset
@@ -113,7 +122,11 @@ class Trainer:
     def _learn(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> float:
         pixels, truth = batch(self.task, self.dataset, rows, rng)
         images = to_input(torch.from_numpy(pixels).to(self.device))
-        outputs = self.network(images.contiguous(memory_format=torch.channels_last))
+        images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            outputs = self.network(images)
+        # Logarithms and boxes need all their bits; only the layers run in sixteen.
+        outputs = {name: value.float() for name, value in outputs.items()}
         loss = self.task.loss(outputs, {key: value.to(self.device) for key, value in truth.items()})
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

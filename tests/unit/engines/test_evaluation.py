@@ -76,7 +76,8 @@ def test_volume_figures_by_hand(tiny_dataset: Dataset) -> None:
         tiny_dataset.extents[:3],
         {"volume_m3": np.array([1.0, 2.0, 4.0], np.float32)},
     )
-    figures = evaluation.volume_figures({"VOLUME_M3": np.array([[1.1], [2.0], [2.0]])}, three)
+    answers = {"LOG_VOLUME": np.log(np.array([[1.1], [2.0], [2.0]]))}
+    figures = evaluation.volume_figures(answers, three)
 
     assert figures["median_relative_error"] == pytest.approx(0.1)
     assert figures["mean_relative_error"] == pytest.approx(0.2)

@@ -16,8 +16,9 @@ from engines.training import Recipe, Trainer, batch, jitter
 RECIPE = Recipe("damage", 1, scenes=16, epochs=6, width=0.25, batch=8, learning_rate=4e-3)
 
 
-def test_training_lowers_the_loss(tiny_task: Task, tiny_dataset: Dataset) -> None:
-    trainer = Trainer(tiny_task, RECIPE, tiny_dataset)
+@pytest.mark.parametrize("bf16", [False, True])
+def test_training_lowers_the_loss(tiny_task: Task, tiny_dataset: Dataset, *, bf16: bool) -> None:
+    trainer = Trainer(tiny_task, RECIPE, tiny_dataset, bf16=bf16)
     seen: list[tuple[int, int]] = []
     for _ in range(RECIPE.epochs):
         trainer.run_epoch(lambda epoch, scenes, loss: seen.append((epoch, scenes)))
