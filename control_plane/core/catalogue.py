@@ -17,7 +17,9 @@ from typing import Any
 from control_plane.errors import ConfigurationError
 
 SEMANTIC_VERSION = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    r"(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?",
+    re.ASCII,
 )
 TWIN_SEPARATOR = "--"
 FLOATING = -1
@@ -139,28 +141,34 @@ def _build_engine(
 
 
 def _check_steps(model: ModelSpec, models: Mapping[str, ModelSpec]) -> None:
-    floating = set()
+    versions: dict[str, int] = {}
     for component, version in model.steps:
-        spec = models.get(component)
-        if spec is None:
-            raise ConfigurationError(
-                f"ensemble {model.name!r} has a step {component!r}, which is not in the repository",
-                field=model.name,
+        complaint = _step_complaint(models.get(component), component, version)
+        if not complaint and versions.setdefault(component, version) != version:
+            complaint = (
+                f"runs {component!r} in two versions, {versions[component]} and {version}; "
+                f"a release pins one"
             )
-        if spec.is_ensemble:
-            raise ConfigurationError(
-                f"ensemble {model.name!r} has the ensemble {component!r} as a step; "
-                f"an engine's steps are plain models",
-                field=model.name,
-            )
-        if version == FLOATING:
-            floating.add(component)
+        if complaint:
+            raise ConfigurationError(f"ensemble {model.name!r} {complaint}", field=model.name)
+    floating = sorted(name for name, version in versions.items() if version == FLOATING)
     if len(floating) > 1:
         raise ConfigurationError(
-            f"ensemble {model.name!r} leaves {', '.join(sorted(floating))} floating "
+            f"ensemble {model.name!r} leaves {', '.join(floating)} floating "
             f"(model_version: -1); at most one may",
             field=model.name,
         )
+
+
+def _step_complaint(spec: ModelSpec | None, component: str, version: int) -> str:
+    """What is wrong with one step of an ensemble, "" when nothing is."""
+    if spec is None:
+        return f"has a step {component!r}, which is not in the repository"
+    if spec.is_ensemble:
+        return f"has the ensemble {component!r} as a step; an engine's steps are plain models"
+    if version not in (FLOATING, *spec.versions):
+        return f"pins {component!r} to {version}; the repository has versions: {_have(spec)}"
+    return ""
 
 
 def _declared_release(
@@ -178,9 +186,9 @@ def _declared_release(
                 field=where,
             )
         if type(pin) is not int or pin not in models[component].versions:
-            have = ", ".join(map(str, models[component].versions)) or "none"
             raise ConfigurationError(
-                f"{where} pins {component!r} to {pin!r}; the repository has versions: {have}",
+                f"{where} pins {component!r} to {pin!r}; "
+                f"the repository has versions: {_have(models[component])}",
                 field=where,
             )
         pins[component] = pin
@@ -215,3 +223,7 @@ def _highest_version(model: ModelSpec) -> int:
             field=model.name,
         )
     return max(versions)
+
+
+def _have(model: ModelSpec) -> str:
+    return ", ".join(map(str, model.versions)) or "none"
