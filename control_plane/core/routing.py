@@ -9,9 +9,11 @@ canary's weight grows (the canary's weight counts from the top of the range).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import accumulate
 
 from control_plane.core.catalogue import Engine, Release
 from control_plane.errors import ControlPlaneError, ErrorCode
@@ -101,16 +103,9 @@ def choose_release(route: Route, wanted: str, routing_key: str) -> Release:
         return _wanted_release(route, wanted)
     if len(route.weights_bp) == 1:
         return route.serving[next(iter(route.weights_bp))]
-    point = bucket(route.salt, routing_key)
-    return route.serving[next(version for version, low in _shares(route) if point >= low)]
-
-
-def _shares(route: Route) -> Iterator[tuple[str, int]]:
-    """Each release with the low end of its share, from the top of the range down to stable."""
-    low = ALL_BP
-    for version, weight_bp in reversed(tuple(route.weights_bp.items())):
-        low -= weight_bp
-        yield version, low
+    ends = tuple(accumulate(route.weights_bp.values()))
+    share = bisect_right(ends, bucket(route.salt, routing_key))
+    return route.serving[tuple(route.weights_bp)[share]]
 
 
 def bucket(salt: str, routing_key: str) -> int:

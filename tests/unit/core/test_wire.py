@@ -17,6 +17,7 @@ from control_plane.core.wire import (
     MalformedMessage,
     RequestHead,
     has_stream_response,
+    priority_suffix,
     read_request_head,
     stream_target_suffix,
     target_suffix,
@@ -340,6 +341,15 @@ def test_a_suffix_renames_a_response_alone_and_in_a_stream(
     response.model_name, response.model_version = name, version
     assert Response.FromString(alone) == response
     assert StreamResponse.FromString(inside) == StreamResponse(infer_response=response)
+
+
+@given(requests(), st.integers(0, 2**32))
+def test_a_suffix_sets_the_priority_over_any_there_is_and_leaves_the_rest(
+    request: Request, level: int
+) -> None:
+    sent = Request.FromString(request.SerializeToString() + priority_suffix(level))
+    request.parameters["priority"].uint64_param = level
+    assert sent == request
 
 
 def test_a_suffix_longer_than_a_byte_counts_is_exact() -> None:
