@@ -171,8 +171,9 @@ def whole_failure_of(response: httpx.Response) -> dict[str, Any] | None:
         return None
     if not isinstance(body, dict) or "detection_status" not in body:
         return None
-    answer = {key: body[key] for key in body if key not in PROBLEM_KEYS}
-    return {**answer, "status": answer.pop("detection_status")}
+    answer = {key: value for key, value in body.items() if key not in PROBLEM_KEYS}
+    answer["status"] = answer.pop("detection_status")
+    return answer
 
 
 def pictures_for(photos: Iterable[Path], folder: Path | None) -> list[Path | None]:

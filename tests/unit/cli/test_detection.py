@@ -135,7 +135,7 @@ def test_an_answer_without_any_engine_is_shown_engine_by_engine(
     assert result.exit_code == 1
     assert line["status"] == "failed"
     assert line["errors"] == PARTIAL["errors"]
-    assert "detail" not in line
+    assert not {"detail", "detection_status"} & set(line)
     assert Path(line["annotated"]).exists()
 
 
