@@ -1,0 +1,73 @@
+"""One Tidegate with two real Tritons for the whole session; whoever asks first starts it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+import tritonclient.grpc as triton
+
+from tests.integration.running import ROOT, RunningTidegate, options_of, wait_until
+
+MAX_PHOTO_BYTES = 2 * 1024 * 1024
+MAX_PHOTO_PIXELS = 8_000_000
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+
+@pytest.fixture(scope="session")
+def photo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one folder that file:// photos may come from."""
+    return tmp_path_factory.mktemp("photos")
+
+
+@pytest.fixture(scope="session")
+def tidegate(
+    tmp_path_factory: pytest.TempPathFactory, photo_root: Path
+) -> Iterator[RunningTidegate]:
+    running = RunningTidegate(
+        folder=tmp_path_factory.mktemp("tidegate"),
+        model_repository=Path(os.environ.get("XREPO", ROOT / "model_repository")),
+        tritons=2,
+        settings=options_of(
+            {
+                "photos.allowed_roots": [str(photo_root)],
+                "photos.max_bytes": MAX_PHOTO_BYTES,
+                "photos.max_pixels": MAX_PHOTO_PIXELS,
+                "grpc.max_message_bytes": MAX_MESSAGE_BYTES,
+                # The machine of a test is slower than the defaults assume.
+                "requests.timeout_s": 40,
+                "requests.engine_timeout_s": 30,
+                "fleet.observe_timeout_s": 5,
+            }
+        ),
+    )
+    running.start()
+    try:
+        running.wait_ready()
+        wait_until(running.are_all_ready, timeout_s=120, what="both Tritons are ready")
+        running.remember_family()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def engines(tidegate: RunningTidegate) -> tuple[str, ...]:
+    return tuple(engine["name"] for engine in tidegate.get("/api/v1/engines")["engines"])
+
+
+@pytest.fixture
+def client(tidegate: RunningTidegate) -> Iterator[triton.InferenceServerClient]:
+    """The official client, talking to the gateway."""
+    with triton.InferenceServerClient(tidegate.grpc) as made:
+        yield made
+
+
+@pytest.fixture
+async def channel(tidegate: RunningTidegate) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(tidegate.grpc) as made:
+        yield made
