@@ -83,6 +83,13 @@ def _masked(key: object, value: Any, depth: int) -> Any:
     return [_masked(None, part, depth - 1) for part in value]
 
 
+def _drop_coloured_copy(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Uvicorn adds its message a second time, with terminal colours."""
+    del logger, method
+    event.pop("color_message", None)
+    return event
+
+
 def _console(*, has_colors: bool) -> list[Processor]:
     # Plain tracebacks: the pretty ones print local variables, and so secrets.
     return [
@@ -113,6 +120,7 @@ def _route_standard_logging(
             foreign_pre_chain=[
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.ExtraAdder(),
+                _drop_coloured_copy,
                 *enrich,
             ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],

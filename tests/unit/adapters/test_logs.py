@@ -83,13 +83,16 @@ def test_the_correlation_id_is_in_every_line() -> None:
 
     with structlog.contextvars.bound_contextvars(correlation_id="c-1"):
         structlog.get_logger().info("ours")
-        logging.getLogger("uvicorn.error").warning("theirs %d", 1, extra={"port": 9000})
+        logging.getLogger("uvicorn.error").warning(
+            "theirs %d", 1, extra={"port": 9000, "color_message": "theirs"}
+        )
 
     ours, theirs = lines(stream)
     assert ours["correlation_id"] == theirs["correlation_id"] == "c-1"
     assert theirs["event"] == "theirs 1"
     assert theirs["logger"] == "uvicorn.error"
     assert theirs["port"] == 9000
+    assert "color_message" not in theirs
 
 
 def test_the_level_holds_for_both() -> None:
