@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,7 +108,9 @@ def _reason(error: BaseException) -> str:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror.lower()
+            # asyncio puts its own words into strerror; the name service numbers below zero.
+            is_system = seen.errno is not None and seen.errno > 0
+            return (os.strerror(seen.errno) if is_system else seen.strerror).lower()
         seen = seen.__cause__ or seen.__context__
     return str(error) or type(error).__name__
 

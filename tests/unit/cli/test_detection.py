@@ -146,7 +146,7 @@ def test_a_control_plane_that_is_down_is_told_once(
 
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
-    assert "is it running? tidegate up" in result.stderr
+    assert "connection refused (is it running? tidegate up)" in result.stderr
 
 
 def test_photos_under_way_are_bounded(tidegate: Tidegate, plane: Plane, photo: Path) -> None:
