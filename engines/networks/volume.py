@@ -84,13 +84,15 @@ class VolumeNetwork(nn.Module):
             features = smooth(features + across((at_16, at_8)[level]))
         features = functional.interpolate(features, scale_factor=2.0, mode="nearest")
         features = self.smooth[2](features + self.last_across(at_4))
-        maps = self.maps(features)
+        # Where the layers above ran in sixteen bits, sums and logarithms still need all of theirs.
+        features, pooled = features.float(), pooled.float()
+        maps = self.maps(features).float()
         height = functional.softplus(maps[:, 0])
         ground = torch.exp(maps[:, 1].clamp(-12.0, 4.0))
         first = torch.log((height * ground).sum(dim=(1, 2)) + 1e-3)[:, None]
         share = height / (height.sum(dim=(1, 2), keepdim=True) + 1e-3)
         of_pile = (features * share[:, None]).sum(dim=(2, 3))
-        answer = self.answer(self.head(torch.cat([pooled, of_pile, first], dim=1)))
+        answer = self.answer(self.head(torch.cat([pooled, of_pile, first], dim=1))).float()
         return {
             "height": height,
             "log_volume": first + answer[:, :1],
