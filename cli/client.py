@@ -109,8 +109,8 @@ def _reason(error: BaseException) -> str:
     while seen is not None:
         if isinstance(seen, OSError) and seen.strerror:
             # asyncio puts its own words into strerror; the name service numbers below zero.
-            is_system = seen.errno is not None and seen.errno > 0
-            return (os.strerror(seen.errno) if is_system else seen.strerror).lower()
+            number = seen.errno or 0
+            return (os.strerror(number) if number > 0 else seen.strerror).lower()
         seen = seen.__cause__ or seen.__context__
     return str(error) or type(error).__name__
 
