@@ -10,8 +10,8 @@ import pytest
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from tests.integration.conftest import RunningTritons
 from tests.integration.embedded.clients import counts, infer, jpeg, load_twin
+from tests.integration.tritons import RunningTritons
 
 pytestmark = pytest.mark.triton
 
