@@ -84,16 +84,20 @@ async def _serve(settings: Settings, *, with_tritons: bool) -> None:
             stack.push_async_callback(embedded.stop)
         plane = await stack.enter_async_context(_wired(settings, with_tritons=with_tritons))
         grace_s = settings.shutdown.grace_s
+        stack.push_async_callback(_drain, plane, grace_s)
         await plane.http.start()
-        stack.push_async_callback(plane.http.stop, grace_s)
         await plane.grpc.start()
-        stack.push_async_callback(plane.grpc.stop, grace_s)
         log.info("listening", http=plane.http.url, grpc=plane.grpc.address, version=__version__)
         if embedded is not None:
             await embedded.start()
         await _run_loops(plane, stop)
         log.info("stopping", grace_s=grace_s)
     log.info("stopped")
+
+
+async def _drain(plane: ControlPlane, grace_s: float) -> None:
+    """Both edges at once: no new calls, and time for those under way."""
+    await asyncio.gather(plane.http.stop(grace_s), plane.grpc.stop(grace_s))
 
 
 async def _run_loops(plane: ControlPlane, stop: asyncio.Event) -> None:

@@ -22,7 +22,7 @@ SECRET_KEY = re.compile(
 )
 DEEPEST = 6
 # They log every request at INFO; Tidegate writes its own line for each.
-CHATTY = ("uvicorn.access", "httpx", "httpcore", "asyncio")
+CHATTY = ("uvicorn.access", "uvicorn.error", "httpx", "httpcore", "asyncio")
 
 LEVELS = {
     "debug": logging.DEBUG,

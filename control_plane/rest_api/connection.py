@@ -26,7 +26,7 @@ from control_plane.rest_api.problems import HttpRefusal, problem_of
 class HttpLimits:
     """What one caller, and all together, may take of the server.
 
-    max_requests: under way at once; more are told to come back (503).
+    max_requests: under way at once; more are told to come back (429).
     max_connections: open at once, idle ones included; more get the same answer.
     max_head_bytes: request line and headers together.
     head_timeout_s: from the connection, or the first byte of a later request, to its last header.
@@ -44,9 +44,14 @@ class HttpLimits:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol over httptools. ``limits`` is set by :func:`bounded_protocol`."""
+    """uvicorn's protocol over httptools; :func:`bounded_protocol` sets what its class holds.
+
+    is_stopping: set when the server stops. A connection accepted in that same moment is not
+        among those that uvicorn then shuts down, and would be waited for.
+    """
 
     limits: HttpLimits
+    is_stopping: asyncio.Event
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -62,6 +67,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._start_head_timer()
+        if self.is_stopping.is_set():
+            self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
@@ -155,9 +162,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def bounded_protocol(limits: HttpLimits) -> type[BoundedProtocol]:
+def bounded_protocol(limits: HttpLimits, is_stopping: asyncio.Event) -> type[BoundedProtocol]:
     """uvicorn builds a protocol per connection and can pass it no options of ours."""
-    return type("BoundedProtocolWithLimits", (BoundedProtocol,), {"limits": limits})
+    held = {"limits": limits, "is_stopping": is_stopping}
+    return type("BoundedProtocolWithLimits", (BoundedProtocol,), held)
 
 
 async def _tell_overloaded(scope: Scope, receive: Receive, send: Send) -> None:

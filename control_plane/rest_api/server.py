@@ -32,10 +32,11 @@ class HttpServer:
         self._host = host
         self._port = port
         chosen = limits or HttpLimits()
+        self._is_stopping = asyncio.Event()
         self._config = uvicorn.Config(
             app,
             loop="none",
-            http=bounded_protocol(chosen),
+            http=bounded_protocol(chosen, self._is_stopping),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -76,6 +77,7 @@ class HttpServer:
             return
         # uvicorn hands it to asyncio.wait_for, which takes fractions too.
         self._config.timeout_graceful_shutdown = grace_s  # type: ignore[assignment]
+        self._is_stopping.set()
         self._server.should_exit = True
         await self._serving
         self._serving = None

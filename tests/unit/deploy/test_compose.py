@@ -207,8 +207,7 @@ def test_the_control_planes_probes_differ_in_their_path_alone(tidegate: Service)
 def test_a_stop_leaves_time_to_finish(
     tritons: dict[str, Service], tidegate: Service, settings: Settings
 ) -> None:
-    # Both edges are drained, one after the other.
-    assert seconds(tidegate["stop_grace_period"]) > 2 * settings.shutdown.grace_s
+    assert seconds(tidegate["stop_grace_period"]) > settings.shutdown.grace_s
     for name, service in tritons.items():
         assert seconds(service["stop_grace_period"]) > settings.shutdown.grace_s
         exit_timeout_s = int(flags(service)["--exit-timeout-secs"])

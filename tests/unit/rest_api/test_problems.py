@@ -28,7 +28,7 @@ def test_the_table_is_total_and_keeps_to_whose_fault_it_is() -> None:
         if code in CALLER_MISTAKES and code is not ErrorCode.UNIMPLEMENTED:
             assert 400 <= status < 499
         if code in RETRYABLE:
-            assert status in (502, 503)
+            assert status in (429, 502, 503)
 
 
 @pytest.mark.parametrize(("retry_after_s", "header"), [(0.2, "1"), (2.0, "2"), (0.0, "0")])
