@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -183,7 +184,9 @@ class Plane:
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(content)
+                # A caller whose deadline has passed is gone by now.
+                with contextlib.suppress(ConnectionError):
+                    self.wfile.write(content)
 
             do_POST = do_GET  # noqa: N815 - http.server's own spelling
 
