@@ -81,6 +81,8 @@ def _read_tensor(datatype: str, shape: list[int], raw: bytes) -> npt.NDArray[Any
     strings, position = [], 0
     while position < len(raw):
         (size,) = struct.unpack_from("<I", raw, position)
-        strings.append(raw[position + 4 : position + 4 + size])
-        position += 4 + size
+        start, position = position + 4, position + 4 + size
+        if position > len(raw):
+            raise ValueError("a string ends after its tensor")
+        strings.append(raw[start:position])
     return np.array(strings, dtype=np.object_).reshape(shape)

@@ -105,7 +105,7 @@ def write_tensors(tensors: Tensors, **names: str) -> service_pb2.ModelInferRespo
             name=name, datatype=_DATATYPES[values.dtype.kind], shape=[1, *values.shape]
         )
         is_text = values.dtype.kind == "O"
-        raw = serialize_byte_tensor(values)[0] if is_text else values.tobytes()
+        raw = serialize_byte_tensor(values).item() if is_text else values.tobytes()
         answer.raw_output_contents.append(raw)
     return answer
 
