@@ -83,8 +83,9 @@ class Fleet:
     ) -> bool:
         """Take in what was just seen of an instance. True when what it serves has changed."""
         instance = self._by_name[name]
-        has_changed = instance.serving != serving or instance.is_live != is_live
-        instance.serving = frozenset(serving)
+        now_serving = frozenset(serving)
+        has_changed = instance.serving != now_serving or instance.is_live != is_live
+        instance.serving = now_serving
         instance.is_live = is_live
         instance.reason = reason
         instance.observed_at_s = now_s

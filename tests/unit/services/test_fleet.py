@@ -1,0 +1,85 @@
+"""Reserving is picking: in turn, counted, and given back however the call ends."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.services.fleet import Fleet
+from tests.unit.fakes import FakeInstance
+from tests.unit.samples import DAMAGE, MATERIALS, STABLE, make_fleet
+
+SERVED = ("damage", "1.0.0")
+
+
+def publish(fleet: Fleet, name: str, *serving: tuple[str, str], is_live: bool = True) -> bool:
+    return fleet.publish(name, serving=serving, is_live=is_live, reason="why", now_s=7.0)
+
+
+def picks(fleet: Fleet, count: int) -> list[str]:
+    found = []
+    for _ in range(count):
+        with fleet.reserve(DAMAGE) as instance:
+            found.append(instance.name)
+    return found
+
+
+def test_ready_instances_are_taken_in_turn() -> None:
+    fleet = make_fleet(FakeInstance(), FakeInstance(), FakeInstance())
+    assert picks(fleet, 4) == ["triton-0", "triton-1", "triton-2", "triton-0"]
+    publish(fleet, "triton-1")
+    assert sorted(picks(fleet, 4)) == ["triton-0", "triton-0", "triton-2", "triton-2"]
+
+
+def test_each_release_has_its_own_turn() -> None:
+    fleet = make_fleet(FakeInstance(), FakeInstance())
+    with fleet.reserve(DAMAGE) as one, fleet.reserve(MATERIALS) as other:
+        assert one is other
+
+
+def test_a_reservation_counts_and_is_given_back_also_after_an_error() -> None:
+    fleet = make_fleet(FakeInstance())
+    (instance,) = fleet.instances
+    with fleet.reserve(DAMAGE), suppress(RuntimeError), fleet.reserve(DAMAGE):
+        assert instance.in_flight == 2
+        raise RuntimeError
+    assert instance.in_flight == 0
+
+
+@pytest.mark.parametrize("serving", [frozenset(), frozenset({("damage", "1.1.0")})])
+def test_what_is_ready_nowhere_may_come_soon(serving: frozenset[tuple[str, str]]) -> None:
+    fleet = make_fleet(FakeInstance(), serving=serving)
+    with pytest.raises(ControlPlaneError) as refusal:
+        fleet.reserve(DAMAGE)
+    assert refusal.value.code is ErrorCode.RELEASE_NOT_READY
+    assert refusal.value.retry_after_s == 1.0
+    assert refusal.value.message == "release 1.0.0 of engine 'damage' is ready on no instance"
+
+
+def test_what_was_seen_is_what_is_shown() -> None:
+    fleet = make_fleet(FakeInstance(), serving=frozenset())
+    (instance,) = fleet.instances
+    assert publish(fleet, "triton-0", SERVED)
+    assert (instance.serving, instance.is_live) == (frozenset({SERVED}), True)
+    assert (instance.reason, instance.observed_at_s) == ("why", 7.0)
+    assert fleet.ready_on(*SERVED) == (instance,)
+    assert fleet.ready_on("damage", "1.1.0") == ()
+
+
+def test_only_a_change_is_called_one() -> None:
+    fleet = make_fleet(FakeInstance(), serving=frozenset())
+    assert publish(fleet, "triton-0", SERVED)
+    assert not publish(fleet, "triton-0", SERVED)
+    assert publish(fleet, "triton-0", SERVED, is_live=False)
+    assert publish(fleet, "triton-0", is_live=False)
+    assert not publish(fleet, "triton-0", is_live=False)
+    assert fleet.ready_on(*SERVED) == ()
+
+
+def test_an_instance_is_first_not_observed() -> None:
+    fleet = make_fleet(FakeInstance(), serving=STABLE)
+    fresh = Fleet(fleet.instances)
+    assert fresh.ready_on(*SERVED) == ()  # ready is what this fleet was told, nothing else
+    assert "calls" not in repr(fleet.instances[0])
