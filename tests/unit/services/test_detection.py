@@ -1,0 +1,228 @@
+"""A photo's engines run side by side; one that fails leaves the others."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from tritonclient.grpc import service_pb2
+
+from control_plane.core.deadline import Deadline
+from control_plane.core.detections import (
+    DetectionRequest,
+    DetectionStatus,
+    EngineFailure,
+    EngineResult,
+    Priority,
+)
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.services.detection import Detection
+from control_plane.services.fleet import Fleet
+from control_plane.services.gateway import EngineTimeouts, Gateway
+from tests.unit.fakes import FakeClock, FakeInspector, FakeInstance, call_failed
+from tests.unit.samples import TABLE, look_at_photo, make_fleet
+
+ALL = ("damage", "materials", "volume")
+MEASURED = EngineResult({"volume_m3": 12.346, "confidence": 0.8765}, "4.0.0", "triton-0", 1)
+
+
+def make_detection(fleet: Fleet, clock: FakeClock | None = None) -> Detection:
+    clock = clock or FakeClock()
+    gateway = Gateway(fleet=fleet, table=lambda: TABLE, timeouts=EngineTimeouts(5.0), clock=clock)
+    return Detection(gateway, FakeInspector(), lambda: TABLE, clock)
+
+
+def request(*engines: str, **changes: Any) -> DetectionRequest:
+    asked = {
+        "photo": b"photo of a roof",
+        "engines": engines or ALL,
+        "request_id": "r-1",
+        "correlation_id": "c-1",
+        "deadline": Deadline(1030.0),
+    }
+    return DetectionRequest(**(asked | changes))
+
+
+def in_flight(fleet: Fleet) -> int:
+    return sum(instance.in_flight for instance in fleet.instances)
+
+
+async def refusal_of(detection: Detection, asked: DetectionRequest) -> ControlPlaneError:
+    with pytest.raises(ControlPlaneError) as refusal:
+        await detection.detect(asked)
+    return refusal.value
+
+
+def test_the_engines_that_can_be_asked_are_those_with_a_route() -> None:
+    assert make_detection(make_fleet()).known_engines() == ALL
+
+
+async def test_a_whole_answer_says_who_served_it() -> None:
+    triton, clock = FakeInstance(answer=look_at_photo), FakeClock()
+
+    def answer(asked: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResponse:
+        clock.advance(0.0125)
+        return look_at_photo(asked)
+
+    triton.answer = answer
+    detection = make_detection(make_fleet(triton), clock)
+    whole = await detection.detect(request(photo_id="p-1"))
+    assert whole.status is DetectionStatus.COMPLETED
+    assert (whole.request_id, whole.correlation_id, whole.photo_id) == ("r-1", "c-1", "p-1")
+    assert uuid.UUID(whole.detection_id).version == 4
+    assert whole.timestamp.tzinfo is UTC
+    assert whole.processing_time_ms == 37.5
+    assert whole.errors == {}
+    assert list(whole.results) == list(ALL)
+    assert whole.results["volume"] == MEASURED
+    assert whole.results["damage"].findings["counts"] == {"hail": 1, "wind": 1}
+    assert whole.results["materials"].findings["items"][0]["brand"] == "Owens"
+    assert (await detection.detect(request("volume"))).detection_id != whole.detection_id
+
+
+async def test_what_an_engine_is_asked() -> None:
+    seen: list[service_pb2.ModelInferRequest] = []
+
+    def answer(asked: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResponse:
+        seen.append(asked)
+        return look_at_photo(asked)
+
+    detection = make_detection(make_fleet(FakeInstance(answer=answer)))
+    await detection.detect(
+        request("damage", priority=Priority.LOW, releases={"damage": "stable", "volume": "9.9.9"})
+    )
+    (asked,) = seen
+    assert (asked.model_name, asked.model_version, asked.id) == ("damage--1.0.0", "1", "r-1")
+    assert asked.parameters["priority"].int64_param == 3
+    assert asked.raw_input_contents[0][4:] == b"photo of a roof"
+
+
+async def test_engines_run_side_by_side() -> None:
+    triton = FakeInstance(answer=look_at_photo)
+    triton.hold.clear()
+    fleet = make_fleet(triton)
+    task = asyncio.create_task(make_detection(fleet).detect(request()))
+    # All three have been asked before any may answer.
+    entered = [await triton.entered.get() for _ in ALL]
+    assert sorted(entered) == ["damage--1.0.0", "materials--1.0.0", "volume"]
+    assert in_flight(fleet) == 3
+    triton.hold.set()
+    assert (await task).status is DetectionStatus.COMPLETED
+    assert in_flight(fleet) == 0
+
+
+async def test_an_engine_that_fails_leaves_the_others() -> None:
+    failures = {"damage--1.0.0": call_failed("INTERNAL", "stub of damage--1.0.0 died")}
+    fleet = make_fleet(FakeInstance(answer=look_at_photo, failures=failures))
+    with capture_logs() as logs:
+        answer = await make_detection(fleet).detect(request())
+    assert answer.status is DetectionStatus.PARTIAL
+    assert list(answer.results) == ["materials", "volume"]
+    assert answer.errors == {
+        "damage": EngineFailure(ErrorCode.BACKEND_FAULT, "stub of damage died")
+    }
+    assert [(entry["event"], entry["engine"], entry["log_level"]) for entry in logs] == [
+        ("engine failed", "damage", "warning")
+    ]
+    assert in_flight(fleet) == 0
+
+
+async def test_when_every_engine_fails_the_answer_says_so() -> None:
+    fleet = make_fleet(FakeInstance(is_away=True))
+    answer = await make_detection(fleet).detect(request("damage", "volume"))
+    assert answer.status is DetectionStatus.FAILED
+    assert answer.results == {}
+    assert {failure.code for failure in answer.errors.values()} == {ErrorCode.BACKEND_UNAVAILABLE}
+    assert in_flight(fleet) == 0
+
+
+async def test_an_engine_that_is_ready_nowhere_leaves_the_others() -> None:
+    ready = frozenset({("volume", "4.0.0")})
+    fleet = make_fleet(FakeInstance(answer=look_at_photo), serving=ready)
+    answer = await make_detection(fleet).detect(request("damage", "volume"))
+    assert answer.status is DetectionStatus.PARTIAL
+    assert answer.errors["damage"].code is ErrorCode.RELEASE_NOT_READY
+
+
+async def test_an_answer_that_cannot_be_read_is_that_engines_failure() -> None:
+    def answer(asked: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResponse:
+        response = look_at_photo(asked)
+        if asked.model_name == "volume":
+            response.raw_output_contents.pop()
+        return response
+
+    fleet = make_fleet(FakeInstance(answer=answer))
+    whole = await make_detection(fleet).detect(request("volume", "damage"))
+    assert whole.status is DetectionStatus.PARTIAL
+    assert whole.errors["volume"].code is ErrorCode.BACKEND_FAULT
+
+
+class SlowDamage(FakeInstance):
+    """Its damage never answers; the others do after damage was asked."""
+
+    async def infer(self, message: bytes, *, timeout_s: float) -> bytes:
+        if service_pb2.ModelInferRequest.FromString(message).model_name == "damage--1.0.0":
+            self.entered.put_nowait("damage")
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.calls.append("damage was cancelled")
+                raise
+        await self.entered.get()
+        raise call_failed("INVALID_ARGUMENT", "the image is truncated")
+
+
+async def test_a_photo_that_an_engine_calls_unreadable_ends_the_others() -> None:
+    triton = SlowDamage()
+    fleet = make_fleet(triton)
+    refusal = await refusal_of(make_detection(fleet), request("damage", "volume"))
+    assert (refusal.code, refusal.field) == (ErrorCode.PHOTO_INVALID, "photo")
+    assert refusal.message == "the image is truncated"
+    assert triton.calls == ["damage was cancelled"]
+    assert in_flight(fleet) == 0
+
+
+@pytest.mark.parametrize(
+    ("releases", "code"),
+    [
+        ({"volume": "9.9.9"}, ErrorCode.UNKNOWN_RELEASE),
+        ({"volume": "x"}, ErrorCode.UNKNOWN_RELEASE),
+    ],
+)
+async def test_a_release_that_nobody_knows_is_the_callers_mistake(
+    releases: dict[str, str], code: ErrorCode
+) -> None:
+    fleet = make_fleet(FakeInstance(answer=look_at_photo))
+    refusal = await refusal_of(make_detection(fleet), request(releases=releases))
+    assert (refusal.code, refusal.field) == (code, "model_version")
+    assert in_flight(fleet) == 0
+
+
+async def test_a_photo_that_is_none_costs_no_engine_anything() -> None:
+    triton = FakeInstance()
+    refusal = await refusal_of(make_detection(make_fleet(triton)), request(photo=b"%PDF"))
+    assert refusal.code is ErrorCode.PHOTO_INVALID
+    assert triton.calls == []
+
+
+async def test_a_deadline_already_past_refuses_before_the_photo_is_looked_at() -> None:
+    asked = request(photo=b"%PDF", deadline=Deadline(1000.0))
+    refusal = await refusal_of(make_detection(make_fleet(FakeInstance())), asked)
+    assert refusal.code is ErrorCode.DEADLINE_EXCEEDED
+
+
+async def test_a_cancelled_caller_gives_every_place_back() -> None:
+    triton = FakeInstance()
+    triton.hold.clear()
+    fleet = make_fleet(triton)
+    task = asyncio.create_task(make_detection(fleet).detect(request()))
+    for _ in ALL:
+        await triton.entered.get()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert in_flight(fleet) == 0
