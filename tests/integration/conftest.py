@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -30,7 +29,7 @@ def tidegate(
 ) -> Iterator[RunningTidegate]:
     running = RunningTidegate(
         folder=tmp_path_factory.mktemp("tidegate"),
-        model_repository=Path(os.environ.get("XREPO", ROOT / "model_repository")),
+        model_repository=ROOT / "model_repository",
         tritons=2,
         settings=options_of(
             {

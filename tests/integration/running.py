@@ -53,7 +53,7 @@ def free_port() -> int:
 def free_ports(count: int) -> int:
     """The first of ``count`` ports in a row that nobody listens on, below the ephemeral ones."""
     while True:
-        first = random.randrange(20_000, 32_000 - count)  # noqa: S311
+        first = random.randrange(20_000, 32_000 - count)
         with ExitStack() as stack:
             try:
                 for port in range(first, first + count):
@@ -154,6 +154,13 @@ class RunningTidegate:
 
     def are_all_ready(self) -> bool:
         return all(instance["state"] == "ready" for instance in self.instances())
+
+    def wait_idle(self) -> None:
+        """Until no instance has a request in flight."""
+        wait_until(
+            lambda: not any(instance["in_flight"] for instance in self.instances()),
+            what="no request in flight",
+        )
 
     def get(self, path: str) -> Any:
         answer = httpx.get(self.url + path, timeout=10)
