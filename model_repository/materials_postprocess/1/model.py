@@ -39,12 +39,7 @@ class TritonPythonModel:
         ends = np.cumsum([len(part[0]) for part in parts])[:-1]
         cut = {name: np.split(output, ends) for name, output in outputs.items()}
         return [
-            pb_utils.InferenceResponse(
-                [
-                    pb_utils.Tensor(name, cut[name][index])
-                    for name in request.requested_output_names()
-                ]
-            )
+            response({name: part[index] for name, part in cut.items()}, request)
             for index, request in enumerate(requests)
         ]
 
@@ -93,6 +88,13 @@ def names(listed: str) -> Array:
 def tensor(request: Any, name: str) -> Array:
     array: Array = pb_utils.get_input_tensor_by_name(request, name).as_numpy()
     return array
+
+
+def response(outputs: dict[str, Array], request: Any) -> Any:
+    wanted = request.requested_output_names()
+    return pb_utils.InferenceResponse(
+        [pb_utils.Tensor(name, array) for name, array in outputs.items() if name in wanted]
+    )
 
 
 def suppressed(boxes: Array, scores: Array, classes: Array, alive: Array, limit: float) -> Array:

@@ -1,8 +1,8 @@
 """Loads ``model.py`` files without Triton, around a small fake of its Python module.
 
 The fake does what has been seen on Triton 2.51: strings come as an object array of ``bytes``,
-``requested_output_names`` holds only what the client, or the step of an ensemble, maps, an error
-stands beside no tensors, and object arrays may hold ``str`` or ``bytes``.
+``requested_output_names`` is a set of only what the client, or the step of an ensemble, maps, an
+error stands beside no tensors, and object arrays may hold ``str`` or ``bytes``.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class InferenceRequest:
     def inputs(self) -> list[Tensor]:
         return self._inputs
 
-    def requested_output_names(self) -> list[str]:
-        return list(self._outputs)
+    def requested_output_names(self) -> set[str]:
+        return set(self._outputs)
 
 
 class InferenceResponse:

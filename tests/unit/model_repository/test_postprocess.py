@@ -94,9 +94,9 @@ def test_brands_are_named_for_shingles_only(model: Model) -> None:
     assert answer["BRANDS"][0, :4].tolist() == ["ridgeline", "", "stormcrest", ""]
 
 
-def test_only_the_outputs_asked_for_come_back_and_in_that_order(model: Model) -> None:
+def test_only_the_outputs_asked_for_come_back(model: Model) -> None:
     (answer,) = run(model("damage_postprocess"), raw(), names=["COUNT", "SCORES"])
-    assert list(answer) == ["COUNT", "SCORES"]
+    assert set(answer) == {"COUNT", "SCORES"}
 
 
 def slow_answer(inputs: dict[str, Array], photo: int, limit: float) -> list[tuple[float, int]]:
