@@ -7,6 +7,7 @@ engines. Whatever would change a server is refused: the fleet belongs to the con
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,10 +129,14 @@ class KServe:
         async with Answering(context, "ModelStreamInfer"):
             head = read_metadata(context)
             stream = InferStream(
-                choose=self.gateway.choose, fleet=self.fleet, routing_key=head.routing_key
+                choose=self.gateway.choose,
+                fleet=self.fleet,
+                routing_key=head.routing_key,
+                fallback_key=head.correlation_id,
             )
-            async for answer in stream.answers(messages):
-                yield answer
+            async with aclosing(stream.answers(messages)) as answers:
+                async for answer in answers:
+                    yield answer
 
     def _read(self, kind: Any, answer: Callable[[Any], Awaitable[Any]]) -> Unary:
         async def call(raw: bytes, context: Context) -> bytes:

@@ -10,13 +10,14 @@ caller's stream, because nobody can know which of its answers were lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from control_plane.core.catalogue import Release
 from control_plane.core.outcomes import classify
 from control_plane.core.wire import (
+    MalformedMessage,
     RequestHead,
     has_stream_response,
     read_request_head,
@@ -47,10 +48,14 @@ Item = bytes | Exception | _End
 
 @dataclass(slots=True)
 class _Leg:
-    """The stream to the instance that serves one release."""
+    """The stream to the instance that serves one release.
+
+    is_drained: whether the instance has taken everything, the end included.
+    """
 
     instance: Instance
     release: Release
+    is_drained: bool = False
     inbox: asyncio.Queue[bytes | _End] = field(
         default_factory=lambda: asyncio.Queue(WAITING_MESSAGES)
     )
@@ -58,21 +63,29 @@ class _Leg:
     async def messages(self) -> AsyncIterator[bytes]:
         while not isinstance(message := await self.inbox.get(), _End):
             yield message
+        self.is_drained = True
 
 
 class InferStream:
-    """One caller's stream. ``answers`` ends when the caller's messages and all answers have."""
+    """One caller's stream. ``answers`` ends when the caller's messages and all answers have.
 
-    def __init__(self, *, choose: Choose, fleet: Fleet, routing_key: str) -> None:
+    routing_key: the caller's own, for all its messages; "" leaves each to its sequence or id.
+    fallback_key: what a message is split by that has neither.
+    """
+
+    def __init__(
+        self, *, choose: Choose, fleet: Fleet, routing_key: str, fallback_key: str
+    ) -> None:
         self._choose = choose
         self._fleet = fleet
         self._routing_key = routing_key
+        self._fallback_key = fallback_key
         self._legs: dict[str, _Leg] = {}
         self._answers: asyncio.Queue[Item] = asyncio.Queue(WAITING_MESSAGES)
         self._pumps: list[asyncio.Task[None]] = []
         self._reservations = ExitStack()
 
-    async def answers(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def answers(self, messages: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Raises ControlPlaneError when an instance's stream breaks."""
         reader = asyncio.create_task(self._read(messages))
         try:
@@ -81,10 +94,10 @@ class InferStream:
                     raise item
                 yield item
         finally:
-            for task in (reader, *self._pumps):
-                task.cancel()
-            await asyncio.gather(reader, *self._pumps, return_exceptions=True)
-            self._reservations.close()
+            with self._reservations:
+                for task in (reader, *self._pumps):
+                    task.cancel()
+                await asyncio.gather(reader, *self._pumps, return_exceptions=True)
 
     async def _read(self, messages: AsyncIterator[bytes]) -> None:
         try:
@@ -114,7 +127,7 @@ class InferStream:
         release = self._choose(
             head.model_name,
             head.model_version,
-            self._routing_key or head.sequence or head.request_id,
+            self._routing_key or head.sequence or head.request_id or self._fallback_key,
         )
         leg = self._legs.get(release.model_name)
         if leg is None:
@@ -131,11 +144,22 @@ class InferStream:
         return leg
 
     async def _pump(self, leg: _Leg) -> None:
-        release = leg.release
-        suffix = stream_target_suffix(release.engine, release.version)
+        """Whatever ends it is an answer: the caller waits for one, not for this task."""
+        suffix = stream_target_suffix(leg.release.engine, leg.release.version)
         try:
             async for answer in leg.instance.calls.stream(leg.messages()):
                 await self._answers.put(answer + suffix if has_stream_response(answer) else answer)
+            if not leg.is_drained:
+                code, reason = ErrorCode.BACKEND_UNAVAILABLE, "it ended before the caller's did"
+                await self._answers.put(_broken(leg, code, reason))
         except CallFailed as failed:
-            reason = f"the stream to instance {leg.instance.name!r} broke: {failed.failure.message}"
-            await self._answers.put(ControlPlaneError(classify(failed.failure), reason))
+            code = classify(failed.failure)
+            await self._answers.put(_broken(leg, code, failed.failure.message))
+        except MalformedMessage as error:
+            await self._answers.put(_broken(leg, ErrorCode.BACKEND_FAULT, error.message))
+        except Exception as error:
+            await self._answers.put(error)
+
+
+def _broken(leg: _Leg, code: ErrorCode, reason: str) -> ControlPlaneError:
+    return ControlPlaneError(code, f"the stream to instance {leg.instance.name!r} broke: {reason}")
