@@ -49,9 +49,10 @@ class ModelReads:
         return answer
 
     async def statistics(self, name: str, version: str) -> Any:
-        """A ModelStatisticsResponse summed over the instances; "" asks for every engine."""
+        """A ModelStatisticsResponse summed over the instances; "" asks for all that is ready."""
         total = service_pb2.ModelStatisticsResponse()
-        for model in [name] if name else self._gateway.table.routes:
+        ready = (one for one in self._gateway.table.routes if self.is_ready(one, version))
+        for model in [name] if name else ready:
             release = self._release(model, version)
             instances = self._instances(release)
             for instance in instances:

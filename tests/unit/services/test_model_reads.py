@@ -1,0 +1,188 @@
+"""What a client reads about an engine: one model under its own name, releases as versions."""
+
+from __future__ import annotations
+
+import pytest
+from tritonclient.grpc import service_pb2
+
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.services.fleet import Fleet
+from control_plane.services.gateway import EngineTimeouts, Gateway
+from control_plane.services.model_reads import ModelReads, index
+from tests.unit.fakes import FakeClock, FakeInstance
+from tests.unit.samples import STABLE, TABLE, make_fleet
+
+COMPONENTS = frozenset({"preprocess", "damage_detector", "materials_detector"})
+
+
+def make_reads(fleet: Fleet) -> ModelReads:
+    gateway = Gateway(
+        fleet=fleet, table=lambda: TABLE, timeouts=EngineTimeouts(5.0), clock=FakeClock()
+    )
+    return ModelReads(gateway=gateway, fleet=fleet, components=COMPONENTS, timeout_s=3.0)
+
+
+async def test_metadata_is_the_twins_under_the_engines_name_and_releases() -> None:
+    triton = FakeInstance()
+    answer = await make_reads(make_fleet(triton)).metadata("damage", "")
+    assert triton.calls == ["ModelMetadata damage--1.0.0/1"]
+    assert (answer.name, answer.platform, list(answer.versions)) == (
+        "damage",
+        "ensemble",
+        ["1.0.0"],
+    )
+
+
+async def test_a_configuration_bears_the_engines_name() -> None:
+    triton = FakeInstance()
+    answer = await make_reads(make_fleet(triton)).config("volume", "stable")
+    assert triton.calls == ["ModelConfig volume/4"]
+    assert (answer.config.name, answer.config.max_batch_size) == ("volume", 8)
+
+
+async def test_a_component_is_asked_about_as_it_is() -> None:
+    triton = FakeInstance()
+    reads = make_reads(make_fleet(triton))
+    metadata = await reads.metadata("preprocess", "1")
+    config = await reads.config("damage_detector", "")
+    statistics = await reads.statistics("preprocess", "")
+    assert triton.calls == [
+        "ModelMetadata preprocess/1",
+        "ModelConfig damage_detector/",
+        "ModelStatistics preprocess/",
+    ]
+    assert (metadata.name, list(metadata.versions)) == ("preprocess", ["1"])
+    assert config.config.name == "damage_detector"
+    assert [(entry.name, entry.version) for entry in statistics.model_stats] == [
+        ("preprocess", "1")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "code"),
+    [
+        ("roof", "", ErrorCode.UNKNOWN_ENGINE),
+        ("damage", "9.9.9", ErrorCode.UNKNOWN_RELEASE),
+        ("damage", "1.1.0", ErrorCode.RELEASE_NOT_READY),
+    ],
+)
+async def test_what_cannot_be_routed_cannot_be_asked_about(
+    name: str, version: str, code: ErrorCode
+) -> None:
+    with pytest.raises(ControlPlaneError) as refusal:
+        await make_reads(make_fleet(FakeInstance())).metadata(name, version)
+    assert refusal.value.code is code
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("damage", "'damage' 1.0.0"), ("preprocess", "the fleet")]
+)
+async def test_nobody_can_be_asked_when_nobody_is_ready(name: str, what: str) -> None:
+    fleet = make_fleet(FakeInstance())
+    fleet.publish("triton-0", serving=(), is_live=False, reason="", now_s=0.0)
+    with pytest.raises(ControlPlaneError) as refusal:
+        await make_reads(fleet).config(name, "")
+    assert refusal.value.code is ErrorCode.RELEASE_NOT_READY
+    assert refusal.value.message == f"{what} is ready on no instance"
+
+
+async def test_an_instance_that_fails_is_told_by_its_code() -> None:
+    with pytest.raises(ControlPlaneError) as refusal:
+        await make_reads(make_fleet(FakeInstance(is_away=True))).metadata("damage", "")
+    assert refusal.value.code is ErrorCode.BACKEND_UNAVAILABLE
+    assert refusal.value.message == "failed to connect to all addresses"
+
+
+class Counting(FakeInstance):
+    """Answers statistics as Triton does: durations, batches, responses, memory."""
+
+    async def read(self, method: str, message: bytes, *, timeout_s: float) -> bytes:
+        assert timeout_s == 3.0
+        answer = service_pb2.ModelStatisticsResponse.FromString(
+            await FakeInstance.read(self, method, message, timeout_s=timeout_s)
+        )
+        (entry,) = answer.model_stats
+        size = self.breaks_after or 1
+        entry.last_inference = 100 * size
+        entry.inference_stats.success.count = 5
+        entry.inference_stats.success.ns = 70
+        entry.batch_stats.add(batch_size=1).compute_infer.count = 2
+        entry.batch_stats.add(batch_size=size * 4).compute_infer.count = 1
+        entry.response_stats["0"].success.count = 4
+        entry.memory_usage.add(type="GPU", id=0, byte_size=64)
+        return bytes(answer.SerializeToString())
+
+
+async def test_statistics_are_summed_over_the_instances() -> None:
+    fleet = make_fleet(Counting(breaks_after=2), Counting(breaks_after=1))
+    total = await make_reads(fleet).statistics("damage", "")
+    (entry,) = total.model_stats
+    assert (entry.name, entry.version) == ("damage", "1.0.0")
+    assert entry.inference_count == 6
+    assert entry.last_inference == 200
+    assert (entry.inference_stats.success.count, entry.inference_stats.success.ns) == (10, 140)
+    assert {batch.batch_size: batch.compute_infer.count for batch in entry.batch_stats} == {
+        1: 4,
+        4: 1,
+        8: 1,
+    }
+    assert entry.response_stats["0"].success.count == 8
+    assert [usage.byte_size for usage in entry.memory_usage] == [64, 64]
+
+
+async def test_without_a_name_every_engine_is_counted_on_its_own() -> None:
+    total = await make_reads(make_fleet(FakeInstance(), FakeInstance())).statistics("", "")
+    assert [(entry.name, entry.version, entry.inference_count) for entry in total.model_stats] == [
+        ("damage", "1.0.0", 6),
+        ("materials", "1.0.0", 6),
+        ("volume", "4.0.0", 6),
+    ]
+
+
+async def test_without_a_name_an_engine_that_is_not_ready_hides_no_other() -> None:
+    fleet = make_fleet(FakeInstance(), serving=frozenset({("volume", "4.0.0")}))
+    total = await make_reads(fleet).statistics("", "")
+    assert [entry.name for entry in total.model_stats] == ["volume"]
+    with pytest.raises(ControlPlaneError, match="is ready on no instance"):
+        await make_reads(fleet).statistics("damage", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "is_ready"),
+    [
+        ("damage", "", True),
+        ("damage", "1.0.0", True),
+        ("damage", "canary", False),
+        ("damage", "1.1.0", False),
+        ("damage", "9.9.9", False),
+        ("materials", "", False),
+        ("preprocess", "", True),
+    ],
+)
+def test_readiness_is_that_of_the_release_a_request_would_get(
+    name: str, version: str, is_ready: bool
+) -> None:
+    fleet = make_fleet(FakeInstance(), serving=STABLE - {("materials", "1.0.0")})
+    assert make_reads(fleet).is_ready(name, version) is is_ready
+
+
+def test_the_readiness_of_an_unknown_engine_is_no_answer() -> None:
+    with pytest.raises(ControlPlaneError) as refusal:
+        make_reads(make_fleet(FakeInstance())).is_ready("roof", "")
+    assert refusal.value.code is ErrorCode.UNKNOWN_ENGINE
+
+
+def test_the_index_lists_every_release_and_whether_it_is_ready() -> None:
+    fleet = make_fleet(FakeInstance(), serving=frozenset({("damage", "1.0.0")}))
+    listed = [
+        (model.name, model.version, model.state, model.reason)
+        for model in index(TABLE, fleet, ready_only=False).models
+    ]
+    assert listed == [
+        ("damage", "1.0.0", "READY", ""),
+        ("damage", "1.1.0", "UNAVAILABLE", "not served now"),
+        ("materials", "1.0.0", "UNAVAILABLE", "not served now"),
+        ("volume", "4.0.0", "UNAVAILABLE", "not served now"),
+    ]
+    (only,) = index(TABLE, fleet, ready_only=True).models
+    assert (only.name, only.version) == ("damage", "1.0.0")
