@@ -1,0 +1,116 @@
+"""What runs now, as it is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from control_plane.core.routing import RoutingTable
+from control_plane.services.fleet import Fleet, Instance
+from control_plane.services.status import EngineView, InstanceView, ReleaseView, Status
+from tests.unit.fakes import FakeClock, FakeInstance
+from tests.unit.samples import DAMAGE, ENGINES, STABLE, TABLE, make_fleet
+
+DAMAGE_ONLY = frozenset({("damage", "1.0.0")})
+
+
+def make_status(fleet: Fleet, clock: FakeClock | None = None) -> Status:
+    clock = clock or FakeClock()
+    return Status(engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock)
+
+
+def test_an_engine_is_shown_with_all_its_releases() -> None:
+    fleet = make_fleet(FakeInstance(), FakeInstance(), serving=DAMAGE_ONLY)
+    damage, materials, volume = make_status(fleet).engines()
+    assert damage == EngineView(
+        name="damage",
+        kind="ensemble",
+        stable="1.0.0",
+        is_ready=True,
+        releases=(
+            ReleaseView(
+                release="1.0.0",
+                pins={"preprocess": 1, "damage_detector": 1},
+                is_stable=True,
+                weight_bp=10_000,
+                ready_on=("triton-0", "triton-1"),
+            ),
+            ReleaseView(
+                release="1.1.0",
+                pins={"preprocess": 1, "damage_detector": 2},
+                is_stable=False,
+                weight_bp=0,
+                ready_on=(),
+            ),
+        ),
+    )
+    assert (materials.name, materials.is_ready) == ("materials", False)
+    assert (volume.name, volume.kind) == ("volume", "model")
+
+
+def test_all_is_ready_when_every_stable_release_is_somewhere() -> None:
+    fleet = make_fleet(FakeInstance(), FakeInstance(), serving=DAMAGE_ONLY)
+    status = make_status(fleet)
+    assert not status.is_ready()
+    rest = STABLE - DAMAGE_ONLY
+    fleet.publish("triton-1", serving=rest, is_live=True, reason="", now_s=0.0)
+    assert status.is_ready()
+    fleet.publish("triton-0", serving=(), is_live=False, reason="", now_s=0.0)
+    assert not status.is_ready()
+
+
+def test_an_instance_not_yet_looked_at_is_unreachable() -> None:
+    fleet = Fleet([Instance("triton-0", "host:1", FakeInstance())])
+    assert make_status(fleet).instances() == (
+        InstanceView(
+            name="triton-0",
+            url="host:1",
+            state="unreachable",
+            serving={},
+            in_flight=0,
+            reason="not observed yet",
+            observed_ago_s=None,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("serving", "is_live", "state"),
+    [
+        (STABLE, True, "ready"),
+        (STABLE | {("damage", "1.1.0")}, True, "ready"),
+        (STABLE - DAMAGE_ONLY, True, "loading"),
+        (frozenset(), True, "loading"),
+        (frozenset(), False, "unreachable"),
+    ],
+)
+def test_the_state_of_an_instance(
+    serving: frozenset[tuple[str, str]], is_live: bool, state: str
+) -> None:
+    fleet = make_fleet(FakeInstance())
+    fleet.publish("triton-0", serving=serving, is_live=is_live, reason="", now_s=0.0)
+    assert make_status(fleet).instances()[0].state == state
+
+
+def test_an_instance_shows_what_it_serves_and_how_old_that_is() -> None:
+    fleet, clock = make_fleet(FakeInstance()), FakeClock(1000.0)
+    both = DAMAGE_ONLY | {("damage", "1.1.0"), ("volume", "4.0.0")}
+    fleet.publish("triton-0", serving=both, is_live=True, reason="loading", now_s=1000.0)
+    clock.advance(1.23456)
+    with fleet.reserve(DAMAGE):
+        (view,) = make_status(fleet, clock).instances()
+    assert view == InstanceView(
+        name="triton-0",
+        url="host:8001",
+        state="loading",
+        serving={"damage": ("1.0.0", "1.1.0"), "volume": ("4.0.0",)},
+        in_flight=1,
+        reason="loading",
+        observed_ago_s=1.235,
+    )
+
+
+def test_with_no_routes_every_instance_that_lives_is_ready() -> None:
+    fleet = make_fleet(FakeInstance(), serving=frozenset())
+    status = Status(engines={}, fleet=fleet, table=RoutingTable, clock=FakeClock())
+    assert status.instances()[0].state == "ready"
+    assert status.engines() == ()
