@@ -16,6 +16,8 @@ LEVELS = {
     "F": LogLevel.ERROR,
 }
 PREFIX = re.compile(r"([IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ \d+ ")
+ERROR = re.compile(r"^error: |error while loading shared libraries|^Traceback ")
+TABLE = ("|", "+-")
 # Seen on every healthy start or load of the wheel's Triton on a machine without a GPU.
 HARMLESS = (
     "unable to create stream",
@@ -30,15 +32,15 @@ HARMLESS = (
 
 
 def level_of(line: str) -> LogLevel:
-    """Triton's own level; harmless lines and lines of tables and stubs go below."""
-    if any(noise in line for noise in HARMLESS):
+    """Triton's own level; known noise and the tables of the start go below, to ``DEBUG``."""
+    if any(noise in line for noise in HARMLESS) or line.startswith(TABLE):
         return LogLevel.DEBUG
     match = PREFIX.match(line)
-    if match and not line[match.end() :].partition("] ")[2]:
-        return LogLevel.DEBUG  # the heading of a table
-    if line.startswith("error:"):
-        return LogLevel.ERROR  # how tritonserver says why it cannot start
-    return LEVELS[match.group(1)] if match else LogLevel.DEBUG
+    if match is None:
+        # A stub's own output, or how the loader and tritonserver say why they cannot start.
+        return LogLevel.ERROR if ERROR.search(line) else LogLevel.INFO
+    message = line[match.end() :].partition("]")[2].strip()
+    return LEVELS[match.group(1)] if message else LogLevel.DEBUG  # an empty one heads a table
 
 
 async def lines_of(stream: asyncio.StreamReader) -> AsyncIterator[str]:

@@ -7,6 +7,7 @@ same list. Every check looks and changes nothing.
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
 import platform
 import shutil
@@ -56,6 +57,7 @@ def check(options: FleetOptions) -> list[Finding]:
         check_platform(sys.platform, platform.machine()),
         check_python(sys.version_info[:2]),
         check_wheel(Wheel.find()),
+        check_packages(("numpy", "onnxruntime", "PIL")),
         check_libpython(find_libpython()),
         check_glibc(glibc_version()),
         check_shared_memory(options.count),
@@ -88,6 +90,15 @@ def check_wheel(wheel: Wheel | None) -> Finding:
         detail = f"the nvidia-pytriton wheel lacks {', '.join(absent)} for Python {PYTHON_VERSION}"
         return Finding("wheel", False, detail, f"{remedy} --force-reinstall")
     return Finding("wheel", True, f"tritonserver in {wheel.server.parent}")
+
+
+def check_packages(names: tuple[str, ...]) -> Finding:
+    """What the models and the onnxruntime backend import inside Triton's stubs."""
+    absent = [name for name in names if importlib.util.find_spec(name) is None]
+    if absent:
+        detail = f"the models need {', '.join(absent)}, which cannot be imported"
+        return Finding("packages", False, detail, "pip install 'tidegate[embedded]'")
+    return Finding("packages", True, f"{', '.join(names)} are installed")
 
 
 def check_libpython(libpython: Path | None) -> Finding:

@@ -26,7 +26,10 @@ STAMP = "1123 13:03:14.411585 6890 server.cc:241] "
         (f"I{STAMP}", LogLevel.DEBUG),
         ("| Option | Value |", LogLevel.DEBUG),
         ("error: creating server: Internal - failed", LogLevel.ERROR),
-        ("Traceback (most recent call last):", LogLevel.DEBUG),
+        ("+--------+-------+", LogLevel.DEBUG),
+        ("tritonserver: error while loading shared libraries: libz.so.1", LogLevel.ERROR),
+        ("Traceback (most recent call last):", LogLevel.ERROR),
+        ("what a model prints", LogLevel.INFO),
     ],
 )
 def test_a_line_is_as_loud_as_triton_says_except_known_noise(line: str, level: LogLevel) -> None:

@@ -19,6 +19,7 @@ from control_plane.embedded.prerequisites import (
     check_glibc,
     check_libpython,
     check_model_repository,
+    check_packages,
     check_platform,
     check_ports,
     check_python,
@@ -65,6 +66,13 @@ def test_the_wheel_whole(tmp_path: Path) -> None:
     for path in (wheel.libraries, wheel.backends / "python"):
         path.mkdir(parents=True)
     assert check_wheel(wheel).is_ok
+
+
+def test_packages_missing_are_named() -> None:
+    finding = check_packages(("numpy", "no_such_package"))
+    assert not finding.is_ok
+    assert finding.detail == "the models need no_such_package, which cannot be imported"
+    assert check_packages(("numpy",)).is_ok
 
 
 def test_libpython_missing_names_both_remedies() -> None:
@@ -160,16 +168,17 @@ def test_free_ports_make_one_good_finding(listener: int, tmp_path: Path) -> None
 
 def test_check_looks_at_everything(tmp_path: Path) -> None:
     names = [finding.name for finding in check(FleetOptions(tmp_path, count=1, base_port=1))]
-    assert names[:7] == [
+    assert names[:8] == [
         "platform",
         "python",
         "wheel",
+        "packages",
         "libpython",
         "glibc",
         "shared memory",
         "model repository",
     ]
-    assert set(names[7:]) == {"ports"}
+    assert set(names[8:]) == {"ports"}
 
 
 def test_the_error_holds_every_bad_finding_and_its_remedy() -> None:
