@@ -37,9 +37,17 @@ def main() -> None:
     segment = Path("/dev/shm") / f"{option('backend-config').rpartition('=')[2]}segment"
     segment.write_bytes(b"tensors")
     stub = subprocess.Popen(
-        [sys.executable, "-c", "import signal; signal.pause()", segment.name],
+        [
+            *(sys.executable, "-S", "-c", "import signal; print(flush=True); signal.pause()"),
+            segment.name,
+        ],
+        stdout=subprocess.PIPE,
         start_new_session=behaviour == "stub-escapes",
     )
+
+    # Its command line can be read once it runs. It holds the log's pipe by its standard error.
+    assert stub.stdout is not None
+    stub.stdout.readline()
 
     def leave(_number: int, _frame: object) -> None:
         stub.kill()

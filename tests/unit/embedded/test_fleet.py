@@ -231,8 +231,14 @@ def test_a_dead_fleets_leftovers_are_swept_and_a_living_ones_are_not(tmp_path: P
     ]
     os.close(locks[0])
     stray = subprocess.Popen(
-        [sys.executable, "-S", "-c", "import signal; signal.pause()", f"{dead}-0-segment"]
+        [
+            *(sys.executable, "-S", "-c", "import signal; print(flush=True); signal.pause()"),
+            f"{dead}-0-segment",
+        ],
+        stdout=subprocess.PIPE,
     )
+    assert stray.stdout is not None
+    stray.stdout.readline()  # only a process that has begun has a command line to be found by
     try:
         assert f"{dead}-" in sweep()
         assert stray.wait(DEADLINE_S) == -signal.SIGKILL
@@ -241,6 +247,8 @@ def test_a_dead_fleets_leftovers_are_swept_and_a_living_ones_are_not(tmp_path: P
         assert len(list(guardian.SHARED_MEMORY.glob(f"{living}*"))) == 2
         assert (tmp_path / living).exists()
     finally:
+        stray.kill()
+        stray.communicate()
         guardian.remove_segments(living)
         os.close(locks[1])
 
