@@ -76,18 +76,16 @@ class InstanceWatch:
         self._log = log.bind(instance=name)
 
     async def run(self) -> None:
+        """An unexpected error in a look or a load ends it, in an ExceptionGroup."""
         loading: asyncio.Task[None] | None = None
-        try:
+        async with asyncio.TaskGroup() as group:
             while True:
                 self._look_again.clear()
                 actions = await self.look()
                 is_idle = loading is None or loading.done()
                 if actions and is_idle and self._clock.now_s() >= self._load_after_s:
-                    loading = asyncio.create_task(self.load(actions))
+                    loading = group.create_task(self.load(actions))
                 await self._pause()
-        finally:
-            if loading is not None:
-                loading.cancel()
 
     async def look(self) -> tuple[Action, ...]:
         """Observe and publish; what is to be loaded, nothing when the instance is away."""
@@ -98,6 +96,8 @@ class InstanceWatch:
             self._publish((), Observation(), is_live=False, reason=str(failed))
             return ()
         actions = plan_loads(releases, observed)
+        if not actions:  # also when a load that ran out of time here was finished there
+            self._failure, self._failures, self._load_after_s = "", 0, float("-inf")
         reason = self._failure or ("loading" if actions else "")
         self._publish(releases, observed, is_live=True, reason=reason)
         return actions

@@ -1,0 +1,306 @@
+"""The watch of one instance: what it publishes, what it loads, how it waits after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from random import Random
+
+import pytest
+from structlog.testing import capture_logs
+
+from control_plane.core.catalogue import Config, Release
+from control_plane.core.loading import LoadTwin, LoadVersions, Observation
+from control_plane.loops.watch import InstanceWatch, WatchTimes
+from control_plane.services.fleet import Fleet, Instance
+from tests.unit.fakes import FakeClock, FakeInstance, call_failed
+from tests.unit.samples import DAMAGE, FOLDERS, SPECS, STABLE, TABLE
+
+
+class HighRandom(Random):
+    """Draws its largest number: the wait is all of its ceiling."""
+
+    def random(self) -> float:
+        return 1.0
+
+
+class Site:
+    """One fake Triton under watch."""
+
+    def __init__(self, triton: FakeInstance | None = None) -> None:
+        self.triton = triton or FakeInstance(folders=FOLDERS)
+        self.clock = FakeClock()
+        self.instance = Instance("triton-0", "host:8001", self.triton)
+        self.fleet = Fleet([self.instance])
+        self.desired: tuple[Release, ...] = TABLE.releases()
+        self.watch = InstanceWatch(
+            "triton-0",
+            control=self.triton,
+            fleet=self.fleet,
+            specs=SPECS,
+            desired=lambda: self.desired,
+            times=WatchTimes(interval_s=0.0, observe_s=1.0, load_s=60.0),
+            clock=self.clock,
+            rng=HighRandom(0),
+        )
+
+    async def look_and_load(self) -> None:
+        await self.watch.load(await self.watch.look())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.watch.run())
+        try:
+            async with asyncio.timeout(10):
+                yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Lets the loop run; ``running`` bounds how long."""
+        while not is_so():  # noqa: ASYNC110  turns of the event loop, no time
+            await asyncio.sleep(0)
+
+    async def until_serving(self, *served: tuple[str, str]) -> None:
+        await self.until(lambda: self.instance.serving == frozenset(served))
+
+
+async def test_an_empty_triton_is_loaded_in_order_and_then_left_alone() -> None:
+    site = Site()
+    actions = await site.watch.look()
+    assert (site.instance.is_live, site.instance.reason) == (True, "loading")
+    assert site.instance.serving == frozenset()
+    await site.watch.load(actions)
+    assert site.triton.calls == [
+        "load preprocess",
+        "load damage_detector",
+        "load materials_detector",
+        "load volume",
+        "load damage--1.0.0",
+        "load materials--1.0.0",
+    ]
+    assert site.triton.loaded["damage_detector"] == {1}
+    assert await site.watch.look() == ()
+    assert (site.instance.serving, site.instance.reason) == (STABLE, "")
+
+
+async def test_what_is_loaded_is_logged_with_how_long_it_took() -> None:
+    site = Site()
+    with capture_logs() as logs:
+        await site.watch.load([LoadVersions("damage_detector", (1, 2))])
+    assert logs == [
+        {
+            "event": "loaded",
+            "instance": "triton-0",
+            "model": "damage_detector 1,2",
+            "took_s": 0.0,
+            "log_level": "info",
+        }
+    ]
+
+
+async def test_an_unreachable_triton_serves_nothing_and_says_why() -> None:
+    site = Site()
+    await site.look_and_load()
+    await site.watch.look()
+    site.triton.is_away = True
+    site.clock.advance(5.0)
+    with capture_logs() as logs:
+        assert await site.watch.look() == ()
+        assert await site.watch.look() == ()
+    assert (site.instance.serving, site.instance.is_live) == (frozenset(), False)
+    assert site.instance.reason == "UNAVAILABLE: failed to connect to all addresses"
+    assert site.instance.observed_at_s == 1005.0
+    # Only a change is worth a line.
+    assert [(entry["event"], entry["is_live"], entry["serving"]) for entry in logs] == [
+        ("instance changed", False, [])
+    ]
+
+
+async def test_a_restarted_triton_gets_its_releases_back() -> None:
+    site = Site()
+    async with site.running():
+        await site.until_serving(*STABLE)
+        site.triton.is_away = True
+        await site.until_serving()
+        assert not site.instance.is_live
+        site.triton.restart()
+        site.triton.is_away = False
+        await site.until_serving(*STABLE)
+    assert site.instance.is_live
+
+
+async def test_a_release_that_becomes_desired_is_loaded_too() -> None:
+    site = Site()
+    site.desired = (DAMAGE,)
+    async with site.running():
+        await site.until_serving(("damage", "1.0.0"))
+        site.desired = TABLE.releases()
+        await site.until_serving(*STABLE)
+
+
+async def test_a_load_that_fails_leaves_the_others_and_is_named() -> None:
+    site = Site()
+    site.triton.broken["volume"] = "out of memory"
+    await site.look_and_load()
+    assert await site.watch.look() == (LoadVersions("volume", (4,)),)
+    assert site.instance.serving == STABLE - {("volume", "4.0.0")}
+    assert site.instance.reason == "volume 4: INTERNAL: out of memory"
+
+
+async def test_several_failures_are_all_named() -> None:
+    site = Site()
+    site.triton.broken["preprocess"] = "no stub"
+    with capture_logs() as logs:
+        await site.look_and_load()
+    await site.watch.look()
+    assert site.instance.reason == (
+        "preprocess 1: INTERNAL: no stub; "
+        "damage--1.0.0: INVALID_ARGUMENT: required version 1 is not loaded; "
+        "materials--1.0.0: INVALID_ARGUMENT: required version 1 is not loaded"
+    )
+    failed = [entry["model"] for entry in logs if entry["log_level"] == "error"]
+    assert failed == ["preprocess 1", "damage--1.0.0", "materials--1.0.0"]
+
+
+def loads_of(site: Site, model: str) -> int:
+    return site.triton.calls.count(f"load {model}")
+
+
+async def looks(site: Site, count: int = 50) -> None:
+    """Lets the loop look many times at one moment of the clock."""
+    for _ in range(count):
+        site.instance.observed_at_s = None
+        await site.until(lambda: site.instance.observed_at_s is not None)
+
+
+async def test_what_failed_is_tried_again_after_a_growing_wait() -> None:
+    site = Site()
+    site.triton.broken["volume"] = "out of memory"
+    async with site.running():
+        await site.until_serving(*(STABLE - {("volume", "4.0.0")}))
+        tries = 1
+        for wait_s in (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0):
+            await looks(site)
+            assert loads_of(site, "volume") == tries
+            site.clock.advance(wait_s - 0.001)
+            await looks(site)
+            assert loads_of(site, "volume") == tries
+            site.clock.advance(0.001)
+            await looks(site)
+            tries += 1
+            assert loads_of(site, "volume") == tries
+        site.triton.broken.clear()
+        site.clock.advance(30.0)
+        await site.until_serving(*STABLE)
+    assert site.instance.reason == ""
+
+
+async def test_after_a_success_the_waits_start_anew() -> None:
+    site = Site()
+    site.triton.broken["volume"] = "out of memory"
+    async with site.running():
+        await looks(site)
+        site.clock.advance(1.0)
+        await looks(site)
+        assert loads_of(site, "volume") == 2
+        site.triton.broken.clear()
+        site.clock.advance(2.0)
+        await site.until_serving(*STABLE)
+        site.triton.broken["volume"] = "out of memory again"
+        site.triton.restart()
+        await site.until_serving(*(STABLE - {("volume", "4.0.0")}))
+        await looks(site)
+        site.clock.advance(1.0)
+        await looks(site)
+        assert loads_of(site, "volume") == 5
+
+
+async def test_a_failure_is_forgotten_once_all_is_served_after_all() -> None:
+    # A load that ran out of time here may still have been finished there.
+    site = Site()
+    site.triton.broken["volume"] = "DEADLINE"
+    await site.look_and_load()
+    site.triton.loaded["volume"] = {4}
+    assert await site.watch.look() == ()
+    assert site.instance.reason == ""
+
+
+async def test_a_load_does_not_keep_the_watch_from_looking() -> None:
+    class SlowLoads(FakeInstance):
+        """Loads when ``entered`` is answered."""
+
+        async def load(
+            self, model: str, config: Config, *, is_twin: bool = False, timeout_s: float
+        ) -> None:
+            assert timeout_s == 60.0
+            self.entered.put_nowait(model)
+            await asyncio.Event().wait()
+
+    site = Site(SlowLoads(folders=FOLDERS))
+    async with site.running():
+        assert await site.triton.entered.get() == "preprocess"
+        await looks(site)
+        assert site.triton.entered.empty()  # one load at a time
+        assert site.instance.reason == "loading"
+        site.triton.is_away = True
+        await looks(site, 2)
+        assert not site.instance.is_live
+
+
+async def test_a_look_that_runs_out_of_time_makes_the_instance_unreachable() -> None:
+    class Hanging(FakeInstance):
+        """As a stopped Triton: it takes the connection and never answers."""
+
+        async def observe(self, releases: Iterable[Release], *, timeout_s: float) -> Observation:
+            assert timeout_s == 1.0
+            raise call_failed("DEADLINE_EXCEEDED", "Deadline Exceeded")
+
+    site = Site(Hanging())
+    site.fleet.publish("triton-0", serving=STABLE, is_live=True, reason="", now_s=0.0)
+    assert await site.watch.look() == ()
+    assert (site.instance.serving, site.instance.is_live) == (frozenset(), False)
+    assert site.instance.reason == "DEADLINE_EXCEEDED: Deadline Exceeded"
+
+
+async def test_a_bug_in_a_load_ends_the_watch_instead_of_hiding() -> None:
+    class Bugged(FakeInstance):
+        """Fails as only a bug of ours can."""
+
+        async def load(
+            self, model: str, config: Config, *, is_twin: bool = False, timeout_s: float
+        ) -> None:
+            raise RuntimeError("a bug")
+
+    with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="a bug")):
+        async with asyncio.timeout(5):
+            await Site(Bugged()).watch.run()
+
+
+async def test_a_watch_that_is_stopped_leaves_no_load_behind() -> None:
+    class SlowLoads(FakeInstance):
+        """Says when its load was stopped."""
+
+        async def load(
+            self, model: str, config: Config, *, is_twin: bool = False, timeout_s: float
+        ) -> None:
+            self.entered.put_nowait(model)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.calls.append("stopped")
+
+    site = Site(SlowLoads())
+    async with site.running():
+        await site.triton.entered.get()
+    assert site.triton.calls == ["stopped"]
+
+
+async def test_the_twin_is_loaded_as_one() -> None:
+    site = Site(FakeInstance(folders=FOLDERS, loaded={"preprocess": {1}, "damage_detector": {1}}))
+    site.desired = (DAMAGE,)
+    assert await site.watch.look() == (LoadTwin(DAMAGE),)
+    await site.watch.load([LoadTwin(DAMAGE)])
+    assert site.triton.twins["damage--1.0.0"]["name"] == "damage--1.0.0"
