@@ -130,6 +130,24 @@ def check_detection_types(wanted: Sequence[str], known: Iterable[str]) -> tuple[
     return tuple(engines)
 
 
+def check_releases(wanted: Mapping[str, str], engines: Iterable[str]) -> dict[str, str]:
+    """The releases wanted, by engine, aliases resolved.
+
+    Raises InvalidArgument for an engine that is not asked. Whether such a release exists is
+    for the routing to say.
+    """
+    asked = frozenset(engines)
+    releases: dict[str, str] = {}
+    for name, release in wanted.items():
+        engine = ALIASES.get(name, name)
+        if engine not in asked:
+            raise InvalidArgument(
+                f"releases names {name[:80]!r}, which is not asked for", field="releases"
+            )
+        releases[engine] = release
+    return releases
+
+
 def check_priority(value: str) -> Priority:
     """Raises InvalidArgument unless ``value`` is high, normal or low."""
     try:

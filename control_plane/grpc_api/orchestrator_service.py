@@ -17,6 +17,7 @@ from control_plane.core.detections import (
     EngineResult,
     Priority,
     check_detection_types,
+    check_releases,
     check_uuid,
 )
 from control_plane.errors import InvalidArgument
@@ -70,13 +71,15 @@ class Orchestrator:
             known = self.detection.known_engines()
             for name in ("project_id", "user_id"):
                 _uuid_or_none(getattr(message.metadata, name), f"metadata.{name}")
+            engines = check_detection_types(list(message.detection_types) or known, known)
+            releases = check_releases(message.releases, engines)
             answer = await self.detection.detect(
                 DetectionRequest(
-                    engines=check_detection_types(list(message.detection_types) or known, known),
+                    engines=engines,
                     priority=PRIORITIES[message.priority],
                     photo_id=_uuid_or_none(message.photo_id, "photo_id"),
                     photo=await self._photo(message),
-                    releases=dict(message.releases),
+                    releases=releases,
                     request_id=str(uuid.uuid4()),
                     correlation_id=head.correlation_id,
                     routing_key=head.routing_key or None,

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from control_plane.core.detections import (
-    ALIASES,
     Priority,
     check_detection_types,
     check_priority,
+    check_releases,
     check_uuid,
 )
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
@@ -96,22 +96,9 @@ def check_form(body: object, photo: bytes | None, known: tuple[str, ...]) -> Det
         photo=photo,
         photo_url=asked.photo_url,
         photo_id=None if asked.photo_id is None else check_uuid(asked.photo_id, "photo_id"),
-        releases=_check_releases(asked.releases or {}, engines),
+        releases=check_releases(asked.releases or {}, engines),
         metadata={name: check_uuid(value, f"metadata.{name}") for name, value in given.items()},
     )
-
-
-def _check_releases(wanted: Mapping[str, str], engines: tuple[str, ...]) -> dict[str, str]:
-    """Whether such a release exists is for the routing to say; here only whom it is for."""
-    releases: dict[str, str] = {}
-    for name, release in wanted.items():
-        engine = ALIASES.get(name, name)
-        if engine not in engines:
-            raise InvalidArgument(
-                f"releases names {name[:80]!r}, which is not asked for", field="releases"
-            )
-        releases[engine] = release
-    return releases
 
 
 async def _read_json(request: Request, limits: RestLimits) -> bytes:

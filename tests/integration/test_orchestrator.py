@@ -106,6 +106,15 @@ class TestDetect:
         assert answer.errors["damage"].code == "release_not_ready"
         assert "1.1.0" in answer.errors["damage"].message
 
+    def test_an_alias_is_understood_in_releases_too(self, tidegate: RunningTidegate) -> None:
+        answer, _ = detect(
+            tidegate,
+            photo=small_photo(),
+            detection_types=["material"],
+            releases={"material": "canary"},
+        )
+        assert answer.errors["materials"].code == "release_not_ready"
+
 
 def test_list_engines(tidegate: RunningTidegate) -> None:
     raw, _ = call_raw(tidegate.grpc, "/tidegate.v1.Orchestrator/ListEngines", b"")

@@ -16,6 +16,7 @@ from control_plane.core.detections import (
     Priority,
     check_detection_types,
     check_priority,
+    check_releases,
     check_uuid,
     overall_status,
 )
@@ -132,3 +133,11 @@ def test_a_request_does_not_print_its_photo() -> None:
         None,
         None,
     )
+
+
+def test_releases_are_for_engines_that_are_asked() -> None:
+    assert check_releases({"material": "1.0.0"}, ("damage", "materials")) == {"materials": "1.0.0"}
+    assert check_releases({}, ("damage",)) == {}
+    with pytest.raises(InvalidArgument, match="'volume', which is not asked") as refusal:
+        check_releases({"damage": "1.0.0", "volume": "1.0.0"}, ("damage",))
+    assert refusal.value.field == "releases"
