@@ -133,9 +133,11 @@ def test_a_killed_parent_and_guardian_leave_no_process_and_the_next_start_sweeps
 ) -> None:
     parent.load()
     family = parent.family()
+    its_guardian = parent.named(family, "guardian.py")
+    server = parent.named(family, "bin/tritonserver")
     parent.process.kill()
-    parent.named(family, "guardian.py").kill()
-    wait_end(parent.named(family, "bin/tritonserver").pid)
+    its_guardian.kill()
+    wait_end(server.pid)
     assert list(guardian.SHARED_MEMORY.glob(f"*{parent.name}*"))
     assert f"{parent.name}-" in sweep()
     for each in family:

@@ -98,6 +98,25 @@ def test_priorities_are_accepted(client: InferenceServerClient, priority: int) -
     assert infer(client, TWIN, jpeg(), priority=priority)["COUNT"].shape == (1, 1)
 
 
+def test_a_request_whose_time_runs_out_in_a_queue_is_answered_so(
+    client: InferenceServerClient,
+) -> None:
+    """A microsecond: only a request that finds every queue empty could make it."""
+
+    def ask(_number: int) -> str:
+        try:
+            infer(client, TWIN, jpeg(320, 240), timeout=1)
+        except InferenceServerException as late:
+            return f"{late.status()} {late.message()}"
+        return "ok"
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = set(threads.map(ask, range(24)))
+    assert answers - {"ok"} == {
+        f"StatusCode.UNAVAILABLE in ensemble '{TWIN}', Request timeout expired"
+    }
+
+
 def test_requests_that_come_together_form_batches(client: InferenceServerClient) -> None:
     photo = jpeg(320, 240)
     inferences, executions = counts(client, "damage_detector")
