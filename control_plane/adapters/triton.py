@@ -64,6 +64,11 @@ class TritonInstance:
                 yield answer
         except grpc.aio.AioRpcError as error:
             raise CallFailed(_failure(error)) from None
+        except asyncio.CancelledError:
+            if _is_being_cancelled():
+                raise
+            # grpcio cancels the call by itself when it cannot end a side that broke already.
+            raise CallFailed(CallFailure("UNAVAILABLE", "the connection broke")) from None
         finally:
             call.cancel()
 
@@ -128,6 +133,11 @@ class TritonInstance:
             return getattr(service_pb2, f"{method}Response").FromString(raw)
         except DecodeError as error:
             raise CallFailed(CallFailure("INTERNAL", f"{method}: {error}")) from error
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _failure(error: grpc.aio.AioRpcError) -> CallFailure:
