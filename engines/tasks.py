@@ -1,6 +1,6 @@
 """What an engine hands to the one training loop: how to draw, what to learn, how to export.
 
-Protocol for a new engine (volume: ``engines/networks/volume.py``). Everything is a method of one
+Protocol for a new engine (volume: ``engines/networks/volume_task.py``). Everything is a method of one
 small class without state (``VolumeTask`` there), which ``task_named`` finds:
 
 ``draw(seed, size) -> Scene``
@@ -87,7 +87,7 @@ def task_named(name: str) -> Task:
 
         return MaterialsTask()
     if name == "volume":
-        from engines.networks.volume import VolumeTask
+        from engines.networks.volume_task import VolumeTask
 
         return VolumeTask()
     raise ValueError(f"no engine {name!r}: it is one of {', '.join(ENGINES)}")

@@ -36,9 +36,7 @@ _TRIES = 40
 def draw(seed: int, size: tuple[int, int]) -> Scene:
     """The pile of this seed, ``size`` = (width, height) in pixels; volumes are log-uniform."""
     rng = np.random.default_rng([seed, 3])
-    material = str(rng.choice(list(REPOSE)))
-    volume = float(np.exp(rng.uniform(np.log(LEAST_M3), np.log(MOST_M3))))
-    heap, camera, targets = _composed(heap_of(rng, material, volume), size, rng)
+    heap, camera, targets = _set_up(rng, size)
     sun = sun_of(rng)
     view = view_of(heap, camera)
     canvas = _scenery(heap, camera, sun, targets, rng)
@@ -48,6 +46,20 @@ def draw(seed: int, size: tuple[int, int]) -> Scene:
         paint(image, targets[number], camera, sun)
     pixels = expose(np.asarray(image, np.float32), rng)
     return Scene("volume", seed, pixels, height_map=view.height, volume_m3=heap.volume_m3)
+
+
+def setting(seed: int, size: tuple[int, int]) -> tuple[Heap, Camera, list[Cuboid]]:
+    """What stands where in the pile of this seed, and the camera: the truth behind the photo.
+
+    The targets are the pole and the cube, in this order.
+    """
+    return _set_up(np.random.default_rng([seed, 3]), size)
+
+
+def _set_up(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Heap, Camera, list[Cuboid]]:
+    material = str(rng.choice(list(REPOSE)))
+    volume = float(np.exp(rng.uniform(np.log(LEAST_M3), np.log(MOST_M3))))
+    return _composed(heap_of(rng, material, volume), size, rng)
 
 
 def _composed(
