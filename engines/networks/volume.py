@@ -57,7 +57,9 @@ class VolumeNetwork(nn.Module):
         self.answer = nn.Linear(96, 3)
         nn.init.zeros_(self.answer.weight)
         nn.init.zeros_(self.answer.bias)
-        nn.init.normal_(self.maps.weight, std=0.02)
+        # Untrained maps are nearly flat: no target anywhere, a low pile, the usual scale.
+        with torch.no_grad():
+            self.maps.weight.mul_(0.1)
         self.maps.bias = nn.Parameter(torch.tensor([-2.0, 0.0, -4.0, -4.0, 0.0, 0.0]))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
