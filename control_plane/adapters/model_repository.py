@@ -55,7 +55,7 @@ def _read_spec(path: Path) -> ModelSpec:
     versions = sorted(
         int(child.name)
         for child in path.parent.iterdir()
-        if child.is_dir() and child.name.isdigit()
+        if child.is_dir() and child.name.isascii() and child.name.isdigit()
     )
     return ModelSpec(name, config, tuple(versions))
 
@@ -66,7 +66,7 @@ def _read_declarations(path: Path) -> dict[str, Any]:
         return {}
     try:
         document = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: {error}", field=RELEASES_FILE) from error
     engines = document.get("engines") if isinstance(document, dict) else None
     if not isinstance(engines, dict):
