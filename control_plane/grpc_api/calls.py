@@ -30,6 +30,9 @@ RETRY_AFTER = "x-tidegate-retry-after-s"
 OPAQUE = "internal error; the log has more under this correlation id"
 
 MAX_KEY_CHARACTERS = 128
+MAX_MESSAGE_BYTES = 2000
+"""Longest explanation of a refusal; an instance may explain itself with a whole traceback."""
+
 _CORRELATION_ID = re.compile(rf"[A-Za-z0-9._:/-]{{1,{MAX_KEY_CHARACTERS}}}")
 
 Context: TypeAlias = Any
@@ -116,7 +119,15 @@ async def _abort(context: Context, error: ControlPlaneError) -> None:
         trailing.append((ERROR_FIELD, _ascii(error.field)))
     if error.retry_after_s is not None:
         trailing.append((RETRY_AFTER, f"{error.retry_after_s:g}"))
-    await context.abort(STATUS[error.code], error.message, tuple(trailing))
+    await context.abort(STATUS[error.code], _cut(error.message), tuple(trailing))
+
+
+def _cut(text: str) -> str:
+    """What fits beside the metadata in the 8 KiB that a client takes, three bytes for each."""
+    raw = text.encode(errors="replace")
+    if len(raw) <= MAX_MESSAGE_BYTES:
+        return text
+    return raw[:MAX_MESSAGE_BYTES].decode(errors="ignore") + "…"
 
 
 def _ascii(text: str) -> str:

@@ -1,0 +1,110 @@
+"""The real gRPC server on a port of its own, over services over fake Tritons."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from control_plane.grpc_api.kserve_service import KServe
+from control_plane.grpc_api.orchestrator_service import Orchestrator
+from control_plane.grpc_api.server import GrpcServer
+from control_plane.services.detection import Detection
+from control_plane.services.fleet import Fleet
+from control_plane.services.gateway import EngineTimeouts, Gateway
+from control_plane.services.model_reads import ModelReads
+from control_plane.services.status import Status
+from tests.unit.fakes import FakeClock, FakeInspector, FakeInstance, FakePhotos
+from tests.unit.samples import ENGINES, TABLE, make_fleet
+
+MAX_MESSAGE_BYTES = 64 * 1024
+KSERVE = "/inference.GRPCInferenceService/"
+ORCHESTRATOR = "/tidegate.v1.Orchestrator/"
+Metadata = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a call was refused."""
+
+    status: str
+    message: str
+    metadata: Metadata
+
+
+@dataclass(slots=True)
+class Edge:
+    """A running server, what lies behind it, and a channel to it."""
+
+    triton: FakeInstance
+    fleet: Fleet
+    server: GrpcServer
+    clock: FakeClock
+    photos: FakePhotos
+    channel: Any = field(default=None)
+
+    @property
+    def in_flight(self) -> int:
+        return sum(instance.in_flight for instance in self.fleet.instances)
+
+    async def call(
+        self, method: str, message: bytes, *, timeout_s: float | None = 10.0, **metadata: str
+    ) -> tuple[bytes, Metadata]:
+        """The answer and its trailing metadata. Underscores in names stand for dashes."""
+        pairs = [(name.replace("_", "-"), value) for name, value in metadata.items()]
+        call = self.channel.unary_unary(method)(message, timeout=timeout_s, metadata=pairs)
+        answer = await call
+        return answer, trailing(await call.trailing_metadata())
+
+    async def refusal(
+        self, method: str, message: bytes, *, timeout_s: float | None = 10.0, **metadata: str
+    ) -> Refusal:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await self.call(method, message, timeout_s=timeout_s, **metadata)
+        error = refused.value
+        return Refusal(error.code().name, error.details(), trailing(error.trailing_metadata()))
+
+
+def trailing(metadata: Any) -> Metadata:
+    return {key: value for key, value in metadata or () if isinstance(value, str)}
+
+
+def make_server(fleet: Fleet, clock: FakeClock, photos: FakePhotos, port: int = 0) -> GrpcServer:
+    gateway = Gateway(fleet=fleet, table=lambda: TABLE, timeouts=EngineTimeouts(5.0), clock=clock)
+    status = Status(engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock)
+    components = frozenset({"preprocess", "damage_detector", "materials_detector"})
+    return GrpcServer(
+        kserve=KServe(
+            gateway=gateway,
+            fleet=fleet,
+            reads=ModelReads(gateway=gateway, fleet=fleet, components=components, timeout_s=3.0),
+            status=status,
+            clock=clock,
+            version="9.9.9",
+            default_timeout_s=30.0,
+        ),
+        orchestrator=Orchestrator(
+            Detection(gateway, FakeInspector(), lambda: TABLE, clock), photos, status, clock, 30.0
+        ),
+        host="127.0.0.1",
+        port=port,
+        max_message_bytes=MAX_MESSAGE_BYTES,
+    )
+
+
+@pytest.fixture
+async def edge() -> AsyncIterator[Edge]:
+    triton, clock = FakeInstance(), FakeClock()
+    fleet = make_fleet(triton)
+    photos = FakePhotos({"file:///roof.jpg": b"photo from a file"})
+    server = make_server(fleet, clock, photos)
+    await server.start()
+    running = Edge(triton, fleet, server, clock, photos)
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        running.channel = channel
+        yield running
+    await server.stop(0)
