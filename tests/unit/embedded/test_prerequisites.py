@@ -28,12 +28,14 @@ from control_plane.embedded.prerequisites import (
 )
 from control_plane.embedded.runtime import Wheel
 from control_plane.errors import ErrorCode
+from tests.unit.embedded.conftest import free_base_port
 
 
 @pytest.fixture
 def listener() -> Iterator[int]:
-    with socket.create_server((ADDRESS, 0)) as server:
-        yield server.getsockname()[1]
+    port = free_base_port(1) + 1
+    with socket.create_server((ADDRESS, port)):
+        yield port
 
 
 def wheel_in(folder: Path) -> Wheel:
@@ -152,8 +154,8 @@ def test_a_holder_that_cannot_be_known_is_left_out(
     listener: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prerequisites, "listener_of", lambda _port: None)
-    (finding,) = check_ports(FleetOptions(tmp_path, count=1, base_port=listener))
-    assert finding.detail == f"port {listener} (HTTP of triton-0) is taken"
+    (finding,) = check_ports(FleetOptions(tmp_path, count=1, base_port=listener - 1))
+    assert finding.detail == f"port {listener} (gRPC of triton-0) is taken"
 
 
 def test_a_port_beyond_the_last_is_no_free_port(tmp_path: Path) -> None:
