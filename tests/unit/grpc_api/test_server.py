@@ -1,0 +1,105 @@
+"""The server itself: health, reflection, its port, its end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from control_plane.errors import ConfigurationError
+from control_plane.grpc_api import kserve_service, orchestrator_service
+from tests.unit.fakes import FakeClock, FakeInstance, FakePhotos
+from tests.unit.grpc_api.conftest import KSERVE, Edge, make_server
+from tests.unit.samples import infer_request, make_fleet
+
+SERVING, NOT_SERVING = (
+    health_pb2.HealthCheckResponse.SERVING,
+    health_pb2.HealthCheckResponse.NOT_SERVING,
+)
+NAMES = ("", kserve_service.SERVICE, orchestrator_service.SERVICE)
+
+
+async def health_of(edge: Edge) -> set[int]:
+    stub = health_pb2_grpc.HealthStub(edge.channel)
+    return {
+        (await stub.Check(health_pb2.HealthCheckRequest(service=name))).status for name in NAMES
+    }
+
+
+async def test_health_is_what_was_reported(edge: Edge) -> None:
+    assert await health_of(edge) == {NOT_SERVING}
+    await edge.server.report(True)
+    assert await health_of(edge) == {SERVING}
+    await edge.server.report(False)
+    assert await health_of(edge) == {NOT_SERVING}
+
+
+async def test_the_health_of_an_unknown_service_is_not_found(edge: Edge) -> None:
+    stub = health_pb2_grpc.HealthStub(edge.channel)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.Check(health_pb2.HealthCheckRequest(service="roof"))
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_reflection_lists_and_describes_the_services(edge: Edge) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(edge.channel)
+    asked = reflection_pb2.ServerReflectionRequest
+    call = stub.ServerReflectionInfo(
+        iter(
+            [
+                asked(list_services=""),
+                *(asked(file_containing_symbol=name) for name in NAMES if name),
+            ]
+        )
+    )
+    listed, *described = [answer async for answer in call]
+    assert {service.name for service in listed.list_services_response.service} == {
+        "inference.GRPCInferenceService",
+        "tidegate.v1.Orchestrator",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+    assert all(answer.file_descriptor_response.file_descriptor_proto for answer in described)
+    assert len(described) == 2
+
+
+async def test_an_unknown_method_is_unimplemented(edge: Edge) -> None:
+    assert (await edge.refusal(KSERVE + "Roof", b"")).status == "UNIMPLEMENTED"
+
+
+async def test_a_port_that_is_taken_is_named_with_its_remedy(edge: Edge) -> None:
+    port = int(edge.server.address.rpartition(":")[2])
+    second = make_server(make_fleet(FakeInstance()), FakeClock(), FakePhotos(), port)
+    with pytest.raises(ConfigurationError) as complaint:
+        await second.start()
+    assert complaint.value.field == "grpc.port"
+    assert complaint.value.message == (
+        f"cannot listen on 127.0.0.1:{port}: is the port taken? "
+        "Choose another with grpc.port or --grpc-port"
+    )
+    await second.stop(0)
+
+
+async def test_the_address_has_the_port_that_was_given(edge: Edge) -> None:
+    host, _, port = edge.server.address.rpartition(":")
+    assert host == "127.0.0.1"
+    assert int(port) > 0
+
+
+async def test_what_is_in_flight_is_finished_and_nothing_new_taken(edge: Edge) -> None:
+    edge.triton.hold.clear()
+    call = edge.channel.unary_unary(KSERVE + "ModelInfer")(infer_request("damage"), timeout=10.0)
+    await edge.triton.entered.get()
+    stopping = asyncio.create_task(edge.server.stop(10.0))
+    async with grpc.aio.insecure_channel(edge.server.address) as channel:
+        while True:  # until the server has begun to stop
+            late = channel.unary_unary(KSERVE + "ServerLive")(b"", timeout=10.0)
+            if await late.code() is grpc.StatusCode.UNAVAILABLE:
+                break
+    edge.triton.hold.set()
+    assert await call
+    await stopping
