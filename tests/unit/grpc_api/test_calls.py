@@ -64,7 +64,7 @@ async def test_a_deadline_is_the_callers_or_the_default(edge: Edge) -> None:
     await edge.call(INFER, infer_request("damage"), timeout_s=2.0)
     await edge.call(INFER, infer_request("damage"), timeout_s=None)
     callers, default = edge.triton.timeouts_s
-    assert 1.0 < callers <= 2.0
+    assert 1.0 < callers < 2.5  # gRPC rounds a deadline up
     assert default == 5.0
 
 

@@ -1,0 +1,16 @@
+"""How hypothesis searches: no time limit for an example, since the machine may be busy."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "tidegate",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    # The same examples on every run of CI; new ones on every run by hand.
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("tidegate")
