@@ -49,20 +49,23 @@ class ModelReads:
         return answer
 
     async def statistics(self, name: str, version: str) -> Any:
-        """A ModelStatisticsResponse summed over the instances; "" asks for all that is ready."""
+        """A ModelStatisticsResponse summed over the instances.
+
+        name: "" asks for every engine and component that is ready somewhere, as
+            ``perf_analyzer`` does of an ensemble.
+        """
+        release = self._release(name, version) if name else None
+        renamed = {(one.model_name, one.model_version): one for one in self._served(release)}
         total = service_pb2.ModelStatisticsResponse()
-        ready = (one for one in self._gateway.table.routes if self.is_ready(one, version))
-        for model in [name] if name else ready:
-            release = self._release(model, version)
-            instances = self._instances(release)
-            for instance in instances:
-                answer = await self._ask_instance(
-                    "ModelStatistics", instance, model, version, release
-                )
-                for entry in answer.model_stats:
-                    if release is not None:
-                        entry.name, entry.version = model, release.version
-                    _add(_entry(total, entry.name, entry.version), entry)
+        for instance in self._instances(release):
+            answer = await self._ask_instance("ModelStatistics", instance, name, version, release)
+            for entry in answer.model_stats:
+                served = renamed.get((entry.name, entry.version))
+                if served is not None:
+                    entry.name, entry.version = served.engine, served.version
+                elif entry.name not in self._components:
+                    continue  # an ensemble as it lies in the repository; its twins serve
+                _add(_entry(total, entry.name, entry.version), entry)
         return total
 
     def is_ready(self, name: str, version: str) -> bool:
@@ -98,6 +101,9 @@ class ModelReads:
         if name in self._components:
             return None
         return self._gateway.choose(name, version, "")
+
+    def _served(self, release: Release | None) -> tuple[Release, ...]:
+        return self._gateway.table.releases() if release is None else (release,)
 
     def _instances(self, release: Release | None) -> tuple[Instance, ...]:
         if release is None:

@@ -130,19 +130,39 @@ async def test_statistics_are_summed_over_the_instances() -> None:
     assert [usage.byte_size for usage in entry.memory_usage] == [64, 64]
 
 
-async def test_without_a_name_every_engine_is_counted_on_its_own() -> None:
-    total = await make_reads(make_fleet(FakeInstance(), FakeInstance())).statistics("", "")
+class Serving(FakeInstance):
+    """Answers statistics of everything, as Triton does when no model is named."""
+
+    models: tuple[tuple[str, str], ...] = (
+        ("damage--1.0.0", "1"),
+        ("damage_detector", "1"),
+        ("preprocess", "1"),
+        ("volume", "4"),
+        ("volume", "3"),
+        ("damage", "1"),
+    )
+
+    async def read(self, method: str, message: bytes, *, timeout_s: float) -> bytes:
+        assert not service_pb2.ModelStatisticsRequest.FromString(message).name
+        answer = service_pb2.ModelStatisticsResponse()
+        for name, version in self.models:
+            answer.model_stats.add(name=name, version=version, inference_count=3)
+        return bytes(answer.SerializeToString())
+
+
+async def test_without_a_name_engines_and_components_are_counted_each_on_its_own() -> None:
+    """perf_analyzer reads an ensemble's components from the statistics of everything."""
+    total = await make_reads(make_fleet(Serving(), Serving())).statistics("", "")
     assert [(entry.name, entry.version, entry.inference_count) for entry in total.model_stats] == [
         ("damage", "1.0.0", 6),
-        ("materials", "1.0.0", 6),
+        ("damage_detector", "1", 6),
+        ("preprocess", "1", 6),
         ("volume", "4.0.0", 6),
     ]
 
 
-async def test_without_a_name_an_engine_that_is_not_ready_hides_no_other() -> None:
-    fleet = make_fleet(FakeInstance(), serving=frozenset({("volume", "4.0.0")}))
-    total = await make_reads(fleet).statistics("", "")
-    assert [entry.name for entry in total.model_stats] == ["volume"]
+async def test_an_engine_that_is_not_ready_has_no_statistics_by_name() -> None:
+    fleet = make_fleet(Serving(), serving=frozenset({("volume", "4.0.0")}))
     with pytest.raises(ControlPlaneError, match="is ready on no instance"):
         await make_reads(fleet).statistics("damage", "")
 
