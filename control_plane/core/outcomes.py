@@ -36,8 +36,8 @@ def classify(failure: CallFailure) -> ErrorCode:
     """What a failed call means. Every status has a meaning; the rest are backend faults."""
     message = failure.message.lower()
     if failure.status == "UNAVAILABLE":
-        if "exceeds maximum queue size" in message or "max queue size" in message:
-            return ErrorCode.OVERLOADED
+        if "maximum queue size" in message or "request timeout expired" in message:
+            return ErrorCode.OVERLOADED  # a queue that is full, or that was waited in too long
         if "not at ready state" in message or "has no available versions" in message:
             return ErrorCode.RELEASE_NOT_READY
     if failure.status == "RESOURCE_EXHAUSTED" and "message larger than max" in message:

@@ -106,7 +106,9 @@ def _settle(
 ) -> ControlPlaneError:
     """What a call that brought no answer means to the caller, in the engine's own name."""
     code = classify(failed.failure)
-    message = failed.failure.message.replace(release.model_name, release.engine)
+    # Triton puts the twin's name before what a step of it said.
+    message = failed.failure.message.removeprefix(f"in ensemble '{release.model_name}', ")
+    message = message.replace(release.model_name, release.engine)
     if code is ErrorCode.BACKEND_FAULT and not is_infer_request(call.message):
         return ControlPlaneError(
             ErrorCode.INVALID_ARGUMENT, "malformed protobuf: no ModelInferRequest", field="message"

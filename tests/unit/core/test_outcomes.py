@@ -17,7 +17,7 @@ NOT_READY = "Request for unknown model: 'simple' version 1 is not at ready state
         ("UNAVAILABLE", "failed to connect to all addresses", ErrorCode.BACKEND_UNAVAILABLE),
         ("UNAVAILABLE", "Server is stopping", ErrorCode.BACKEND_UNAVAILABLE),
         ("UNAVAILABLE", "Exceeds maximum queue size", ErrorCode.OVERLOADED),
-        ("UNAVAILABLE", "request failed: max queue size reached", ErrorCode.OVERLOADED),
+        ("UNAVAILABLE", "in ensemble 'd--1.0.0', Request timeout expired", ErrorCode.OVERLOADED),
         ("UNAVAILABLE", NOT_READY, ErrorCode.RELEASE_NOT_READY),
         ("UNAVAILABLE", "'d--1.0.0' has no available versions", ErrorCode.RELEASE_NOT_READY),
         ("NOT_FOUND", "'d--1.0.0' has no available versions", ErrorCode.RELEASE_NOT_READY),

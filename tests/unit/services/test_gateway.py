@@ -100,6 +100,12 @@ async def test_what_cannot_be_routed_is_refused(engine: str, wanted: str, code: 
             "[request id: r-1] unexpected shape for input 'X' for model 'damage'",
         ),
         (
+            "INVALID_ARGUMENT",
+            "in ensemble 'damage--1.0.0', IMAGE: the photo is empty (0 bytes)",
+            ErrorCode.INVALID_ARGUMENT,
+            "IMAGE: the photo is empty (0 bytes)",
+        ),
+        (
             "DEADLINE_EXCEEDED",
             "Deadline Exceeded",
             ErrorCode.DEADLINE_EXCEEDED,
