@@ -1,11 +1,11 @@
 """The volume network: one photo of a pile to cubic metres, by way of shape and scale.
 
 A photo shows shape but no scale, and volume grows with the third power of scale; so the two are
-kept apart. A decoder answers for each cell of 4 x 4 pixels how high the pile stands there in
-pixels, how much volume a cell of such height stands for, whether the cell shows the pole or the
-cube, and how many metres a pixel spans at them. Where the pole, the cube and the pile lie and how
-far they extend (the moments of their maps) goes to a small head, which settles the one scale of
-the pile, corrects for the pile's hidden back, and says how sure it is. Then
+kept apart. A decoder answers for each cell of 4 x 4 pixels whether it shows the pile, the pole or
+the cube, how high the pile stands there in pixels, how much volume a cell of such height stands
+for, and how many metres a pixel spans at the pole and at the cube. Where the three lie and how far
+they extend (the moments of their maps) goes to a small head, which settles the one scale of the
+pile, corrects for the pile's hidden back, and says how sure it is. Then
 
     log volume = log(sum of the cells) + 3 log(metres per pixel) + correction.
 """
@@ -26,7 +26,8 @@ HEIGHT_PX: Final = 16.0
 # The logarithms of a common scale (4 cm a pixel) and of a common pile's volume in cell units.
 _USUAL_SCALE, _USUAL_FORM = -3.2, 6.7
 _LEAST_SPREAD, _MOST_SPREAD = -4.0, 1.0
-_POLE, _CUBE = 2, 3
+# What a cell may show, in the order of the first maps.
+THINGS: Final = ("pile", "pole", "cube")
 
 
 class VolumeNetwork(nn.Module):
@@ -49,8 +50,8 @@ class VolumeNetwork(nn.Module):
             [nn.Conv2d(channels, 48, 1) for channels in (deep, coarse, middle, fine)]
         )
         self.smooth = nn.ModuleList([ConvUnit(48, 48), ConvUnit(48, 48), ConvUnit(48, 32)])
-        # Height, share of volume, pole, cube, and the scales at the pole and the cube.
-        self.maps = nn.Conv2d(32, 6, 1)
+        # Pile, pole, cube; height, share of volume; the scales at the pole and the cube.
+        self.maps = nn.Conv2d(32, 7, 1)
         self.head = nn.Sequential(
             nn.Linear(2 * deep + 3 * 32 + 3 * 4 + 3, 96), nn.ReLU(), nn.Linear(96, 96), nn.ReLU()
         )
@@ -60,7 +61,7 @@ class VolumeNetwork(nn.Module):
         # Untrained maps are nearly flat: no target anywhere, a low pile, the usual scale.
         with torch.no_grad():
             self.maps.weight.mul_(0.1)
-        self.maps.bias = nn.Parameter(torch.tensor([-2.0, 0.0, -4.0, -4.0, 0.0, 0.0]))
+        self.maps.bias = nn.Parameter(torch.tensor([-3.0, -4.0, -4.0, 1.0, 0.0, 0.0, 0.0]))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         at_4 = self.stem(images)
@@ -80,20 +81,21 @@ class VolumeNetwork(nn.Module):
 
     def _measured(self, features: Tensor, pooled: Tensor) -> dict[str, Tensor]:
         maps = self.maps(features)
-        height = functional.softplus(maps[:, 0])
-        form = torch.log((height * maps[:, 1].clamp(-4.0, 4.0).exp()).sum(dim=(1, 2)) + 1e-3)
-        seen = torch.sigmoid(maps[:, _POLE : _CUBE + 1])
-        weights = torch.cat([height[:, None], seen], dim=1).square()
+        logits, height = maps[:, :3], functional.softplus(maps[:, 3])
+        seen = torch.sigmoid(logits)
+        cells = seen[:, 0] * height * maps[:, 4].clamp(-4.0, 4.0).exp()
+        form = torch.log(cells.sum(dim=(1, 2)) + 1e-3)
+        weights = seen.square()
         weights = weights / (weights.sum(dim=(2, 3), keepdim=True) + 1e-4)
         # [b, 3, 32]: the features at the pile, at the pole and at the cube.
         there = torch.einsum("bkhw,bchw->bkc", weights, features).flatten(1)
-        local = _USUAL_SCALE + (maps[:, 4:6] * weights[:, 1:]).sum(dim=(2, 3))
+        local = _USUAL_SCALE + (maps[:, 5:7] * weights[:, 1:]).sum(dim=(2, 3))
         known = [pooled, there, moments(weights).flatten(1), local + 3.2, form[:, None]]
         settled = self.answer(self.head(torch.cat(known, dim=1)))
         scale = local.mean(dim=1, keepdim=True) + settled[:, :1]
         return {
             "height_px": height,
-            "target_logits": maps[:, _POLE : _CUBE + 1],
+            "logits": logits,
             "target_scales": local,
             "scale": scale,
             "log_volume": _USUAL_FORM + form[:, None] + 3.0 * scale + settled[:, 1:2],
@@ -129,5 +131,6 @@ class ServableVolume(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         found = self.network(to_input(pixels))
-        height = found["height_px"] * (HEIGHT_PX * found["scale"].exp())[:, :, None]
+        unit = HEIGHT_PX * found["scale"].exp()
+        height = torch.sigmoid(found["logits"][:, 0]) * found["height_px"] * unit[:, :, None]
         return height, found["log_volume"], found["log_spread"]

@@ -85,16 +85,18 @@ class VolumeTask:
         # The second part keeps the network from excusing itself with a wide spread early on.
         volume = (off * torch.exp(-spread) + spread).mean() + off.mean()
         span = HEIGHT_PX * truth["scale"].exp()[:, :, None]
-        gap = (outputs["height_px"] - truth["height"] / span).abs().mean(dim=(1, 2))
-        covered = (truth["height"] > 0).float().mean(dim=(1, 2)) + 0.02
-        places = functional.binary_cross_entropy_with_logits(
-            outputs["target_logits"], truth["targets"], reduction="sum"
-        ) / (truth["targets"].sum() + 1.0)
+        pile = (truth["height"] > 0.0).float()
+        gap = (outputs["height_px"] - truth["height"] / span).abs() * pile
+        height = gap.sum() / (pile.sum() + 1.0)
+        shown = torch.cat([pile[:, None], truth["targets"]], dim=1)
+        unclear = functional.binary_cross_entropy_with_logits(
+            outputs["logits"], shown, reduction="none"
+        )
+        # Each kind weighs the same, however few cells it covers.
+        places = (unclear.sum(dim=(0, 2, 3)) / (shown.sum(dim=(0, 2, 3)) + 1.0)).mean()
         scale = (outputs["scale"] - truth["scale"]).abs().mean()
         target_scales = (outputs["target_scales"] - truth["target_scales"]).abs().mean()
-        total: Tensor = (
-            volume + 0.5 * (gap / covered).mean() + 0.5 * places + 3.0 * scale + 2.0 * target_scales
-        )
+        total: Tensor = volume + height + places + 3.0 * scale + 2.0 * target_scales
         return total
 
     def servable(self, network: nn.Module) -> nn.Module:

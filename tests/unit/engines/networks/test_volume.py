@@ -85,12 +85,13 @@ def test_mirroring_twice_gives_the_truth_back(task: VolumeTask, scene: Scene) ->
 
 def test_the_loss_falls_as_the_answer_nears_the_truth(task: VolumeTask) -> None:
     truth = _made_up_truth(CELLS)
+    shown = torch.cat([truth["height"][:, None], truth["targets"]], dim=1)
 
     def loss(off: float, log_spread: float) -> float:
         span = HEIGHT_PX * truth["scale"].exp()[:, :, None]
         outputs = {
             "height_px": truth["height"] / span + off,
-            "target_logits": torch.where(truth["targets"] > 0, 20.0 - 20 * off, -20.0 + 20 * off),
+            "logits": torch.where(shown > 0, 20.0 - 20 * off, -20.0 + 20 * off),
             "target_scales": truth["target_scales"] + off,
             "scale": truth["scale"] + off,
             "log_volume": torch.log(truth["volume_m3"]) + off,
