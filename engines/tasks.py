@@ -1,7 +1,7 @@
 """What an engine hands to the one training loop: how to draw, what to learn, how to export.
 
-Protocol for a new engine (volume: ``engines/networks/volume_task.py``). Everything is a method of one
-small class without state (``VolumeTask`` there), which ``task_named`` finds:
+Protocol for a new engine (volume: ``engines/networks/volume_task.py``). Everything is a method of
+one small class without state (``VolumeTask`` there), which ``task_named`` finds:
 
 ``draw(seed, size) -> Scene``
     The scene of that seed, ``size`` = (width, height).
