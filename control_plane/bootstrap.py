@@ -145,7 +145,8 @@ def _wire(
     status = Status(engines=repository.engines, fleet=fleet, table=lambda: table, clock=clock)
     limits = PhotoLimits(settings.photos.max_bytes, settings.photos.max_pixels)
     photos = LocalPhotos(settings.photos.allowed_roots, settings.photos.max_bytes)
-    detection = Detection(gateway, HeadInspector(limits), lambda: table, clock)
+    photo_engines = [name for name in repository.engines if repository.specs[name].takes_photo]
+    detection = Detection(gateway, HeadInspector(limits), lambda: photo_engines, clock)
     return ControlPlane(
         status=status,
         watches=_watches(settings, repository, table, tritons, fleet, clock),

@@ -49,6 +49,12 @@ class ModelSpec:
     def is_ensemble(self) -> bool:
         return bool(self.steps)
 
+    @property
+    def takes_photo(self) -> bool:
+        """Whether its one input is ``IMAGE``, an encoded photo; else only KServe reaches it."""
+        inputs = [(one.get("name"), one.get("data_type")) for one in self.config.get("input", ())]
+        return inputs == [("IMAGE", "TYPE_STRING")]
+
 
 @dataclass(frozen=True, slots=True)
 class Release:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,7 +23,6 @@ from control_plane.core.detections import (
     EngineResult,
     overall_status,
 )
-from control_plane.core.routing import RoutingTable
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.kserve import read_tensors, write_photo_request
 from control_plane.ports import Clock, PhotoInspector
@@ -38,11 +37,12 @@ class Detection:
 
     gateway: Gateway
     inspector: PhotoInspector
-    table: Callable[[], RoutingTable]
+    photo_engines: Callable[[], Iterable[str]]
     clock: Clock
 
     def known_engines(self) -> tuple[str, ...]:
-        return tuple(sorted(self.table().routes))
+        """The engines that can be asked about a photo."""
+        return tuple(sorted(self.photo_engines()))
 
     async def detect(self, request: DetectionRequest) -> DetectionAnswer:
         """One answer about one photo, whole or partial.

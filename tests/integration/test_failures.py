@@ -134,6 +134,14 @@ def test_a_plain_model_is_an_engine_too(small: RunningTidegate) -> None:
         assert result.get_response().model_version == "1.0.0"
 
 
+def test_an_engine_that_takes_no_photo_is_not_asked_about_one(small: RunningTidegate) -> None:
+    answer = small.detect(small_photo()).json()
+    assert set(answer["results"]) == {"damage", "slow"}
+    assert set(answer["errors"]) == {"materials"}
+    refused = small.detect(small_photo(), detection_types="echo").json()
+    assert (refused["code"], refused["field"]) == ("invalid_argument", "detection_types[0]")
+
+
 def test_a_killed_triton_gives_typed_errors_at_once_and_comes_back(
     small: RunningTidegate, pool: ThreadPoolExecutor
 ) -> None:

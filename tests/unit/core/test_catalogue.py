@@ -268,3 +268,26 @@ def test_a_component_without_any_version_is_said_to_have_none() -> None:
     assert complaint_of(pinned, plain("detector"))[0] == (
         "ensemble 'damage' pins 'detector' to 1; the repository has versions: none"
     )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "takes_photo"),
+    [
+        ([{"name": "IMAGE", "data_type": "TYPE_STRING", "dims": ["1"]}], True),
+        ([{"name": "IMAGE", "data_type": "TYPE_UINT8", "dims": ["-1"]}], False),
+        ([{"name": "INPUT", "data_type": "TYPE_STRING", "dims": ["1"]}], False),
+        (
+            [
+                {"name": "IMAGE", "data_type": "TYPE_STRING", "dims": ["1"]},
+                {"name": "MASK", "data_type": "TYPE_STRING", "dims": ["1"]},
+            ],
+            False,
+        ),
+        ([], False),
+    ],
+)
+def test_what_takes_a_photo_has_image_for_its_one_input(
+    inputs: list[dict[str, Any]], takes_photo: bool
+) -> None:
+    assert ModelSpec("roofs", {"input": inputs}, (1,)).takes_photo is takes_photo
+    assert not ModelSpec("roofs", {}, (1,)).takes_photo

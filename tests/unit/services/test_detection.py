@@ -33,7 +33,7 @@ MEASURED = EngineResult({"volume_m3": 12.346, "confidence": 0.8765}, "4.0.0", "t
 def make_detection(fleet: Fleet, clock: FakeClock | None = None) -> Detection:
     clock = clock or FakeClock()
     gateway = Gateway(fleet=fleet, table=lambda: TABLE, timeouts=EngineTimeouts(5.0), clock=clock)
-    return Detection(gateway, FakeInspector(), lambda: TABLE, clock)
+    return Detection(gateway, FakeInspector(), lambda: TABLE.routes, clock)
 
 
 def request(*engines: str, **changes: Any) -> DetectionRequest:
