@@ -15,6 +15,7 @@ import pytest
 from tests.integration.repositories import SHIPPED, copy_engines
 from tests.integration.running import (
     TIDEGATE,
+    RunningTidegate,
     command_line,
     environment,
     free_port,
@@ -135,3 +136,12 @@ def _check_unready(url: str) -> None:
     done = command_line("status", url=url)
     assert done.returncode == 0
     assert "unavailable" in done.stdout
+
+
+@pytest.mark.triton
+def test_sigterm_while_the_tritons_start(tmp_path: Path) -> None:
+    running = RunningTidegate(tmp_path / "run", copy_engines(tmp_path / "models", "damage"), 1)
+    running.start()
+    wait_until(running.tritonservers)
+    assert not running.is_ready()
+    running.stop()
