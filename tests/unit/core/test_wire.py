@@ -279,6 +279,7 @@ def test_a_number_may_have_ten_bytes() -> None:
 
 def test_the_number_of_fields_is_bounded() -> None:
     empty = field(7, 2, b"")
+    assert MAX_FIELDS == 8192
     assert read_request_head(empty * MAX_FIELDS).model_name == ""
     with pytest.raises(MalformedMessage, match=f"more than {MAX_FIELDS} fields"):
         read_request_head(empty * (MAX_FIELDS + 1))
