@@ -88,7 +88,11 @@ def make_server(fleet: Fleet, clock: FakeClock, photos: FakePhotos, port: int = 
             default_timeout_s=30.0,
         ),
         orchestrator=Orchestrator(
-            Detection(gateway, FakeInspector(), lambda: TABLE.routes, clock), photos, status, clock, 30.0
+            Detection(gateway, FakeInspector(), lambda: TABLE.routes, clock),
+            photos,
+            status,
+            clock,
+            30.0,
         ),
         host="127.0.0.1",
         port=port,
