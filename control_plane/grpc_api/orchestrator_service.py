@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import structlog
 from google.protobuf import json_format, struct_pb2
 
+from control_plane.core.deadline import Deadline
 from control_plane.core.detections import (
     DetectionAnswer,
     DetectionRequest,
@@ -25,7 +27,10 @@ from control_plane.grpc_api.calls import Answering, Context, parse, read_deadlin
 from control_plane.grpc_api.protos import orchestrator_pb2 as pb
 from control_plane.ports import Clock, PhotoSource
 from control_plane.services.detection import Detection
+from control_plane.services.photo_fetch import fetch_photo
 from control_plane.services.status import Status
+
+log = structlog.get_logger(__name__)
 
 SERVICE = "tidegate.v1.Orchestrator"
 
@@ -69,8 +74,7 @@ class Orchestrator:
             if message.priority not in PRIORITIES:
                 raise InvalidArgument(f"unknown priority {message.priority}", field="priority")
             known = self.detection.known_engines()
-            for name in ("project_id", "user_id"):
-                _uuid_or_none(getattr(message.metadata, name), f"metadata.{name}")
+            structlog.contextvars.bind_contextvars(**_check_metadata(message.metadata))
             engines = check_detection_types(list(message.detection_types) or known, known)
             releases = check_releases(message.releases, engines)
             answer = await self.detection.detect(
@@ -78,7 +82,7 @@ class Orchestrator:
                     engines=engines,
                     priority=PRIORITIES[message.priority],
                     photo_id=_uuid_or_none(message.photo_id, "photo_id"),
-                    photo=await self._photo(message),
+                    photo=await self._photo(message, deadline),
                     releases=releases,
                     request_id=str(uuid.uuid4()),
                     correlation_id=head.correlation_id,
@@ -86,6 +90,7 @@ class Orchestrator:
                     deadline=deadline,
                 )
             )
+            log.info("detected", status=answer.status, duration_ms=answer.processing_time_ms)
             return write_detection(answer)
 
     async def list_engines(self, raw: bytes, context: Context) -> bytes:
@@ -110,11 +115,13 @@ class Orchestrator:
                     )
             return answer.SerializeToString()
 
-    async def _photo(self, message: pb.DetectRequest) -> bytes:
+    async def _photo(self, message: pb.DetectRequest, deadline: Deadline) -> bytes:
         source = message.WhichOneof("source")
         if source is None:
             raise InvalidArgument("send a photo or a photo_url", field="photo")
-        return message.photo if source == "photo" else await self.photos.fetch(message.photo_url)
+        if source == "photo":
+            return message.photo
+        return await fetch_photo(self.photos, message.photo_url, deadline, self.clock)
 
 
 def write_detection(answer: DetectionAnswer) -> bytes:
@@ -156,6 +163,15 @@ def _write_result(engine: str, result: EngineResult) -> pb.EngineResult:
     else:
         message.other.CopyFrom(json_format.ParseDict(dict(findings), struct_pb2.Struct()))
     return message
+
+
+def _check_metadata(metadata: pb.Metadata) -> dict[str, str]:
+    """Whose photo it is, for the log. Raises InvalidArgument for what is no UUID."""
+    found = {
+        name: _uuid_or_none(getattr(metadata, name), f"metadata.{name}")
+        for name in ("project_id", "user_id")
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _uuid_or_none(value: str, name: str) -> str | None:

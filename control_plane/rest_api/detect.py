@@ -34,6 +34,7 @@ from control_plane.rest_api.problems import (
 )
 from control_plane.rest_api.schemas import DetectBody, Detection, Problem
 from control_plane.rest_api.services import RestLimits, RestServices
+from control_plane.services.photo_fetch import fetch_photo
 
 MAX_ROUTING_KEY_CHARACTERS = 128
 
@@ -89,7 +90,8 @@ async def _ask(
 ) -> DetectionAnswer:
     photo = form.photo
     if photo is None:
-        photo = await _fetch(services, form.photo_url or "", deadline)
+        url = form.photo_url or ""
+        photo = await fetch_photo(services.photos, url, deadline, services.clock)
     return await services.detection.detect(
         DetectionRequest(
             photo=photo,
@@ -103,18 +105,6 @@ async def _ask(
             routing_key=routing_key,
         )
     )
-
-
-async def _fetch(services: RestServices, url: str, deadline: Deadline) -> bytes:
-    try:
-        async with asyncio.timeout(deadline.remaining_s(services.clock.now_s())):
-            return await services.photos.fetch(url)
-    except TimeoutError:
-        raise ControlPlaneError(
-            ErrorCode.DEADLINE_EXCEEDED,
-            "the request's deadline passed while its photo was fetched",
-            field="photo_url",
-        ) from None
 
 
 async def _unless_gone(request: Request, work: Awaitable[Result]) -> Result:
