@@ -72,6 +72,8 @@ def _read_declarations(path: Path) -> dict[str, Any]:
     if not isinstance(engines, dict):
         raise ConfigurationError(f"{path}: 'engines' is missing or no mapping", field="engines")
     for name, engine in engines.items():
+        if not isinstance(name, str):
+            raise ConfigurationError(f"{path}: engine name {name!r} is no text", field="engines")
         if not isinstance(engine, dict):
             raise ConfigurationError(f"{path}: engines.{name} is no mapping", field=str(name))
         _check_shape(path, str(name), engine)

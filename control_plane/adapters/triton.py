@@ -23,6 +23,9 @@ from control_plane.core.outcomes import CallFailure
 from control_plane.ports import CallFailed
 
 SERVICE = "/inference.GRPCInferenceService/"
+
+HEADROOM_BYTES = 64 * 1024
+"""What a message at the edge's bound may grow by when it is re-targeted."""
 READY = "READY"
 
 
@@ -30,12 +33,13 @@ class TritonInstance:
     """Implements InferenceCalls and ModelControl for the Triton at ``url`` (host:port)."""
 
     def __init__(self, url: str, *, max_message_bytes: int) -> None:
+        largest = max_message_bytes + HEADROOM_BYTES
         self._channel = grpc.aio.insecure_channel(
             url,
             options=[
                 ("grpc.enable_retries", 0),
-                ("grpc.max_send_message_length", max_message_bytes),
-                ("grpc.max_receive_message_length", max_message_bytes),
+                ("grpc.max_send_message_length", largest),
+                ("grpc.max_receive_message_length", largest),
                 # A restarted Triton is found within a second, not after minutes of back-off.
                 ("grpc.initial_reconnect_backoff_ms", 100),
                 ("grpc.min_reconnect_backoff_ms", 500),

@@ -102,11 +102,9 @@ class KServe:
         async with Answering(context, "ModelInfer"):
             head = read_metadata(context)
             request = read_request_head(message)
-            if head.priority is not None:
-                message += priority_suffix(head.priority.triton_level)
             answer = await self.gateway.infer(
                 InferCall(
-                    message=message,
+                    message=message + _priority(head),
                     engine=request.model_name,
                     wanted_release=request.model_version,
                     routing_key=_routing_key(head, request.sequence or request.request_id),
@@ -133,6 +131,7 @@ class KServe:
                 fleet=self.fleet,
                 routing_key=head.routing_key,
                 fallback_key=head.correlation_id,
+                addition=_priority(head),
             )
             async with aclosing(stream.answers(messages)) as answers:
                 async for answer in answers:
@@ -185,6 +184,11 @@ def _refusal(method: str) -> Unary:
             )
 
     return call
+
+
+def _priority(head: CallHead) -> bytes:
+    """What to append to a request for the priority in its call's metadata."""
+    return b"" if head.priority is None else priority_suffix(head.priority.triton_level)
 
 
 def _routing_key(head: CallHead, request_key: str) -> str:

@@ -31,8 +31,8 @@ class GrpcServer:
         port: int,
         max_message_bytes: int,
     ) -> None:
-        self._host = host
-        self.address = f"{host}:{port}"
+        self._host = f"[{host}]" if ":" in host else host
+        self.address = f"{self._host}:{port}"
         self._services = {
             kserve_service.SERVICE: kserve.handlers(),
             orchestrator_service.SERVICE: orchestrator.handlers(),

@@ -30,6 +30,9 @@ from control_plane.services.gateway import Gateway, InferCall
 
 log = structlog.get_logger(__name__)
 
+WRONG_FOR_ALL = frozenset({ErrorCode.UNKNOWN_ENGINE, ErrorCode.UNKNOWN_RELEASE})
+"""Mistakes in what was asked, as against what one instance said of its own request."""
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
@@ -105,7 +108,7 @@ class Detection:
                 raise ControlPlaneError(
                     ErrorCode.PHOTO_INVALID, error.message, field="photo"
                 ) from error
-            if error.is_callers_mistake:
+            if error.code in WRONG_FOR_ALL:
                 raise
             log.warning("engine failed", engine=engine, code=error.code, reason=error.message)
             return EngineFailure(error.code, error.message)

@@ -71,11 +71,19 @@ class InferStream:
 
     routing_key: the caller's own, for all its messages; "" leaves each to its sequence or id.
     fallback_key: what a message is split by that has neither.
+    addition: bytes appended to every message, such as a priority.
     """
 
     def __init__(
-        self, *, choose: Choose, fleet: Fleet, routing_key: str, fallback_key: str
+        self,
+        *,
+        choose: Choose,
+        fleet: Fleet,
+        routing_key: str,
+        fallback_key: str,
+        addition: bytes = b"",
     ) -> None:
+        self._addition = addition
         self._choose = choose
         self._fleet = fleet
         self._routing_key = routing_key
@@ -119,7 +127,7 @@ class InferStream:
                 continue
             release = leg.release
             suffix = target_suffix(release.model_name, release.model_version)
-            await leg.inbox.put(message + suffix)
+            await leg.inbox.put(message + self._addition + suffix)
         for leg in self._legs.values():
             await leg.inbox.put(_END)
 

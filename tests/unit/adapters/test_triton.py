@@ -12,7 +12,7 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from control_plane.adapters.clock import MonotonicClock
-from control_plane.adapters.triton import TritonInstance
+from control_plane.adapters.triton import HEADROOM_BYTES, TritonInstance
 from control_plane.core.loading import Observation, twin_config, with_versions
 from control_plane.ports import CallFailed
 from tests.unit.adapters.fake_kserve import FakeTriton, served
@@ -69,8 +69,12 @@ async def test_a_call_ends_at_its_timeout(site: Site) -> None:
     assert (await site.failure_of(call))[0] == "DEADLINE_EXCEEDED"
 
 
+async def test_a_message_at_the_edges_bound_may_grow_by_its_new_target(site: Site) -> None:
+    await site.adapter.infer(infer_request("volume", values=bytes(1 << 20)), timeout_s=5.0)
+
+
 async def test_a_message_above_the_bound_is_not_sent(site: Site) -> None:
-    message = infer_request("volume", values=bytes(1 << 20))
+    message = infer_request("volume", values=bytes((1 << 20) + HEADROOM_BYTES))
     status, said = await site.failure_of(site.adapter.infer(message, timeout_s=5.0))
     assert status == "RESOURCE_EXHAUSTED"
     assert "message larger than max" in said

@@ -102,6 +102,23 @@ async def test_a_priority_in_the_metadata_goes_to_triton(edge: Edge, word: str, 
     assert "priority" not in seen[1].parameters
 
 
+async def test_a_priority_in_a_streams_metadata_goes_with_every_message(edge: Edge) -> None:
+    seen: list[int] = []
+
+    def note(asked: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResponse:
+        seen.append(asked.parameters["priority"].uint64_param)
+        return service_pb2.ModelInferResponse()
+
+    edge.triton.answer = note
+    call = edge.channel.stream_stream(STREAM)(timeout=10.0, metadata=[("x-priority", "low")])
+    for _ in range(2):
+        await call.write(infer_request("damage"))
+        await answer(call)
+    await call.done_writing()
+    assert await call.read() is grpc.aio.EOF
+    assert seen == [3, 3]
+
+
 @pytest.mark.parametrize("method", REFUSED)
 async def test_what_changes_a_server_is_refused(edge: Edge, method: str) -> None:
     refusal = await edge.refusal(KSERVE + method, b"")

@@ -131,6 +131,27 @@ async def test_an_engine_that_fails_leaves_the_others() -> None:
     assert in_flight(fleet) == 0
 
 
+@pytest.mark.parametrize(
+    ("status", "said", "code"),
+    [
+        ("UNIMPLEMENTED", "no such method", ErrorCode.UNIMPLEMENTED),
+        (
+            "RESOURCE_EXHAUSTED",
+            "Received message larger than max (6 vs. 5)",
+            ErrorCode.MESSAGE_TOO_LARGE,
+        ),
+    ],
+)
+async def test_what_an_instance_says_of_its_own_call_leaves_the_others(
+    status: str, said: str, code: ErrorCode
+) -> None:
+    failures = {"damage--1.0.0": call_failed(status, said)}
+    fleet = make_fleet(FakeInstance(answer=look_at_photo, failures=failures))
+    answer = await make_detection(fleet).detect(request())
+    assert answer.status is DetectionStatus.PARTIAL
+    assert answer.errors["damage"].code is code
+
+
 async def test_when_every_engine_fails_the_answer_says_so() -> None:
     fleet = make_fleet(FakeInstance(is_away=True))
     answer = await make_detection(fleet).detect(request("damage", "volume"))
