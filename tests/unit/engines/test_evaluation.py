@@ -110,3 +110,18 @@ def test_a_contact_sheet_has_rows() -> None:
     pictures = [gallery.annotate(np.full((60, 80, 3), 90, np.uint8), [])] * 5
 
     assert gallery.contact_sheet(pictures, 2, 100).size == (200, 225)
+
+
+def test_a_report_is_in_the_photos_pixels(
+    tiny_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    export(tiny_task, tiny_task.build(0.25).eval(), tmp_path / "model.onnx", note="a test")
+    monkeypatch.setitem(gallery.INPUT_SIZES, "damage", 128)
+    monkeypatch.setitem(gallery.SCORE_THRESHOLDS, "damage", 1e-6)
+    photo = tiny_task.draw(1, (512, 384)).pixels
+    boxes, scores = gallery.detect(tmp_path / "model.onnx", "damage", photo)
+
+    assert len(boxes) == len(scores) > 0
+    assert max(box.x_max for box in boxes) > 128
+    assert max(box.x_max for box in boxes) <= 512

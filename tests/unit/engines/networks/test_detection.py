@@ -90,6 +90,23 @@ def test_the_served_graph_reads_boxes_off_the_peaks() -> None:
     assert int(brands[0, 0].argmax()) == 2
 
 
+def test_of_two_answers_for_one_object_the_better_stays() -> None:
+    maps = perfect()
+    maps["heat"][0, 1, 7, 8] = 2.0  # two cells away, with the same box
+    maps["heat"][0, 0, 2, 2] = 3.0  # elsewhere
+
+    class Twice(Fixed):
+        def forward(self, pixels: Tensor) -> dict[str, Tensor]:
+            return maps
+
+    servable = ServableDetector(Twice(), 128)  # type: ignore[arg-type]
+    _, scores, classes, _ = servable(torch.zeros((1, 128, 128, 3), dtype=torch.uint8))
+
+    assert (scores[0] > 0.5).sum() == 2
+    assert classes[0, :2].tolist() == [1, 0]
+    assert (scores[0].diff() <= 0).all()
+
+
 def test_truth_is_padded_and_scaled() -> None:
     boxes = (Box("plywood", 10, 20, 30, 40), Box("shingle", 0, 0, 8, 8, brand="stormcrest"))
     scene = Scene("materials", 1, np.zeros((60, 80, 3), np.uint8), boxes)
