@@ -20,9 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from control_plane.core.backoff import backoff_s
 from control_plane.embedded import guardian
 from control_plane.embedded.lifecycle import (
-    BackOff,
     InstanceEvent,
     InstanceState,
     InstanceStatus,
@@ -78,7 +78,6 @@ class EmbeddedTriton:
         self._options = options
         self._rng = rng
         self._on_change = on_change
-        self._back_off = BackOff(options.first_back_off_s, options.longest_back_off_s)
         self._state = InstanceState.STOPPED
         self._restarts = 0
         self._last_exit: str | None = None
@@ -116,7 +115,12 @@ class EmbeddedTriton:
                     break
                 was_stable = clock() - started_at >= self._options.stable_after_s
                 failures = 1 if was_stable else failures + 1
-                pause_s = self._back_off.pause_s(failures, self._rng)
+                pause_s = backoff_s(
+                    failures,
+                    first_s=self._options.first_back_off_s,
+                    most_s=self._options.longest_back_off_s,
+                    rng=self._rng,
+                )
                 self._report(
                     LogLevel.ERROR, f"{self.name}: {self._last_exit}; again in {pause_s:.1f} s"
                 )

@@ -12,7 +12,6 @@ Decides only: no clock, no process, no randomness of its own.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,23 +48,6 @@ def next_state(state: InstanceState, event: InstanceEvent) -> InstanceState:
         return TRANSITIONS[state, event]
     except KeyError:
         raise IllegalEvent(f"{event} cannot happen while {state}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class BackOff:
-    """Exponential pauses with jitter between half and the whole of the pause.
-
-    Half is kept so that a crash loop never turns into a busy one; the other half is drawn so that
-    instances that died together do not start together.
-    """
-
-    first_s: float
-    longest_s: float
-
-    def pause_s(self, failures: int, rng: random.Random) -> float:
-        """The pause after the ``failures``-th end in a row (from 1)."""
-        whole = min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 32))
-        return whole * (0.5 + 0.5 * rng.random())
 
 
 @dataclass(frozen=True, slots=True)
