@@ -32,6 +32,6 @@ BRANDS: Final = ("northgate", "ridgeline", "stormcrest")
 MAX_DETECTIONS: Final = 100
 
 # Below these a detection is not reported; calibrated on scenes that no training has seen.
-SCORE_THRESHOLDS: Final = {"damage": 0.45, "materials": 0.30}
+SCORE_THRESHOLDS: Final = {"damage": 0.45, "materials": 0.35}
 
 OPSET: Final = 17

@@ -11,7 +11,7 @@ from engines.training import Recipe
 RECIPES: Final = {
     ("damage", 1): Recipe("damage", 1, scenes=128, epochs=14, width=0.5),
     ("damage", 2): Recipe("damage", 2, scenes=2400, epochs=6),
-    ("materials", 1): Recipe("materials", 1, scenes=1600, epochs=15, first_epochs=9),
+    ("materials", 1): Recipe("materials", 1, scenes=1600, epochs=9),
     ("volume", 1): Recipe("volume", 1, scenes=2000, epochs=16),
 }
 
