@@ -19,6 +19,7 @@ def withdraw_all(budget: RetryBudget, now_s: float) -> int:
     taken = 0
     while budget.try_withdraw(now_s):
         taken += 1
+        assert taken < 100_000
     return taken
 
 

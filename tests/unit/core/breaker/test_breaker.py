@@ -43,13 +43,16 @@ def tripped(options: BreakerOptions | None = None, now_s: float = 0.0) -> Breake
 
 
 def trip(breaker: Breaker, now_s: float) -> None:
-    while breaker.state is State.CLOSED:
-        call(breaker, FAILURE, now_s)
+    for _ in range(5):
+        if breaker.state is State.CLOSED:
+            call(breaker, FAILURE, now_s)
+    assert breaker.state is State.OPEN
 
 
 def heal(breaker: Breaker, now_s: float) -> None:
-    while breaker.state is not State.CLOSED:
+    for _ in range(3):
         call(breaker, SUCCESS, now_s)
+    assert breaker.state is State.CLOSED
 
 
 # --- closed ------------------------------------------------------------------------------
@@ -63,6 +66,22 @@ def test_a_new_breaker_is_closed_and_admits_everyone() -> None:
     assert breaker.opens_until_s is None
     assert breaker.retry_after_s(0.0) == 0.0
     assert not any(settle(breaker, permit, SUCCESS) for permit in permits)
+
+
+def test_a_new_breaker_has_seen_nothing() -> None:
+    assert Breaker(BreakerOptions()).statistics(9.0) == BreakerStatistics(
+        state=State.CLOSED,
+        since_s=None,
+        opens_until_s=None,
+        consecutive_failures=0,
+        calls=0,
+        failure_ratio=0.0,
+        slow_ratio=0.0,
+        probes_out=0,
+        good_probes=0,
+        opened_times=0,
+        last_trip=None,
+    )
 
 
 def test_the_fifth_failure_in_a_row_trips_and_the_fourth_does_not() -> None:
@@ -96,6 +115,13 @@ def test_failures_that_left_the_window_do_not_count() -> None:
         call(breaker, verdict, now_s=0.5)
     assert call(breaker, SUCCESS, now_s=10.0) is False
     assert call(breaker, FAILURE, now_s=10.0) is False
+
+
+def test_the_window_is_as_long_as_was_asked_for() -> None:
+    breaker = Breaker(BreakerOptions(window_s=4.0, window_buckets=2))
+    call(breaker, SUCCESS, now_s=0.0)
+    assert breaker.statistics(3.9).calls == 1
+    assert breaker.statistics(4.0).calls == 0
 
 
 def test_a_good_call_never_trips_though_good_ones_have_left_the_window() -> None:
@@ -138,6 +164,7 @@ def test_an_open_breaker_admits_nobody_until_its_time_and_exactly_then() -> None
     take(breaker, 101.0)
     assert breaker.state is State.HALF_OPEN
     assert breaker.opens_until_s is None
+    assert breaker.statistics(102.0).since_s == 101.0
 
 
 def test_jitter_takes_at_most_half_of_the_open_time() -> None:

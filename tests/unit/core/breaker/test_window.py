@@ -51,6 +51,12 @@ def test_the_width_of_a_bucket_is_what_was_asked_for() -> None:
     assert window.counts(1.5) == Counts()
 
 
+def test_a_clock_may_start_below_zero() -> None:
+    window = Window(bucket_s=1.0, buckets=1)
+    window.record(-0.5)
+    assert window.counts(0.0) == Counts()
+
+
 def test_looking_ahead_forgets_nothing() -> None:
     window = Window()
     window.record(1.0)
