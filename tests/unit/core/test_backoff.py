@@ -9,17 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.core.backoff import backoff_s
-
-
-class FixedRandom(Random):
-    """Draws one number for ever."""
-
-    def __init__(self, value: float) -> None:
-        super().__init__(0)
-        self.value = value
-
-    def random(self) -> float:
-        return self.value
+from tests.unit.core.draws import FixedRandom
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,206 @@
+"""One instance's health: its state, the fitness of each engine there, and how both came.
+
+    Look ──► grade ──► row of grades ──► event ──► State        (states.py, looks.py)
+      └────► probe of each engine ────────────────► Fitness      (fitness.py)
+                                                       │
+                          fit_engines = served, fit, and the instance takes traffic
+
+Loops look, operators say what they want, the mender reports; each call returns the changes
+that followed, and the last ``history`` of them are kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from control_plane.core.health.fitness import EngineFitness, Fitness, FitnessEvent
+from control_plane.core.health.looks import Grade, Look, ProbeResult, grade_look, read_looks
+from control_plane.core.health.states import TAKES_TRAFFIC, Event, IllegalEvent, State, next_state
+
+
+@dataclass(frozen=True, slots=True)
+class HealthOptions:
+    """failed_looks: in a row, to unhealthy. good_looks: in a row, to a better state.
+
+    failed_probes, good_probes: in a row, to take an engine out and to let it in again.
+    history: changes kept.
+    """
+
+    failed_looks: int = 2
+    good_looks: int = 3
+    failed_probes: int = 2
+    good_probes: int = 2
+    history: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("failed_looks", "good_looks", "failed_probes", "good_probes", "history"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of an instance's state or, where engine is named, of that engine's fitness."""
+
+    at_s: float
+    from_state: State | Fitness
+    to_state: State | Fitness
+    reason: str
+    engine: str | None = None
+
+
+class InstanceHealth:
+    """What is believed of one instance.
+
+    Invariants:
+    - an illegal event raises and changes nothing;
+    - looks never move it out of draining or isolated;
+    - every change of state or fitness is in the history exactly once, oldest first, each
+      beginning where the last one of the same subject ended; the history is bounded;
+    - an engine is in fit_engines only if it was served at the last look, its fitness is FIT
+      (or it has no probe), and the instance is healthy or degraded;
+    - while an instance is healthy its last look was not dead.
+    """
+
+    def __init__(self, name: str, options: HealthOptions) -> None:
+        self.name = name
+        self._options = options
+        self._state = State.UNKNOWN
+        self._reason = "not looked at yet"
+        self._recent: deque[Grade] = deque(maxlen=max(options.failed_looks, options.good_looks))
+        self._fitness: dict[str, EngineFitness] = {}
+        self._serving: frozenset[str] = frozenset()
+        self._fit: frozenset[str] = frozenset()
+        self._history: deque[Change] = deque(maxlen=options.history)
+
+    def __repr__(self) -> str:
+        return f"<InstanceHealth {self.name} {self._state}: {self._reason}>"
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def reason(self) -> str:
+        """Why it is in this state."""
+        return self._reason
+
+    @property
+    def fit_engines(self) -> frozenset[str]:
+        """The engines that may take new traffic here."""
+        return self._fit
+
+    @property
+    def history(self) -> tuple[Change, ...]:
+        """The latest changes, oldest first."""
+        return tuple(self._history)
+
+    def fitness(self, engine: str) -> Fitness | None:
+        """None for an engine that is not known here or has no probe."""
+        known = self._fitness.get(engine)
+        return known.state if known else None
+
+    def fitness_reason(self, engine: str) -> str:
+        known = self._fitness.get(engine)
+        return known.reason if known else ""
+
+    def looked(self, look: Look, now_s: float) -> tuple[Change, ...]:
+        """Take in one look."""
+        graded = grade_look(look)
+        self._recent.append(graded.grade)
+        self._serving = frozenset(look.serving) if look.is_live else frozenset()
+        changes = self._probed(look.probes, now_s)
+        event = read_looks(
+            self._state,
+            tuple(self._recent),
+            failed_looks=self._options.failed_looks,
+            good_looks=self._options.good_looks,
+        )
+        if event is not None:
+            changes += self._move(event, graded.reason, now_s)
+        return self._settle(changes)
+
+    def drain(self, reason: str, now_s: float) -> tuple[Change, ...]:
+        """Take nothing new. Raises IllegalEvent, as the three below do."""
+        return self._settle(self._move(Event.DRAIN, reason, now_s))
+
+    def undrain(self, reason: str, now_s: float) -> tuple[Change, ...]:
+        """Let it be judged by looks again."""
+        return self._settle(self._move(Event.UNDRAIN, reason, now_s))
+
+    def isolate(self, reason: str, now_s: float) -> tuple[Change, ...]:
+        """Put it aside until ``heal``."""
+        return self._settle(self._move(Event.ISOLATE, reason, now_s))
+
+    def heal(self, reason: str, now_s: float) -> tuple[Change, ...]:
+        """Judge it anew, and with it the engines that were given up."""
+        changes = self._move(Event.HEAL, reason, now_s)
+        for engine, fitness in self._fitness.items():
+            if fitness.state is Fitness.GIVEN_UP:
+                changes += self._apply(engine, FitnessEvent.HEAL, reason, now_s)
+        return self._settle(changes)
+
+    def take_out(self, engine: str, reason: str, now_s: float) -> tuple[Change, ...]:
+        """A mend of this engine begins; no probe brings it in before it has ended."""
+        return self._settle(self._apply(engine, FitnessEvent.TAKE_OUT, reason, now_s))
+
+    def mended(self, engine: str, reason: str, now_s: float) -> tuple[Change, ...]:
+        """It was loaded anew: the next good probe brings it in."""
+        return self._settle(self._apply(engine, FitnessEvent.MENDED, reason, now_s))
+
+    def mend_failed(self, engine: str, reason: str, now_s: float) -> tuple[Change, ...]:
+        return self._settle(self._apply(engine, FitnessEvent.MEND_FAILED, reason, now_s))
+
+    def give_up(self, engine: str, reason: str, now_s: float) -> tuple[Change, ...]:
+        """It stays out until ``heal``."""
+        return self._settle(self._apply(engine, FitnessEvent.GIVE_UP, reason, now_s))
+
+    def _probed(self, probes: Mapping[str, ProbeResult], now_s: float) -> list[Change]:
+        for engine in sorted(self._serving & probes.keys()):
+            if engine not in self._fitness:
+                self._fitness[engine] = EngineFitness(
+                    engine,
+                    failed_probes=self._options.failed_probes,
+                    good_probes=self._options.good_probes,
+                )
+        changes: list[Change] = []
+        for engine, fitness in list(self._fitness.items()):
+            before = fitness.state
+            if engine not in self._serving:
+                fitness.apply(FitnessEvent.UNLOADED, "not served here")
+                if fitness.state is Fitness.PROVING:
+                    del self._fitness[engine]
+            elif engine in probes:
+                fitness.probed(probes[engine])
+            if fitness.state is not before:
+                changes.append(Change(now_s, before, fitness.state, fitness.reason, engine))
+        return changes
+
+    def _apply(self, engine: str, event: FitnessEvent, reason: str, now_s: float) -> list[Change]:
+        fitness = self._fitness.get(engine)
+        if fitness is None:
+            raise IllegalEvent(f"engine {engine!r} on {self.name!r}", "not probed there", event)
+        before = fitness.state
+        fitness.apply(event, reason)
+        return [Change(now_s, before, fitness.state, reason, engine)]
+
+    def _move(self, event: Event, reason: str, now_s: float) -> list[Change]:
+        before = self._state
+        after = next_state(f"instance {self.name!r}", before, event)
+        if after is before:
+            return []
+        self._state, self._reason = after, reason
+        if after is State.UNKNOWN:
+            self._recent.clear()
+        return [Change(now_s, before, after, reason)]
+
+    def _settle(self, changes: list[Change]) -> tuple[Change, ...]:
+        self._history.extend(changes)
+        self._fit = frozenset(
+            engine
+            for engine in self._serving
+            if self._state in TAKES_TRAFFIC and self.fitness(engine) in (None, Fitness.FIT)
+        )
+        return tuple(changes)

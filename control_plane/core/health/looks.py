@@ -1,0 +1,121 @@
+"""What one look at an instance says, and what the last few looks amount to.
+
+Readiness lies in both directions (TRITON.md: ready while every request fails, not ready
+while another model loads), so where there are probes they outrank it: readiness alone makes
+a look failed only where no probe answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from control_plane.core.health.states import Event, State
+
+
+class ProbeResult(StrEnum):
+    """How a real inference on a stored golden input ended.
+
+    OK: answered, rightly. SLOW: answered rightly, but later than it should. WRONG_ANSWER:
+    answered, but not what is stored. FAILED: not answered, or not in time.
+    """
+
+    OK = "ok"
+    WRONG_ANSWER = "wrong_answer"
+    FAILED = "failed"
+    SLOW = "slow"
+
+    @property
+    def is_answered(self) -> bool:
+        return self in (ProbeResult.OK, ProbeResult.SLOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at an instance.
+
+    is_live: False only when the connection was refused; one that hangs is live, not ready.
+    serving: the engines observed to be loaded there.
+    probes: engine to how its probe ended, in every look for every engine that has a golden
+        input; a served engine without one is believed to be ready.
+    """
+
+    is_live: bool
+    is_ready: bool
+    probes: Mapping[str, ProbeResult] = field(default_factory=dict)
+    serving: AbstractSet[str] = frozenset()
+
+
+class Grade(IntEnum):
+    """How good a look is. Ordered: a row of looks is as good as its worst."""
+
+    DEAD = 0
+    FAILED = 1
+    PARTIAL = 2
+    GOOD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """A look's grade and, for a person, why."""
+
+    grade: Grade
+    reason: str
+
+
+def grade_look(look: Look) -> Graded:
+    """One look on its own."""
+    if not look.is_live:
+        return Graded(Grade.DEAD, "connection refused")
+    wrong = {engine: probe for engine, probe in look.probes.items() if probe is not ProbeResult.OK}
+    shown = "probe " + ", ".join(f"{engine}: {probe}" for engine, probe in sorted(wrong.items()))
+    if look.probes and not any(probe.is_answered for probe in look.probes.values()):
+        return Graded(Grade.FAILED, shown)
+    if not look.is_ready:
+        if look.probes:
+            return Graded(Grade.PARTIAL, "not ready, though it answers probes")
+        return Graded(Grade.FAILED, "not ready")
+    if not look.serving:
+        return Graded(Grade.FAILED, "ready, but serves no engine")
+    if wrong:
+        return Graded(Grade.PARTIAL, shown)
+    return Graded(Grade.GOOD, "all is well")
+
+
+_RANKS: Mapping[State, Grade] = {
+    State.UNHEALTHY: Grade.FAILED,
+    State.DEGRADED: Grade.PARTIAL,
+    State.HEALTHY: Grade.GOOD,
+}
+
+
+def read_looks(
+    state: State, recent: Sequence[Grade], *, failed_looks: int, good_looks: int
+) -> Event | None:
+    """What the latest looks amount to in a state; None when they do not settle it.
+
+    recent: grades since the state was last unknown, the newest last, at least one.
+    failed_looks: failed looks in a row that make an instance unhealthy.
+    good_looks: looks in a row, each at least as good as the better state, that lead up to it.
+    """
+    newest = recent[-1]
+    rank = _RANKS.get(state)
+    if rank is None or newest is Grade.DEAD:
+        return _event(newest)
+    if newest is Grade.FAILED:
+        is_settled = len(recent) >= failed_looks and max(recent[-failed_looks:]) <= Grade.FAILED
+        return Event.LOOKS_BAD if is_settled else None
+    if newest < rank:
+        return Event.LOOKS_PARTIAL
+    row = recent[-good_looks:]
+    if len(row) == good_looks and min(row) > rank:
+        return _event(min(row))
+    return None
+
+
+def _event(grade: Grade) -> Event:
+    if grade is Grade.GOOD:
+        return Event.LOOKS_GOOD
+    return Event.LOOKS_PARTIAL if grade is Grade.PARTIAL else Event.LOOKS_BAD

@@ -1,0 +1,190 @@
+"""Which mends may run now: how many at once, how soon again, and when to stop trying.
+
+A mend takes an engine out of an instance for a while, so it can make an outage of a blip:
+
+- one mend at a time per engine over the fleet, so that its capacity falls by one instance
+  at the most, and one at a time per instance, so that two never unload what they share;
+- after a mend of an engine on an instance the next one there waits, longer each time;
+- after ``limit`` mends in a row it is given up there, with the reason, until an operator
+  heals it. A row ends when a mend has lasted ``lasting_s``: what heals for a minute and dies
+  again is not mended, and would be loaded for ever.
+
+The ledger is asked about an engine *because it fails now*. So asking is also how it learns
+whether the last mend there has lasted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+
+from control_plane.core.backoff import Rng, backoff_s
+
+Place = tuple[str, str]
+"""An engine and an instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class MendOptions:
+    """first_s, most_s: bounds of the wait between mends. limit: mends in a row.
+
+    lasting_s: how long a mended engine must have been well for the row to end.
+    """
+
+    first_s: float = 2.0
+    most_s: float = 60.0
+    limit: int = 5
+    lasting_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.first_s <= self.most_s:
+            raise ValueError("0 < first_s <= most_s must hold")
+        if self.limit < 1:
+            raise ValueError("limit must be at least 1")
+        if self.lasting_s < 0.0:
+            raise ValueError("lasting_s must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class MayMend:
+    """Go on. attempt: the how-manieth in a row it would be, from 1."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """Later. wait_s: how long at least; 0.0 where another mend has to end first."""
+
+    reason: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Not before an operator heals it."""
+
+    reason: str
+
+
+Permission = MayMend | NotNow | GivenUp
+
+
+@dataclass(slots=True)
+class _Row:
+    """Mends in a row of one engine on one instance."""
+
+    mends: int = 0
+    not_before_s: float = -inf
+    succeeded_at_s: float | None = None
+    reason: str = ""
+
+
+class MendLedger:
+    """The mends under way and the rows of those done.
+
+    Invariants: at most one mend under way per engine, and per instance; a row never grows
+    beyond ``limit``; a call that raises changes nothing. Bounded by engines times instances.
+    """
+
+    def __init__(self, options: MendOptions) -> None:
+        self._options = options
+        self._rows: dict[Place, _Row] = {}
+        self._by_engine: dict[str, str] = {}
+        self._by_instance: dict[str, str] = {}
+
+    @property
+    def under_way(self) -> Mapping[str, str]:
+        """Engine to the instance where it is being mended."""
+        return dict(self._by_engine)
+
+    def may_mend(self, engine: str, instance: str, now_s: float) -> Permission:
+        """Whether an engine that fails now on an instance may be mended there now."""
+        row = self._rows.get((engine, instance))
+        if row is not None and row.succeeded_at_s is not None:
+            if now_s - row.succeeded_at_s >= self._options.lasting_s:
+                del self._rows[engine, instance]
+                row = None
+            else:
+                row.succeeded_at_s = None
+                row.reason = "it failed again soon after it was mended"
+        if engine in self._by_engine:
+            return NotNow(f"engine {engine!r} is being mended on {self._by_engine[engine]!r}", 0.0)
+        if instance in self._by_instance:
+            return NotNow(
+                f"engine {self._by_instance[instance]!r} is being mended on {instance!r}", 0.0
+            )
+        if row is None:
+            return MayMend(1)
+        if row.mends >= self._options.limit:
+            return GivenUp(_given_up(row))
+        if now_s < row.not_before_s:
+            return NotNow(f"last mend: {row.reason}", row.not_before_s - now_s)
+        return MayMend(row.mends + 1)
+
+    def started(self, engine: str, instance: str, now_s: float) -> None:
+        """A mend begins. Raises ValueError unless ``may_mend`` says so."""
+        permission = self.may_mend(engine, instance, now_s)
+        if not isinstance(permission, MayMend):
+            raise ValueError(  # noqa: TRY004 - not a wrong type: a wrong moment
+                f"{engine!r} may not be mended on {instance!r}: {permission.reason}"
+            )
+        self._rows.setdefault((engine, instance), _Row()).mends += 1
+        self._by_engine[engine] = instance
+        self._by_instance[instance] = engine
+
+    def succeeded(self, engine: str, instance: str, now_s: float, rng: Rng) -> None:
+        """The golden answer came. Raises ValueError when no such mend is under way."""
+        row = self._ended(engine, instance, "mended", now_s, rng)
+        row.succeeded_at_s = now_s
+
+    def failed(self, engine: str, instance: str, reason: str, now_s: float, rng: Rng) -> None:
+        """It did not help, or could not be done. Raises ValueError as above."""
+        self._ended(engine, instance, reason, now_s, rng)
+
+    def abandoned(self, engine: str, instance: str) -> None:
+        """It was called off before it touched anything: not counted. Raises as above."""
+        self._check_under_way(engine, instance)
+        del self._by_engine[engine], self._by_instance[instance]
+        self._rows[engine, instance].mends -= 1
+
+    def given_up(self, instance: str) -> Mapping[str, str]:
+        """Engines that stay out of an instance until it is healed, and why."""
+        return {
+            engine: _given_up(row)
+            for (engine, where), row in self._rows.items()
+            if where == instance
+            and row.mends >= self._options.limit
+            and row.succeeded_at_s is None
+            and self._by_engine.get(engine) != instance
+        }
+
+    def heal(self, instance: str) -> None:
+        """An operator says it is well, or it left the fleet: rows there are forgotten.
+
+        A mend under way there goes on, as the first of a new row.
+        """
+        for place in [place for place in self._rows if place[1] == instance]:
+            if self._by_engine.get(place[0]) == instance:
+                self._rows[place] = _Row(mends=1)
+            else:
+                del self._rows[place]
+
+    def _ended(self, engine: str, instance: str, reason: str, now_s: float, rng: Rng) -> _Row:
+        self._check_under_way(engine, instance)
+        del self._by_engine[engine], self._by_instance[instance]
+        row = self._rows[engine, instance]
+        row.reason = reason
+        row.not_before_s = now_s + backoff_s(
+            row.mends, first_s=self._options.first_s, most_s=self._options.most_s, rng=rng
+        )
+        return row
+
+    def _check_under_way(self, engine: str, instance: str) -> None:
+        if self._by_engine.get(engine) != instance:
+            raise ValueError(f"no mend of {engine!r} on {instance!r} is under way")
+
+
+def _given_up(row: _Row) -> str:
+    return f"given up after {row.mends} mends in a row: {row.reason}"

@@ -1,0 +1,108 @@
+"""A look's grade, and what a row of grades amounts to in each state."""
+
+from __future__ import annotations
+
+import pytest
+
+from control_plane.core.health.looks import Grade, Look, ProbeResult, grade_look, read_looks
+from control_plane.core.health.states import Event, State
+
+OK, WRONG, FAILED, SLOW = (
+    ProbeResult.OK,
+    ProbeResult.WRONG_ANSWER,
+    ProbeResult.FAILED,
+    ProbeResult.SLOW,
+)
+BOTH = frozenset({"damage", "volume"})
+
+
+def look(
+    *probes: ProbeResult,
+    is_live: bool = True,
+    is_ready: bool = True,
+    serving: frozenset[str] = BOTH,
+) -> Look:
+    names = ("damage", "volume")[: len(probes)]
+    return Look(is_live, is_ready, dict(zip(names, probes, strict=True)), serving)
+
+
+@pytest.mark.parametrize(
+    ("seen", "grade", "reason"),
+    [
+        (look(OK, OK), Grade.GOOD, "all is well"),
+        (look(), Grade.GOOD, "all is well"),
+        (look(OK, OK, is_live=False), Grade.DEAD, "connection refused"),
+        (look(OK, FAILED), Grade.PARTIAL, "probe volume: failed"),
+        (look(WRONG, SLOW), Grade.PARTIAL, "probe damage: wrong_answer, volume: slow"),
+        (look(SLOW, SLOW), Grade.PARTIAL, "probe damage: slow, volume: slow"),
+        (look(WRONG, FAILED), Grade.FAILED, "probe damage: wrong_answer, volume: failed"),
+        (look(FAILED), Grade.FAILED, "probe damage: failed"),
+        (look(WRONG, FAILED, is_ready=False), Grade.FAILED, "probe damage: wrong_answer, volume"),
+        (look(OK, OK, is_ready=False), Grade.PARTIAL, "not ready, though it answers probes"),
+        (look(SLOW, FAILED, is_ready=False), Grade.PARTIAL, "not ready, though it answers"),
+        (look(is_ready=False), Grade.FAILED, "not ready"),
+        (look(serving=frozenset()), Grade.FAILED, "ready, but serves no engine"),
+        (look(OK, serving=frozenset()), Grade.FAILED, "ready, but serves no engine"),
+    ],
+)
+def test_the_grade_of_a_look(seen: Look, grade: Grade, reason: str) -> None:
+    graded = grade_look(seen)
+    assert graded.grade is grade
+    assert graded.reason.startswith(reason)
+
+
+LETTERS = {"g": Grade.GOOD, "p": Grade.PARTIAL, "f": Grade.FAILED, "d": Grade.DEAD}
+GOOD, PARTIAL, BAD = Event.LOOKS_GOOD, Event.LOOKS_PARTIAL, Event.LOOKS_BAD
+
+
+@pytest.mark.parametrize(
+    ("state", "row", "event"),
+    [
+        # The first look decides at once, and operators' states are told at once.
+        (State.UNKNOWN, "g", GOOD),
+        (State.UNKNOWN, "p", PARTIAL),
+        (State.UNKNOWN, "f", BAD),
+        (State.UNKNOWN, "d", BAD),
+        (State.DRAINING, "fg", GOOD),
+        (State.ISOLATED, "gf", BAD),
+        # Down: at once when dead or partial, by two when failed.
+        (State.HEALTHY, "gggd", BAD),
+        (State.DEGRADED, "d", BAD),
+        (State.UNHEALTHY, "d", BAD),
+        (State.HEALTHY, "f", None),
+        (State.HEALTHY, "gf", None),
+        (State.HEALTHY, "fgf", None),
+        (State.HEALTHY, "fpf", None),
+        (State.HEALTHY, "ff", BAD),
+        (State.DEGRADED, "pff", BAD),
+        (State.DEGRADED, "pdf", BAD),
+        (State.HEALTHY, "gp", PARTIAL),
+        (State.HEALTHY, "fp", PARTIAL),
+        # Up: by three, to the worst of them.
+        (State.UNHEALTHY, "gg", None),
+        (State.UNHEALTHY, "fgg", None),
+        (State.UNHEALTHY, "ggg", GOOD),
+        (State.UNHEALTHY, "fggg", GOOD),
+        (State.UNHEALTHY, "pgg", PARTIAL),
+        (State.UNHEALTHY, "ggp", PARTIAL),
+        (State.UNHEALTHY, "gfg", None),
+        (State.DEGRADED, "pgg", None),
+        (State.DEGRADED, "pggg", GOOD),
+        (State.DEGRADED, "gg", None),
+        # What the state says already is no event.
+        (State.HEALTHY, "ggg", None),
+        (State.DEGRADED, "ppp", None),
+        (State.DEGRADED, "p", None),
+    ],
+)
+def test_what_a_row_of_looks_amounts_to(state: State, row: str, event: Event | None) -> None:
+    grades = [LETTERS[letter] for letter in row]
+    assert read_looks(state, grades, failed_looks=2, good_looks=3) is event
+
+
+def test_the_rows_are_as_long_as_the_options_say() -> None:
+    assert read_looks(State.HEALTHY, [Grade.FAILED], failed_looks=1, good_looks=1) is BAD
+    assert read_looks(State.UNHEALTHY, [Grade.GOOD], failed_looks=1, good_looks=1) is GOOD
+    grades = [Grade.FAILED] * 3
+    assert read_looks(State.HEALTHY, grades[:2], failed_looks=3, good_looks=1) is None
+    assert read_looks(State.HEALTHY, grades, failed_looks=3, good_looks=1) is BAD
