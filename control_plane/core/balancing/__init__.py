@@ -8,7 +8,8 @@ are kept, ``probing`` what recovery may cost, ``options`` the numbers.
 from control_plane.core.balancing.member import LoadOptions
 from control_plane.core.balancing.options import PoolOptions
 from control_plane.core.balancing.policies import PolicyName
-from control_plane.core.balancing.pool import Pool, Reservation
+from control_plane.core.balancing.pool import Pool
+from control_plane.core.balancing.reservation import Reservation
 from control_plane.core.balancing.statistics import MemberStatistics, PoolStatistics
 from control_plane.core.balancing.turns import RoundRobin
 

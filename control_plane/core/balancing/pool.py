@@ -35,7 +35,6 @@ How a member is chosen, in this order:
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 
 from control_plane.core.backoff import Rng
 from control_plane.core.balancing.member import Member
@@ -43,24 +42,10 @@ from control_plane.core.balancing.options import PoolOptions
 from control_plane.core.balancing.places import Agenda, Places
 from control_plane.core.balancing.policies import least_loaded, make_policy
 from control_plane.core.balancing.probing import ProbeAllowance
+from control_plane.core.balancing.reservation import Reservation
 from control_plane.core.balancing.statistics import MemberStatistics, PoolStatistics
-from control_plane.core.breaker import Breaker, Permit, State
+from control_plane.core.breaker import Breaker, State
 from control_plane.core.outcomes import Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """One call's place on a member. Give it back with ``Pool.settle``, once.
-
-    permit: the breaker's leave; None when it was overruled.
-    is_panic: whether breakers were disregarded in choosing the member.
-    """
-
-    name: str
-    permit: Permit | None
-    is_panic: bool
-    started_s: float
-    number: int = field(repr=False)
 
 
 class Pool:
