@@ -1,4 +1,4 @@
-"""Balancing: which instance a request goes to. Which release is routing's question."""
+"""Each candidate of a list in turn. Goes when ``Pool`` serves the request path."""
 
 from __future__ import annotations
 

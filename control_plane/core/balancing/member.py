@@ -1,0 +1,129 @@
+"""One instance as a pool sees it: what it is worth and what it carries.
+
+The load metric of all policies that look at load: Finagle's peak-EWMA x (in flight + 1),
+with what others are known to have waiting there added, divided by the member's weight. A
+member that was just added, or whose breaker has just closed, is worth a tenth at first and
+its whole weight ten seconds later: Envoy's slow start with aggression 1, where the factor is
+max(least, time since start / window).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from control_plane.core.balancing.ewma import PeakEwma
+from control_plane.core.breaker import Breaker
+
+# A member that has never answered is asked at once when idle, and then left alone until it
+# has answered. Finagle's penalty; more than any latency x calls in flight.
+_UNHEARD_S = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How latencies are remembered and members are warmed up. Times in seconds.
+
+    decay_s: the mean lifetime of a latency in the peak-EWMA.
+    fault_counts_as_s: a failed call counts as at least this long; the try's timeout.
+    slow_start_s: how long a member that came back is held below its weight; 0 for not at all.
+    slow_start_least: the share of its weight that it starts with.
+    """
+
+    decay_s: float = 10.0
+    fault_counts_as_s: float = 5.0
+    slow_start_s: float = 10.0
+    slow_start_least: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.decay_s <= 0:
+            raise ValueError(f"decay_s must be positive, not {self.decay_s}")
+        if self.fault_counts_as_s < 0:
+            raise ValueError(f"fault_counts_as_s must not be negative: {self.fault_counts_as_s}")
+        if self.slow_start_s < 0:
+            raise ValueError(f"slow_start_s must not be negative: {self.slow_start_s}")
+        if not 0 < self.slow_start_least <= 1:
+            raise ValueError(f"slow_start_least must be in (0, 1], not {self.slow_start_least}")
+
+
+class Member:
+    """An instance in a pool. Its breaker is the pool's to ask; nobody else settles it."""
+
+    __slots__ = (
+        "_latency",
+        "_options",
+        "_waiting_elsewhere",
+        "_warm_since_s",
+        "breaker",
+        "in_flight",
+        "name",
+        "picks",
+        "weight",
+    )
+
+    def __init__(
+        self, name: str, *, weight: float, breaker: Breaker, options: LoadOptions, now_s: float
+    ) -> None:
+        self.name = name
+        self.reweigh(weight)
+        self.breaker = breaker
+        self.in_flight = 0
+        self.picks = 0
+        self._options = options
+        self._waiting_elsewhere = 0
+        self.start_afresh(now_s)
+
+    def __repr__(self) -> str:
+        return f"<Member {self.name} {self.breaker.state} in_flight={self.in_flight}>"
+
+    def reweigh(self, weight: float) -> None:
+        """Take a new weight. Raises ValueError, and keeps the old one, if it is none."""
+        if not 0 < weight < math.inf:
+            raise ValueError(f"a weight must be positive and finite, not {weight}")
+        self.weight = weight
+
+    def start_afresh(self, now_s: float) -> None:
+        """Forget the latencies of before and begin the slow start."""
+        self._latency = PeakEwma(self._options.decay_s)
+        self._warm_since_s = now_s
+
+    def worth(self, now_s: float) -> float:
+        """The member's weight, scaled by its slow start."""
+        return self.weight * self.warmth(now_s)
+
+    def warmth(self, now_s: float) -> float:
+        """How far the slow start has come: from slow_start_least to 1."""
+        window_s = self._options.slow_start_s
+        age_s = max(0.0, now_s - self._warm_since_s)
+        if age_s >= window_s:
+            return 1.0
+        return max(self._options.slow_start_least, age_s / window_s)
+
+    def load(self, now_s: float) -> float:
+        """What one more call would wait for, in seconds per unit of worth."""
+        cost_s = self._latency.cost_s(now_s)
+        if cost_s is None:
+            return _UNHEARD_S * self.in_flight
+        return cost_s * (self.in_flight + 1 + self._waiting_elsewhere) / self.worth(now_s)
+
+    def hint(self, pending: int) -> None:
+        """Take in Triton's own pending count, of which our calls in flight are not news."""
+        self._waiting_elsewhere = max(0, pending - self.in_flight)
+
+    @property
+    def waiting_elsewhere(self) -> int:
+        """Calls that wait there beside ours, as last hinted."""
+        return self._waiting_elsewhere
+
+    def latency_s(self, now_s: float) -> float | None:
+        """The latency to expect now; None when nothing has been heard."""
+        return self._latency.cost_s(now_s)
+
+    def succeeded(self, latency_s: float, now_s: float) -> None:
+        self._latency.succeeded(latency_s, now_s)
+
+    def failed(self, latency_s: float, now_s: float) -> None:
+        self._latency.failed(latency_s, now_s, at_least_s=self._options.fault_counts_as_s)
+
+    def given_up(self, latency_s: float, now_s: float) -> None:
+        self._latency.given_up(latency_s, now_s)

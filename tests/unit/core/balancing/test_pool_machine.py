@@ -1,0 +1,183 @@
+"""Whatever is asked of a pool in whatever order, this holds:
+
+1. A place in flight is taken once and given back once: the count of a member is the number of
+   its reservations that are out, never negative, and 0 when all are settled.
+2. A reservation is settled once; a second time is refused and changes nothing.
+3. The excluded and the isolated are never picked; None only if there is nobody else.
+4. The lists and the agenda hold exactly the members that a naive look at every breaker says.
+5. Beyond the ejected share every pick but a probe or a check is a panic; else only one that
+   found nobody in rotation or to be probed is. Panics are counted.
+6. Outside panic every pick has a permit, and no member has more probes out than its limit.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from control_plane.core.balancing import LoadOptions, PolicyName, Pool, PoolOptions, Reservation
+from control_plane.core.breaker import BreakerOptions, State
+from control_plane.core.outcomes import Verdict
+
+NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
+BREAKER = BreakerOptions(consecutive_failures=2, first_open_s=1.0, longest_open_s=8.0)
+
+
+class PoolMachine(RuleBasedStateMachine):
+    policy = PolicyName.P2C_EWMA
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rng = Random(11)
+        self.now_s = 1000.0
+        options = PoolOptions(
+            policy=self.policy, breaker=BREAKER, load=LoadOptions(slow_start_s=2.0)
+        )
+        self.pool = Pool(options)
+        self.options = options
+        # By member object, for a name may come back while calls to the old one are out.
+        self.out: list[tuple[Reservation, object]] = []
+        self.settled: list[Reservation] = []
+        self.panics = 0
+
+    @rule(name=NAMES, weight=st.sampled_from([0.5, 1.0, 3.0]))
+    def add(self, name: str, weight: float) -> None:
+        is_new = name not in self.pool
+        assert self.pool.add(name, self.now_s, weight=weight) == is_new
+
+    @rule(name=NAMES)
+    def remove(self, name: str) -> None:
+        is_member = name in self.pool
+        assert self.pool.remove(name) == is_member
+
+    @rule(name=NAMES)
+    def isolate_or_release(self, name: str) -> None:
+        if name not in self.pool:
+            return
+        if self.pool._members[name].breaker.state is State.ISOLATED:
+            self.pool.release(name, self.now_s)
+        else:
+            self.pool.isolate(name, self.now_s)
+
+    @rule(name=NAMES, pending=st.integers(0, 50))
+    def hint(self, name: str, pending: int) -> None:
+        self.pool.update_hint(name, pending)
+
+    @rule(pause_s=st.sampled_from([0.0, 0.01, 0.3, 1.0, 9.0]))
+    def wait(self, pause_s: float) -> None:
+        self.now_s += pause_s
+
+    @rule(exclude=st.lists(NAMES, max_size=3))
+    def reserve(self, exclude: list[str]) -> None:
+        members = self.pool._members.values()
+        allowed = {
+            each.name: each.breaker
+            for each in members
+            if each.breaker.state is not State.ISOLATED and each.name not in exclude
+        }
+        willing = {name for name, breaker in allowed.items() if breaker.admits(self.now_s)}
+        is_overruling = self.is_too_many_out()
+        suspects = {each.name for each in self.pool._suspects if not each.in_flight}
+        reservation = self.pool.reserve(self.now_s, self.rng, exclude)
+        if reservation is None:
+            assert not allowed
+            return
+        assert reservation.name in allowed
+        if reservation.is_panic:
+            self.panics += 1
+            assert is_overruling or not willing
+            assert (reservation.permit is not None) == (reservation.name in willing)
+        else:
+            is_check = not exclude and reservation.name in suspects
+            assert reservation.name in willing
+            assert reservation.permit is not None
+            is_probe = self.pool._members[reservation.name].breaker.state is State.HALF_OPEN
+            assert is_probe or is_check or not is_overruling
+        self.out.append((reservation, self.pool._members[reservation.name]))
+
+    @precondition(lambda self: self.out)
+    @rule(
+        which=st.integers(0, 1000),
+        verdict=st.sampled_from([*Verdict, Verdict.FAILURE]),
+        latency_s=st.sampled_from([0.0, 0.02, 5.0]),
+    )
+    def settle(self, which: int, verdict: Verdict, latency_s: float) -> None:
+        reservation, _ = self.out.pop(which % len(self.out))
+        self.give_back(reservation, verdict, latency_s)
+        self.settled.append(reservation)
+
+    @precondition(lambda self: self.settled)
+    @rule(which=st.integers(0, 1000))
+    def settle_twice(self, which: int) -> None:
+        before = self.pool.statistics(self.now_s)
+        with pytest.raises(ValueError, match="settled before"):
+            self.give_back(self.settled[which % len(self.settled)], Verdict.FAILURE, 0.1)
+        assert self.pool.statistics(self.now_s) == before
+
+    def give_back(self, reservation: Reservation, verdict: Verdict, latency_s: float) -> None:
+        self.pool.settle(reservation, verdict, latency_s=latency_s, now_s=self.now_s, rng=self.rng)
+
+    def is_too_many_out(self) -> bool:
+        states = [each.breaker.state for each in self.pool._members.values()]
+        ready = len(states) - states.count(State.ISOLATED)
+        return ready - states.count(State.CLOSED) > max(1, ready // 2)
+
+    @invariant()
+    def what_is_in_flight_is_what_is_out(self) -> None:
+        assert self.pool.statistics(self.now_s).in_flight == len(self.out)
+        for member in self.pool._members.values():
+            assert member.in_flight == sum(each is member for _, each in self.out)
+
+    @invariant()
+    def everybody_is_where_a_naive_look_says(self) -> None:
+        members = self.pool._members.values()
+        by_state = {state: set[str]() for state in State}
+        for each in members:
+            by_state[each.breaker.state].add(each.name)
+        names = {each.name for each in members}
+        assert {each.name for each in self.pool._ready} == names - by_state[State.ISOLATED]
+        assert {each.name for each in self.pool._rotation} == by_state[State.CLOSED]
+        assert {each.name for each in self.pool._suspects} <= by_state[State.CLOSED]
+        has_room = {each.name for each in members if each.breaker.admits(self.now_s)}
+        probing = {each.name for each in self.pool._probing}
+        # Open ones move over when the next call looks who is due.
+        assert by_state[State.HALF_OPEN] & has_room <= probing
+        assert probing <= has_room & (by_state[State.HALF_OPEN] | by_state[State.OPEN])
+        waiting = {name for name in names if name in self.pool._agenda}
+        assert waiting == by_state[State.OPEN] - probing
+        assert len(self.pool._agenda) == len(waiting)
+        assert self.pool.is_overruling == self.is_too_many_out()
+
+    @invariant()
+    def probes_out_are_bounded_and_panics_counted(self) -> None:
+        statistics = self.pool.statistics(self.now_s)
+        assert statistics.panics == self.panics
+        assert all(
+            0 <= each.breaker.probes_out <= BREAKER.max_probes for each in statistics.members
+        )
+
+    def teardown(self) -> None:
+        for reservation, _ in self.out:
+            self.give_back(reservation, Verdict.SUCCESS, 0.02)
+        statistics = self.pool.statistics(self.now_s)
+        assert statistics.in_flight == 0
+        assert all(each.in_flight == each.breaker.probes_out == 0 for each in statistics.members)
+
+
+class RoundRobinMachine(PoolMachine):
+    policy = PolicyName.ROUND_ROBIN
+
+
+class WeightedMachine(PoolMachine):
+    policy = PolicyName.WEIGHTED
+
+
+BOUNDED = settings(max_examples=40, stateful_step_count=50, deadline=None)
+TestP2cEwma = PoolMachine.TestCase
+TestRoundRobin = RoundRobinMachine.TestCase
+TestWeighted = WeightedMachine.TestCase
+TestP2cEwma.settings = TestRoundRobin.settings = TestWeighted.settings = BOUNDED
