@@ -19,7 +19,7 @@ fleet_app = typer.Typer(
     help="Show the Triton instances.", invoke_without_command=True, add_completion=False
 )
 
-INSTANCE_HEADERS = ["instance", "state", "serving", "in flight", "seen", "url", "reason"]
+INSTANCE_HEADERS = ["instance", "state", "serving", "in flight", "breakers", "seen", "url", "reason"]
 
 
 def status(
@@ -186,6 +186,7 @@ def _instance_row(instance: Mapping[str, Any]) -> list[str]:
         str(instance.get("state", "-")),
         listed(serving),
         str(instance.get("in_flight", "-")),
+        listed(f"{served} {state}" for served, state in instance.get("breakers", {}).items()),
         "never" if seen is None else f"{seen:.1f} s ago",
         str(instance.get("url", "-")),
         str(instance.get("reason") or "-"),

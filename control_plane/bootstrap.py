@@ -26,6 +26,10 @@ from control_plane.adapters.logs import LEVELS, set_up_logs
 from control_plane.adapters.model_repository import ModelRepository
 from control_plane.adapters.photos import HeadInspector, LocalPhotos, PhotoLimits
 from control_plane.adapters.triton import TritonInstance
+from control_plane.core.balancing import LoadOptions, PolicyName, PoolOptions
+from control_plane.core.breaker import BreakerOptions
+from control_plane.core.retry import RetryOptions
+from control_plane.core.retry_budget import RetryBudgetOptions
 from control_plane.core.routing import RoutingTable, all_to_stable
 from control_plane.embedded.fleet import EmbeddedFleet
 from control_plane.embedded.options import ADDRESS, FleetOptions, InstancePorts, LogLevel, LogLine
@@ -39,7 +43,7 @@ from control_plane.rest_api.server import HttpServer
 from control_plane.rest_api.services import RestLimits, RestServices
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet, Instance
-from control_plane.services.gateway import EngineTimeouts, Gateway
+from control_plane.services.gateway import CallTimes, Gateway, GatewayOptions
 from control_plane.services.model_reads import ModelReads
 from control_plane.services.status import Status
 from control_plane.settings import LoadedSettings, Settings
@@ -131,16 +135,24 @@ def _wire(
     tritons: Mapping[str, tuple[str, TritonInstance]],
 ) -> ControlPlane:
     clock = MonotonicClock()
-    fleet = Fleet(Instance(name, url, triton) for name, (url, triton) in tritons.items())
+    rng = random.Random()  # noqa: S311  jitter and choices, no secret
+    weights = {instance.name: instance.weight for instance in settings.instances}
+    fleet = Fleet(
+        (
+            Instance(name, url, triton, weight=weights.get(name, 1.0))
+            for name, (url, triton) in tritons.items()
+        ),
+        options=_pool_options(settings),
+        clock=clock,
+        rng=rng,
+    )
     requests = settings.requests
     gateway = Gateway(
         fleet=fleet,
         table=lambda: table,
-        timeouts=EngineTimeouts(
-            requests.engine_timeout_s,
-            {name: engine.timeout_s for name, engine in requests.engines.items()},
-        ),
+        options=_gateway_options(settings),
         clock=clock,
+        rng=rng,
     )
     status = Status(engines=repository.engines, fleet=fleet, table=lambda: table, clock=clock)
     limits = PhotoLimits(settings.photos.max_bytes, settings.photos.max_pixels)
@@ -171,6 +183,35 @@ def _wire(
             max_message_bytes=settings.grpc.max_message_bytes,
         ),
         http=_http_server(settings, detection, status, photos, clock),
+    )
+
+
+def _pool_options(settings: Settings) -> PoolOptions:
+    breakers = settings.breakers
+    return PoolOptions(
+        policy=PolicyName(settings.fleet.balancing),
+        load=LoadOptions(fault_counts_as_s=settings.requests.try_timeout_s),
+        breaker=BreakerOptions(
+            consecutive_failures=breakers.consecutive_failures,
+            failure_ratio=breakers.failure_ratio,
+            min_calls=breakers.min_calls,
+            first_open_s=breakers.first_open_s,
+            longest_open_s=breakers.longest_open_s,
+        ),
+        most_ejected_share=breakers.most_ejected_share,
+    )
+
+
+def _gateway_options(settings: Settings) -> GatewayOptions:
+    requests, retries = settings.requests, settings.retries
+    return GatewayOptions(
+        CallTimes(
+            engine_s=requests.engine_timeout_s,
+            try_s=requests.try_timeout_s,
+            by_engine={name: engine.timeout_s for name, engine in requests.engines.items()},
+        ),
+        RetryOptions(max_attempts=retries.max_attempts),
+        RetryBudgetOptions(ratio=retries.budget_ratio, floor_per_s=retries.budget_floor_per_s),
     )
 
 

@@ -9,12 +9,18 @@ the request may be tried on another instance, and what the caller is told when i
     not_ready_here    IGNORED   yes         release_not_ready    (wakes the instance's watch)
     backend_fault     FAILURE   yes         backend_fault
     unreachable       FAILURE   yes         backend_unavailable
-    slow              FAILURE   yes         deadline_exceeded    (the try's own timeout ran out)
+    slow              IGNORED   yes         deadline_exceeded    (the try's own timeout ran out)
     deadline          IGNORED   no          deadline_exceeded    (the caller's deadline ran out)
     callers_mistake   IGNORED   no          invalid_argument
+    malformed         IGNORED   no          invalid_argument     (the instance failed on no message)
     unsupported       IGNORED   no          unimplemented
     too_large         IGNORED   no          message_too_large
     cancelled         IGNORED   no          cancelled
+
+A try that ran out of time moves no breaker: a fleet that is merely asked for too much would
+lose its healthy instances one after the other, and the rest to what they leave behind. Its
+latency counts, so the balancing turns away from an instance that hangs, and the watch takes
+one out that does not answer a look.
 
 ``UNAVAILABLE`` from Triton means several things (queue full, version not ready, server
 going away, connection refused) and is told apart by its message, as observed on
@@ -49,6 +55,7 @@ class Ending(StrEnum):
     SLOW = "slow"
     DEADLINE = "deadline"
     CALLERS_MISTAKE = "callers_mistake"
+    MALFORMED = "malformed"
     UNSUPPORTED = "unsupported"
     TOO_LARGE = "too_large"
     CANCELLED = "cancelled"
@@ -69,9 +76,10 @@ MEANINGS: Mapping[Ending, Meaning] = {
     Ending.NOT_READY_HERE: Meaning(Verdict.IGNORED, True, ErrorCode.RELEASE_NOT_READY),
     Ending.BACKEND_FAULT: Meaning(Verdict.FAILURE, True, ErrorCode.BACKEND_FAULT),
     Ending.UNREACHABLE: Meaning(Verdict.FAILURE, True, ErrorCode.BACKEND_UNAVAILABLE),
-    Ending.SLOW: Meaning(Verdict.FAILURE, True, ErrorCode.DEADLINE_EXCEEDED),
+    Ending.SLOW: Meaning(Verdict.IGNORED, True, ErrorCode.DEADLINE_EXCEEDED),
     Ending.DEADLINE: Meaning(Verdict.IGNORED, False, ErrorCode.DEADLINE_EXCEEDED),
     Ending.CALLERS_MISTAKE: Meaning(Verdict.IGNORED, False, ErrorCode.INVALID_ARGUMENT),
+    Ending.MALFORMED: Meaning(Verdict.IGNORED, False, ErrorCode.INVALID_ARGUMENT),
     Ending.UNSUPPORTED: Meaning(Verdict.IGNORED, False, ErrorCode.UNIMPLEMENTED),
     Ending.TOO_LARGE: Meaning(Verdict.IGNORED, False, ErrorCode.MESSAGE_TOO_LARGE),
     Ending.CANCELLED: Meaning(Verdict.IGNORED, False, ErrorCode.CANCELLED),

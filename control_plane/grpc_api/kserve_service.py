@@ -109,6 +109,7 @@ class KServe:
                     wanted_release=request.model_version,
                     routing_key=_routing_key(head, request.sequence or request.request_id),
                     deadline=read_deadline(context, self.clock, self.default_timeout_s),
+                    sequence=request.sequence,
                 )
             )
             context.set_trailing_metadata(

@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF_S, MOST_BACKOFF_S = 1.0, 30.0
 
+LEAST_PAUSE_S = 0.02
+"""Between two looks, however many callers ask for one."""
+
 
 @dataclass(frozen=True, slots=True)
 class WatchTimes:
@@ -69,7 +72,8 @@ class InstanceWatch:
         self._times = times
         self._clock = clock
         self._rng = rng
-        self._look_again = asyncio.Event()
+        # Whoever doubts what was published asks for another look.
+        self._look_again = fleet.instance(name).look_again
         self._failure = ""
         self._failures = 0
         self._load_after_s = float("-inf")
@@ -156,7 +160,8 @@ class InstanceWatch:
             self._log.info("instance changed", is_live=is_live, serving=shown, reason=reason)
 
     async def _pause(self) -> None:
-        """Until something was loaded, or the interval has passed."""
+        """Until somebody asks for another look, or the interval has passed."""
+        await asyncio.sleep(LEAST_PAUSE_S)
         try:
             async with asyncio.timeout(self._times.interval_s):
                 await self._look_again.wait()

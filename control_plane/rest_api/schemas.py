@@ -185,6 +185,9 @@ class Instance(BaseModel):
     state: str = Field(examples=["ready"])
     serving: dict[str, list[str]] = Field(examples=[{"damage": ["1.0.0", "1.1.0"]}])
     in_flight: int
+    breakers: dict[str, str] = Field(
+        description="Breakers that are not closed, by engine and release."
+    )
     reason: str = Field(description="Why it is not ready; empty when it is.")
     observed_ago_s: float | None = Field(description="Null before the first look at it.")
 

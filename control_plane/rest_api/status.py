@@ -155,6 +155,7 @@ def _show_instance(view: InstanceView) -> schemas.Instance:
         state=view.state,
         serving={engine: list(releases) for engine, releases in view.serving.items()},
         in_flight=view.in_flight,
+        breakers=dict(view.breakers),
         reason=view.reason,
         observed_ago_s=None if view.observed_ago_s is None else round(view.observed_ago_s, 3),
     )

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from tritonclient.grpc import service_pb2
 
 from control_plane.core.catalogue import Release
-from control_plane.core.outcomes import classify
+from control_plane.core.outcomes import MEANINGS, classify
 from control_plane.core.routing import RoutingTable
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import CallFailed
@@ -93,7 +93,9 @@ class ModelReads:
                 method, request.SerializeToString(), timeout_s=self._timeout_s
             )
         except CallFailed as failed:
-            raise ControlPlaneError(classify(failed.failure), failed.failure.message) from None
+            ending = classify(failed.failure, is_past_deadline=False)
+            code = MEANINGS[ending].code or ErrorCode.INTERNAL
+            raise ControlPlaneError(code, failed.failure.message) from None
         return getattr(service_pb2, f"{method}Response").FromString(raw)
 
     def _release(self, name: str, version: str) -> Release | None:

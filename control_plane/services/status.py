@@ -20,6 +20,7 @@ class InstanceView:
     state: ``ready`` (serves every release wanted of it), ``loading`` (alive, not all
         served yet) or ``unreachable``.
     serving: engine to the releases observed ready there.
+    breakers: engine and release ("damage 1.0.0") to its breaker's state, where not closed.
     reason: why it is not ready, for a person; empty when it is.
     observed_ago_s: age of the observation; None before the first.
     """
@@ -29,6 +30,7 @@ class InstanceView:
     state: str
     serving: Mapping[str, tuple[str, ...]]
     in_flight: int
+    breakers: Mapping[str, str]
     reason: str
     observed_ago_s: float | None
 
@@ -117,6 +119,10 @@ class Status:
             state=self._state(instance),
             serving=serving,
             in_flight=instance.in_flight,
+            breakers={
+                f"{engine} {version}": state.value
+                for (engine, version), state in self._fleet.breakers(instance.name).items()
+            },
             reason=instance.reason,
             observed_ago_s=None if seen_s is None else round(self._clock.now_s() - seen_s, 3),
         )

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from control_plane.core.catalogue import Release
-from control_plane.core.outcomes import classify
+from control_plane.core.outcomes import MEANINGS, classify
 from control_plane.core.wire import (
     MalformedMessage,
     RequestHead,
@@ -27,7 +27,7 @@ from control_plane.core.wire import (
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.kserve import write_stream_error
 from control_plane.ports import CallFailed
-from control_plane.services.fleet import Fleet, Instance
+from control_plane.services.fleet import Fleet, Place
 
 WAITING_MESSAGES = 16
 """Messages held for one instance's stream, and answers held for the caller."""
@@ -53,7 +53,7 @@ class _Leg:
     is_drained: whether the instance has taken everything, the end included.
     """
 
-    instance: Instance
+    place: Place
     release: Release
     is_drained: bool = False
     inbox: asyncio.Queue[bytes | _End] = field(
@@ -91,7 +91,7 @@ class InferStream:
         self._legs: dict[str, _Leg] = {}
         self._answers: asyncio.Queue[Item] = asyncio.Queue(WAITING_MESSAGES)
         self._pumps: list[asyncio.Task[None]] = []
-        self._reservations = ExitStack()
+        self._places = ExitStack()
 
     async def answers(self, messages: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Raises ControlPlaneError when an instance's stream breaks."""
@@ -102,7 +102,7 @@ class InferStream:
                     raise item
                 yield item
         finally:
-            with self._reservations:
+            with self._places:
                 for task in (reader, *self._pumps):
                     task.cancel()
                 await asyncio.gather(reader, *self._pumps, return_exceptions=True)
@@ -145,8 +145,8 @@ class InferStream:
                     f"one stream may ask at most {MAX_RELEASES} releases",
                     field="model_name",
                 )
-            instance = self._reservations.enter_context(self._fleet.reserve(release))
-            leg = _Leg(instance, release)
+            place = self._fleet.reserve(release, sequence=head.sequence, is_stream=True)
+            leg = _Leg(self._places.enter_context(place), release)
             self._legs[release.model_name] = leg
             self._pumps.append(asyncio.create_task(self._pump(leg)))
         return leg
@@ -155,13 +155,15 @@ class InferStream:
         """Whatever ends it is an answer: the caller waits for one, not for this task."""
         suffix = stream_target_suffix(leg.release.engine, leg.release.version)
         try:
-            async for answer in leg.instance.calls.stream(leg.messages()):
+            async for answer in leg.place.instance.calls.stream(leg.messages()):
                 await self._answers.put(answer + suffix if has_stream_response(answer) else answer)
             if not leg.is_drained:
                 code, reason = ErrorCode.BACKEND_UNAVAILABLE, "it ended before the caller's did"
                 await self._answers.put(_broken(leg, code, reason))
         except CallFailed as failed:
-            code = classify(failed.failure)
+            meaning = MEANINGS[classify(failed.failure, is_past_deadline=False)]
+            leg.place.settle(meaning.verdict)
+            code = meaning.code or ErrorCode.INTERNAL
             await self._answers.put(_broken(leg, code, failed.failure.message))
         except MalformedMessage as error:
             await self._answers.put(_broken(leg, ErrorCode.BACKEND_FAULT, error.message))
@@ -170,4 +172,5 @@ class InferStream:
 
 
 def _broken(leg: _Leg, code: ErrorCode, reason: str) -> ControlPlaneError:
-    return ControlPlaneError(code, f"the stream to instance {leg.instance.name!r} broke: {reason}")
+    name = leg.place.instance.name
+    return ControlPlaneError(code, f"the stream to instance {name!r} broke: {reason}")

@@ -1,6 +1,7 @@
 """The settings: what may be set (``schema``) and where values come from (``sources``)."""
 
 from control_plane.settings.schema import (
+    BreakerSettings,
     EmbeddedSettings,
     EngineRequestSettings,
     FleetSettings,
@@ -10,6 +11,7 @@ from control_plane.settings.schema import (
     LogSettings,
     PhotoSettings,
     RequestSettings,
+    RetrySettings,
     Section,
     Settings,
     ShutdownSettings,
@@ -17,6 +19,7 @@ from control_plane.settings.schema import (
 from control_plane.settings.sources import LoadedSettings, flag_of, flatten, load_settings
 
 __all__ = [
+    "BreakerSettings",
     "EmbeddedSettings",
     "EngineRequestSettings",
     "FleetSettings",
@@ -27,6 +30,7 @@ __all__ = [
     "LogSettings",
     "PhotoSettings",
     "RequestSettings",
+    "RetrySettings",
     "Section",
     "Settings",
     "ShutdownSettings",

@@ -99,6 +99,9 @@ class InstanceSettings(Section):
         pattern=r"^[a-z0-9-]+$", max_length=63, description="what the instance is called here"
     )
     grpc_url: HostPort = Field(description="host:port of its gRPC endpoint")
+    weight: float = Field(
+        default=1, gt=0, le=1000, description="its share of the traffic against the others'"
+    )
 
 
 class PhotoSettings(Section):
@@ -134,7 +137,10 @@ class RequestSettings(Section):
         description="deadline of a request whose caller gives none",
     )
     engine_timeout_s: float = Field(
-        default=5, gt=0, le=3600, description="deadline of one engine call"
+        default=5, gt=0, le=3600, description="deadline of one engine's part, retries included"
+    )
+    try_timeout_s: float = Field(
+        default=2.5, gt=0, le=3600, description="how long one try at one instance may take"
     )
     engines: dict[EngineName, EngineRequestSettings] = Field(
         default_factory=dict, max_length=256, description="deadlines of single engines, by name"
@@ -158,7 +164,43 @@ class RequestSettings(Section):
         return self.engine_timeout_s if own is None else own.timeout_s
 
 
+class RetrySettings(Section):
+    max_attempts: int = Field(
+        default=3, ge=1, le=10, description="tries of one engine call, the first among them"
+    )
+    budget_ratio: float = Field(
+        default=0.2, ge=0, le=1, description="retries that one request earns its engine"
+    )
+    budget_floor_per_s: float = Field(
+        default=3, ge=0, le=1000, description="retries an engine has each second anyway"
+    )
+
+
+class BreakerSettings(Section):
+    consecutive_failures: int = Field(
+        default=5, ge=1, le=1000, description="failures in a row that open a breaker"
+    )
+    failure_ratio: float = Field(
+        default=0.5, gt=0, le=1, description="share of failed calls that opens a breaker"
+    )
+    min_calls: int = Field(
+        default=20, ge=1, le=100_000, description="calls in 10 s before the share counts"
+    )
+    first_open_s: float = Field(
+        default=1, gt=0, le=600, description="how long a breaker opens for the first time"
+    )
+    longest_open_s: float = Field(
+        default=60, gt=0, le=3600, description="how long a breaker opens at most"
+    )
+    most_ejected_share: float = Field(
+        default=0.5, ge=0, le=1, description="share of the instances that breakers may keep out"
+    )
+
+
 class FleetSettings(Section):
+    balancing: Literal["p2c_ewma", "round_robin", "weighted"] = Field(
+        default="p2c_ewma", description="how an instance is chosen among the ready ones"
+    )
     observe_interval_s: float = Field(
         default=0.5, ge=0.05, le=60, description="pause between two looks at an instance"
     )
@@ -209,6 +251,8 @@ class Settings(BaseSettings):
     photos: PhotoSettings = PhotoSettings()
     requests: RequestSettings = RequestSettings()
     fleet: FleetSettings = FleetSettings()
+    retries: RetrySettings = RetrySettings()
+    breakers: BreakerSettings = BreakerSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import numpy.typing as npt
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import serialize_byte_tensor
 
+from control_plane.core.balancing import PolicyName, PoolOptions
 from control_plane.core.catalogue import Engine, ModelSpec, Release, build_engines
 from control_plane.core.routing import RoutingTable, all_to_stable
 from control_plane.services.fleet import Fleet, Instance
-from tests.unit.fakes import FakeInstance
+from control_plane.services.gateway import CallTimes, Gateway, GatewayOptions
+from tests.unit.fakes import FakeClock, FakeInstance
 
 
 def ensemble(name: str, *steps: tuple[str, int]) -> ModelSpec:
@@ -73,12 +76,34 @@ STABLE = frozenset({("damage", "1.0.0"), ("materials", "1.0.0"), ("volume", "4.0
 def make_fleet(*tritons: FakeInstance, serving: frozenset[tuple[str, str]] = STABLE) -> Fleet:
     """A fleet of these Tritons, named ``triton-0`` and so on, all seen to serve ``serving``."""
     fleet = Fleet(
-        Instance(f"triton-{number}", f"host:{8001 + number}", triton)
-        for number, triton in enumerate(tritons)
+        (
+            Instance(f"triton-{number}", f"host:{8001 + number}", triton)
+            for number, triton in enumerate(tritons)
+        ),
+        options=PoolOptions(policy=PolicyName.ROUND_ROBIN),
+        clock=FakeClock(),
+        rng=Random(7),
     )
     for instance in fleet.instances:
         fleet.publish(instance.name, serving=serving, is_live=True, reason="", now_s=1000.0)
     return fleet
+
+
+def make_gateway(
+    fleet: Fleet,
+    clock: FakeClock | None = None,
+    *,
+    table: Callable[[], RoutingTable] = lambda: TABLE,
+    options: GatewayOptions | None = None,
+) -> Gateway:
+    """A gateway over the fleet; 5 s for an engine, 2 s for volume, 4 s for a try."""
+    return Gateway(
+        fleet=fleet,
+        table=table,
+        options=options or GatewayOptions(CallTimes(5.0, 4.0, {"volume": 2.0})),
+        clock=clock or FakeClock(),
+        rng=Random(7),
+    )
 
 
 Tensors = Mapping[str, npt.NDArray[Any]]

@@ -11,7 +11,6 @@ from control_plane.core.balancing.policies import PolicyName
 from control_plane.core.balancing.pool import Pool
 from control_plane.core.balancing.reservation import Reservation
 from control_plane.core.balancing.statistics import MemberStatistics, PoolStatistics
-from control_plane.core.balancing.turns import RoundRobin
 
 __all__ = [
     "LoadOptions",
@@ -21,5 +20,4 @@ __all__ = [
     "PoolOptions",
     "PoolStatistics",
     "Reservation",
-    "RoundRobin",
 ]

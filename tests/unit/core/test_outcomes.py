@@ -5,41 +5,45 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from control_plane.core.outcomes import CallFailure, classify
+from control_plane.core.outcomes import MEANINGS, CallFailure, Ending, Verdict, classify
 from control_plane.errors import ErrorCode
 
 NOT_READY = "Request for unknown model: 'simple' version 1 is not at ready state"
 
 
 @pytest.mark.parametrize(
-    ("status", "message", "code"),
+    ("status", "message", "ending"),
     [
-        ("UNAVAILABLE", "failed to connect to all addresses", ErrorCode.BACKEND_UNAVAILABLE),
-        ("UNAVAILABLE", "Server is stopping", ErrorCode.BACKEND_UNAVAILABLE),
-        ("UNAVAILABLE", "Exceeds maximum queue size", ErrorCode.OVERLOADED),
-        ("UNAVAILABLE", "in ensemble 'd--1.0.0', Request timeout expired", ErrorCode.OVERLOADED),
-        ("UNAVAILABLE", NOT_READY, ErrorCode.RELEASE_NOT_READY),
-        ("UNAVAILABLE", "'d--1.0.0' has no available versions", ErrorCode.RELEASE_NOT_READY),
-        ("NOT_FOUND", "'d--1.0.0' has no available versions", ErrorCode.RELEASE_NOT_READY),
-        ("INTERNAL", NOT_READY, ErrorCode.BACKEND_FAULT),
-        ("INTERNAL", "Stub process 'd_0' is not healthy", ErrorCode.BACKEND_FAULT),
-        ("INTERNAL", "exceeds maximum queue size", ErrorCode.BACKEND_FAULT),
-        ("RESOURCE_EXHAUSTED", "CUDA out of memory", ErrorCode.OVERLOADED),
-        (
-            "RESOURCE_EXHAUSTED",
-            "Sent message larger than max (6 vs. 5)",
-            ErrorCode.MESSAGE_TOO_LARGE,
-        ),
-        ("INVALID_ARGUMENT", "message larger than max", ErrorCode.INVALID_ARGUMENT),
-        ("INVALID_ARGUMENT", "unexpected shape", ErrorCode.INVALID_ARGUMENT),
-        ("OUT_OF_RANGE", "", ErrorCode.INVALID_ARGUMENT),
-        ("UNIMPLEMENTED", "", ErrorCode.UNIMPLEMENTED),
-        ("DEADLINE_EXCEEDED", "Deadline Exceeded", ErrorCode.DEADLINE_EXCEEDED),
-        ("CANCELLED", "", ErrorCode.CANCELLED),
+        ("UNAVAILABLE", "failed to connect to all addresses", Ending.UNREACHABLE),
+        ("UNAVAILABLE", "Server is stopping", Ending.UNREACHABLE),
+        ("UNAVAILABLE", "Exceeds maximum queue size", Ending.OVERLOAD),
+        ("UNAVAILABLE", "in ensemble 'd--1.0.0', Request timeout expired", Ending.OVERLOAD),
+        ("UNAVAILABLE", NOT_READY, Ending.NOT_READY_HERE),
+        ("UNAVAILABLE", "'d--1.0.0' has no available versions", Ending.NOT_READY_HERE),
+        ("UNAVAILABLE", "model 'd' is not ready", Ending.NOT_READY_HERE),
+        ("NOT_FOUND", "'d--1.0.0' has no available versions", Ending.NOT_READY_HERE),
+        ("INTERNAL", NOT_READY, Ending.BACKEND_FAULT),
+        ("INTERNAL", "Stub process 'd_0' is not healthy", Ending.BACKEND_FAULT),
+        ("INTERNAL", "exceeds maximum queue size", Ending.BACKEND_FAULT),
+        ("RESOURCE_EXHAUSTED", "CUDA out of memory", Ending.OVERLOAD),
+        ("RESOURCE_EXHAUSTED", "Sent message larger than max (6 vs. 5)", Ending.TOO_LARGE),
+        ("INVALID_ARGUMENT", "message larger than max", Ending.CALLERS_MISTAKE),
+        ("INVALID_ARGUMENT", "unexpected shape", Ending.CALLERS_MISTAKE),
+        ("OUT_OF_RANGE", "", Ending.CALLERS_MISTAKE),
+        ("UNIMPLEMENTED", "", Ending.UNSUPPORTED),
+        ("CANCELLED", "", Ending.CANCELLED),
     ],
 )
-def test_what_a_failed_call_means(status: str, message: str, code: ErrorCode) -> None:
-    assert classify(CallFailure(status, message)) is code
+def test_what_a_failed_call_means(status: str, message: str, ending: Ending) -> None:
+    for is_past_deadline in (True, False):
+        found = classify(CallFailure(status, message), is_past_deadline=is_past_deadline)
+        assert found is ending
+
+
+def test_whose_time_ran_out_is_told_apart() -> None:
+    failure = CallFailure("DEADLINE_EXCEEDED", "Deadline Exceeded")
+    assert classify(failure, is_past_deadline=True) is Ending.DEADLINE
+    assert classify(failure, is_past_deadline=False) is Ending.SLOW
 
 
 @pytest.mark.parametrize(
@@ -47,9 +51,32 @@ def test_what_a_failed_call_means(status: str, message: str, code: ErrorCode) ->
     ["UNKNOWN", "INTERNAL", "DATA_LOSS", "ABORTED", "UNAUTHENTICATED", "FAILED_PRECONDITION"],
 )
 def test_the_rest_are_faults_of_the_backend(status: str) -> None:
-    assert classify(CallFailure(status, "anything")) is ErrorCode.BACKEND_FAULT
+    failure = CallFailure(status, "anything")
+    assert classify(failure, is_past_deadline=False) is Ending.BACKEND_FAULT
 
 
 @pytest.mark.parametrize("status", [status.name for status in grpc.StatusCode])
 def test_every_status_has_a_meaning(status: str) -> None:
-    assert classify(CallFailure(status, "")) in ErrorCode
+    assert classify(CallFailure(status, ""), is_past_deadline=False) in Ending
+
+
+def test_the_table_of_meanings_is_total_and_says_what_the_essay_says() -> None:
+    assert set(MEANINGS) == set(Ending)
+    assert [ending for ending, meaning in MEANINGS.items() if meaning.code is None] == [
+        Ending.SUCCESS
+    ]
+    by_verdict = {
+        verdict: {ending for ending, meaning in MEANINGS.items() if meaning.verdict is verdict}
+        for verdict in Verdict
+    }
+    assert by_verdict[Verdict.SUCCESS] == {Ending.SUCCESS}
+    assert by_verdict[Verdict.FAILURE] == {Ending.BACKEND_FAULT, Ending.UNREACHABLE}
+    assert {ending for ending, meaning in MEANINGS.items() if meaning.may_go_elsewhere} == {
+        Ending.OVERLOAD,
+        Ending.NOT_READY_HERE,
+        Ending.BACKEND_FAULT,
+        Ending.UNREACHABLE,
+        Ending.SLOW,
+    }
+    assert MEANINGS[Ending.OVERLOAD].code is ErrorCode.OVERLOADED
+    assert MEANINGS[Ending.SLOW].code is MEANINGS[Ending.DEADLINE].code

@@ -15,11 +15,10 @@ from control_plane.grpc_api.orchestrator_service import Orchestrator
 from control_plane.grpc_api.server import GrpcServer
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
-from control_plane.services.gateway import EngineTimeouts, Gateway
 from control_plane.services.model_reads import ModelReads
 from control_plane.services.status import Status
 from tests.unit.fakes import FakeClock, FakeInspector, FakeInstance, FakePhotos
-from tests.unit.samples import ENGINES, TABLE, make_fleet
+from tests.unit.samples import ENGINES, TABLE, make_fleet, make_gateway
 
 MAX_MESSAGE_BYTES = 64 * 1024
 KSERVE = "/inference.GRPCInferenceService/"
@@ -74,7 +73,7 @@ def trailing(metadata: Any) -> Metadata:
 
 
 def make_server(fleet: Fleet, clock: FakeClock, photos: FakePhotos, port: int = 0) -> GrpcServer:
-    gateway = Gateway(fleet=fleet, table=lambda: TABLE, timeouts=EngineTimeouts(5.0), clock=clock)
+    gateway = make_gateway(fleet, clock)
     status = Status(engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock)
     components = frozenset({"preprocess", "damage_detector", "materials_detector"})
     return GrpcServer(

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
+from control_plane.core.balancing import PoolOptions
 from control_plane.core.catalogue import Config, Release
 from control_plane.core.loading import LoadTwin, LoadVersions, Observation
 from control_plane.loops.watch import InstanceWatch, WatchTimes
@@ -32,7 +33,7 @@ class Site:
         self.triton = triton or FakeInstance(folders=FOLDERS)
         self.clock = FakeClock()
         self.instance = Instance("triton-0", "host:8001", self.triton)
-        self.fleet = Fleet([self.instance])
+        self.fleet = Fleet([self.instance], options=PoolOptions(), clock=self.clock, rng=Random(7))
         self.desired: tuple[Release, ...] = TABLE.releases()
         self.watch = InstanceWatch(
             "triton-0",

@@ -109,7 +109,7 @@ def engine_view(name: str = "damage", *, is_ready: bool = True) -> EngineView:
 
 def instance_view(name: str = "triton-0", *, state: str = "ready") -> InstanceView:
     reason = "" if state == "ready" else "connection refused"
-    return InstanceView(name, "127.0.0.1:8001", state, {"damage": ("1.1.0",)}, 2, reason, 0.25)
+    return InstanceView(name, "127.0.0.1:8001", state, {"damage": ("1.1.0",)}, 2, {}, reason, 0.25)
 
 
 @dataclass

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from random import Random
 
 import pytest
 
+from control_plane.core.balancing import PoolOptions
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.fleet import Fleet
-from tests.unit.fakes import FakeInstance
+from tests.unit.fakes import FakeClock, FakeInstance
 from tests.unit.samples import DAMAGE, MATERIALS, STABLE, make_fleet
 
 SERVED = ("damage", "1.0.0")
@@ -21,14 +23,16 @@ def publish(fleet: Fleet, name: str, *serving: tuple[str, str], is_live: bool = 
 def picks(fleet: Fleet, count: int) -> list[str]:
     found = []
     for _ in range(count):
-        with fleet.reserve(DAMAGE) as instance:
-            found.append(instance.name)
+        with fleet.reserve(DAMAGE) as place:
+            found.append(place.instance.name)
     return found
 
 
 def test_ready_instances_are_taken_in_turn() -> None:
     fleet = make_fleet(FakeInstance(), FakeInstance(), FakeInstance())
-    assert picks(fleet, 4) == ["triton-0", "triton-1", "triton-2", "triton-0"]
+    taken = picks(fleet, 4)
+    assert sorted(taken[:3]) == ["triton-0", "triton-1", "triton-2"]
+    assert taken[3] == taken[0]
     publish(fleet, "triton-1")
     assert sorted(picks(fleet, 4)) == ["triton-0", "triton-0", "triton-2", "triton-2"]
 
@@ -36,7 +40,7 @@ def test_ready_instances_are_taken_in_turn() -> None:
 def test_each_release_has_its_own_turn() -> None:
     fleet = make_fleet(FakeInstance(), FakeInstance())
     with fleet.reserve(DAMAGE) as one, fleet.reserve(MATERIALS) as other:
-        assert one is other
+        assert one.instance is other.instance
 
 
 def test_a_reservation_counts_and_is_given_back_also_after_an_error() -> None:
@@ -80,6 +84,6 @@ def test_only_a_change_is_called_one() -> None:
 
 def test_an_instance_is_first_not_observed() -> None:
     fleet = make_fleet(FakeInstance(), serving=STABLE)
-    fresh = Fleet(fleet.instances)
+    fresh = Fleet(fleet.instances, options=PoolOptions(), clock=FakeClock(), rng=Random(7))
     assert fresh.ready_on(*SERVED) == ()  # ready is what this fleet was told, nothing else
     assert "calls" not in repr(fleet.instances[0])

@@ -9,19 +9,9 @@ from tritonclient.grpc import service_pb2
 
 from control_plane.core.deadline import Deadline
 from control_plane.errors import ControlPlaneError, ErrorCode
-from control_plane.services.fleet import Fleet
-from control_plane.services.gateway import EngineTimeouts, Gateway, InferAnswer, InferCall
+from control_plane.services.gateway import Gateway, InferAnswer, InferCall
 from tests.unit.fakes import FakeClock, FakeInstance, call_failed
-from tests.unit.samples import TABLE, infer_request, make_fleet
-
-
-def make_gateway(fleet: Fleet, clock: FakeClock | None = None) -> Gateway:
-    return Gateway(
-        fleet=fleet,
-        table=lambda: TABLE,
-        timeouts=EngineTimeouts(5.0, {"volume": 2.0}),
-        clock=clock or FakeClock(),
-    )
+from tests.unit.samples import TABLE, infer_request, make_fleet, make_gateway
 
 
 def call(
@@ -66,7 +56,7 @@ async def test_a_call_takes_what_the_engine_and_the_deadline_allow() -> None:
     await gateway.infer(call("volume"))
     clock.advance(29.0)
     await gateway.infer(call("damage"))
-    assert triton.timeouts_s == [5.0, 2.0, 1.0]
+    assert triton.timeouts_s == [4.0, 2.0, 1.0]
 
 
 async def test_nothing_is_sent_after_the_deadline() -> None:
@@ -165,12 +155,7 @@ async def test_a_cancelled_call_gives_its_place_back() -> None:
 
 async def test_the_table_is_read_anew_for_every_request() -> None:
     tables = [TABLE]
-    gateway = Gateway(
-        fleet=make_fleet(FakeInstance()),
-        table=lambda: tables[-1],
-        timeouts=EngineTimeouts(5.0),
-        clock=FakeClock(),
-    )
+    gateway = make_gateway(make_fleet(FakeInstance()), table=lambda: tables[-1])
     await gateway.infer(call())
     tables.append(type(TABLE)(2, {}))
     assert gateway.table.revision == 2

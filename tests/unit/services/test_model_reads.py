@@ -7,19 +7,17 @@ from tritonclient.grpc import service_pb2
 
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.fleet import Fleet
-from control_plane.services.gateway import EngineTimeouts, Gateway
 from control_plane.services.model_reads import ModelReads, index
-from tests.unit.fakes import FakeClock, FakeInstance
-from tests.unit.samples import STABLE, TABLE, make_fleet
+from tests.unit.fakes import FakeInstance
+from tests.unit.samples import STABLE, TABLE, make_fleet, make_gateway
 
 COMPONENTS = frozenset({"preprocess", "damage_detector", "materials_detector"})
 
 
 def make_reads(fleet: Fleet) -> ModelReads:
-    gateway = Gateway(
-        fleet=fleet, table=lambda: TABLE, timeouts=EngineTimeouts(5.0), clock=FakeClock()
+    return ModelReads(
+        gateway=make_gateway(fleet), fleet=fleet, components=COMPONENTS, timeout_s=3.0
     )
-    return ModelReads(gateway=gateway, fleet=fleet, components=COMPONENTS, timeout_s=3.0)
 
 
 async def test_metadata_is_the_twins_under_the_engines_name_and_releases() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
+from control_plane.core.balancing import PoolOptions
 from control_plane.core.routing import RoutingTable
 from control_plane.services.fleet import Fleet, Instance
 from control_plane.services.status import EngineView, InstanceView, ReleaseView, Status
@@ -59,7 +62,8 @@ def test_all_is_ready_when_every_stable_release_is_somewhere() -> None:
 
 
 def test_an_instance_not_yet_looked_at_is_unreachable() -> None:
-    fleet = Fleet([Instance("triton-0", "host:1", FakeInstance())])
+    triton = Instance("triton-0", "host:1", FakeInstance())
+    fleet = Fleet([triton], options=PoolOptions(), clock=FakeClock(), rng=Random(7))
     assert make_status(fleet).instances() == (
         InstanceView(
             name="triton-0",
@@ -67,6 +71,7 @@ def test_an_instance_not_yet_looked_at_is_unreachable() -> None:
             state="unreachable",
             serving={},
             in_flight=0,
+            breakers={},
             reason="not observed yet",
             observed_ago_s=None,
         ),
@@ -104,6 +109,7 @@ def test_an_instance_shows_what_it_serves_and_how_old_that_is() -> None:
         state="loading",
         serving={"damage": ("1.0.0", "1.1.0"), "volume": ("4.0.0",)},
         in_flight=1,
+        breakers={},
         reason="loading",
         observed_ago_s=1.235,
     )

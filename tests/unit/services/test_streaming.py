@@ -88,7 +88,7 @@ async def test_a_release_stays_on_the_instance_it_was_given() -> None:
     first, second = FakeInstance(), FakeInstance()
     fleet = make_fleet(first, second)
     await answers_of(fleet, sent(*[infer_request("damage")] * 5))
-    assert (len(first.calls), len(second.calls)) == (5, 0)
+    assert sorted([len(first.calls), len(second.calls)]) == [0, 5]
 
 
 async def test_an_empty_stream_ends_at_once() -> None:
