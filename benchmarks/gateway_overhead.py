@@ -5,7 +5,7 @@ on, and the least a Python proxy can be (``bare_proxy.py``), and lets perf_analy
 of them in turn, several rounds, so that a machine whose speed drifts slows all alike. Prints
 medians over the rounds and the ratios to the direct path, as Markdown.
 
-    python benchmarks/gateway_overhead.py [--rounds 3] [--requests 2000] [--json FILE]
+    python benchmarks/gateway_overhead.py [--rounds 3] [--window-ms 1500] [--json FILE]
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Figures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all paths (3)")
-    parser.add_argument("--requests", type=int, default=2000, help="requests a measurement (2000)")
+    parser.add_argument("--window-ms", type=int, default=1500, help="one of 3 windows (1500)")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args()
     if not PERF_ANALYZER.exists():
         sys.exit("perf_analyzer is missing: run scripts/install_test_servers.sh")
     with ExitStack() as stack:
         urls = start_everything(stack)
-        figures = measure_all(urls, rounds=options.rounds, requests=options.requests)
+        figures = measure_all(urls, rounds=options.rounds, window_ms=options.window_ms)
     print_table(figures)
     if options.json:
         options.json.write_text(json.dumps(as_json(figures), indent=2))
@@ -65,7 +65,8 @@ def main() -> None:
 
 def start_everything(stack: ExitStack) -> dict[str, str]:
     """The gRPC address of each path."""
-    triton_port, http_port, grpc_port, bare_port = 18_000, *free_ports(3)
+    http_port, grpc_port, bare_port = free_ports(3)
+    triton_port = free_port_range(3)
     tidegate = [str(Path(sys.executable).parent / "tidegate"), "up", "--tritons", "1"]
     tidegate += ["--model-repository", str(HERE / "models"), "--log-level", "warning"]
     tidegate += ["--triton-base-port", str(triton_port)]
@@ -84,7 +85,7 @@ def start_everything(stack: ExitStack) -> dict[str, str]:
 
 
 def measure_all(
-    urls: dict[str, str], *, rounds: int, requests: int
+    urls: dict[str, str], *, rounds: int, window_ms: int
 ) -> dict[tuple[str, int, str], Figures]:
     """Medians over the rounds, by (size, concurrency, path)."""
     found: dict[tuple[str, int, str], list[Figures]] = {}
@@ -94,8 +95,7 @@ def measure_all(
         for _ in range(rounds):
             for size, concurrency in cases:
                 for path in PATHS:
-                    count = requests if size == "64 B" else max(200, requests // 4)
-                    figures = perf_analyzer(urls[path], SIZES[size], concurrency, count)
+                    figures = perf_analyzer(urls[path], SIZES[size], concurrency, window_ms)
                     found.setdefault((size, concurrency, path), []).append(figures)
                     progress.advance(task)
     return {
@@ -109,12 +109,14 @@ def measure_all(
     }
 
 
-def perf_analyzer(url: str, floats: int, concurrency: int, requests: int) -> Figures:
+def perf_analyzer(url: str, floats: int, concurrency: int, window_ms: int) -> Figures:
+    """Three windows, whatever their spread: the rounds are what evens out the machine."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.csv"
         command = [str(PERF_ANALYZER), "-m", "echo", "-i", "grpc", "-u", url, "-f", str(report)]
         command += ["--shape", f"INPUT:{floats}", "--concurrency-range", str(concurrency)]
-        command += ["--request-count", str(requests), "--percentile", "50"]
+        command += ["--measurement-interval", str(window_ms), "--percentile", "50"]
+        command += ["--stability-percentage", "999", "--max-trials", "3"]
         environment = {**os.environ, "LD_LIBRARY_PATH": str(PERF_ANALYZER.parent)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode or not report.exists():
@@ -173,6 +175,19 @@ def wait_ready(url: str, timeout_s: float = 60) -> None:
                 pass  # not listening yet
             time.sleep(0.1)
     sys.exit(f"{url} was not ready within {timeout_s} s")
+
+
+def free_port_range(count: int) -> int:
+    """The first of ``count`` ports in a row that nobody listens on now."""
+    for first in range(17_000, 18_000, count):
+        with ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    sys.exit("no free ports between 17000 and 18000")
 
 
 def free_ports(count: int) -> list[int]:

@@ -22,7 +22,7 @@ from engines.progress import counting, training_progress
 from engines.recipes import RECIPES, RELEASES, model_path
 from engines.scenes.scene import Scene
 from engines.scenes.textures import encode_jpeg
-from engines.tasks import task_named
+from engines.task_registry import task_named
 from engines.training import Recipe, Trainer
 
 app = typer.Typer(

@@ -21,7 +21,8 @@ import numpy.typing as npt
 from engines.photos import Square, letterbox
 from engines.scenes.scene import Pixels, Scene
 from engines.scenes.textures import encode_jpeg
-from engines.tasks import Task, task_named
+from engines.task_registry import task_named
+from engines.tasks import Task
 
 TRAINING_SEEDS = 1_000_000
 CALIBRATION_SEEDS = 8_000_000

@@ -1,7 +1,7 @@
 """What an engine hands to the one training loop: how to draw, what to learn, how to export.
 
 Protocol for a new engine (volume: ``engines/networks/volume_task.py``). Everything is a method of
-one small class without state (``VolumeTask`` there), which ``task_named`` finds:
+one small class without state (``VolumeTask`` there), which ``engines/task_registry.py`` lists:
 
 ``draw(seed, size) -> Scene``
     The scene of that seed, ``size`` = (width, height).
@@ -31,7 +31,6 @@ from typing import Any, Protocol, runtime_checkable
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from engines.contract import ENGINES
 from engines.scenes.scene import Scene
 
 Truth = Mapping[str, npt.NDArray[Any]]
@@ -73,21 +72,3 @@ class Croppable(Protocol):
     crop_side: int
 
     def crop(self, truth: Truth, corner: tuple[int, int]) -> dict[str, npt.NDArray[Any]]: ...
-
-
-def task_named(name: str) -> Task:
-    """The task of one engine."""
-    # Imported here: a worker that draws roofs need not know how sites are drawn.
-    if name == "damage":
-        from engines.networks.damage import DamageTask
-
-        return DamageTask()
-    if name == "materials":
-        from engines.networks.materials import MaterialsTask
-
-        return MaterialsTask()
-    if name == "volume":
-        from engines.networks.volume_task import VolumeTask
-
-        return VolumeTask()
-    raise ValueError(f"no engine {name!r}: it is one of {', '.join(ENGINES)}")

@@ -27,11 +27,7 @@ Report = Callable[[int, int, float], None]  # epoch, scenes done in it, mean los
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides a network's weights beside the code.
-
-    ``first_epochs``: where the learning rate reaches its end for the first time, to start once
-    more from half its height (a warm restart, Loshchilov and Hutter, 2017); the last when None.
-    """
+    """Everything that decides a network's weights beside the code."""
 
     engine: str
     version: int
@@ -42,7 +38,6 @@ class Recipe:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     seed: int = 7
-    first_epochs: int | None = None
 
 
 class Trainer:
@@ -116,17 +111,13 @@ class Trainer:
         self.losses = list(saved["losses"])
 
     def _set_rate(self, step: int, steps: int) -> None:
-        """A short warm-up, then a half cosine to nothing; twice for a recipe with a restart."""
-        length = steps * (self.recipe.first_epochs or self.recipe.epochs)
-        peak = self.recipe.learning_rate
-        if step >= length:
-            step, length = step - length, steps * self.recipe.epochs - length
-            peak *= 0.5
+        """A short warm-up, then a half cosine to nothing."""
+        length = steps * self.recipe.epochs
         warm = min(100, length // 10)
         share = (step - warm) / max(1, length - warm)
         factor = (step + 1) / (warm + 1) if step < warm else 0.5 + 0.5 * math.cos(math.pi * share)
         for group in self.optimiser.param_groups:
-            group["lr"] = peak * max(factor, 0.002)
+            group["lr"] = self.recipe.learning_rate * max(factor, 0.002)
 
     def _learn(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> float:
         pixels, truth = batch(self.task, self.dataset, rows, rng)

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TIDEGATE = Path(sys.executable).parent / "tidegate"
 PHOTOS = sorted((ROOT / "samples").glob("*.jpg"))
 OUTPUT = ROOT / "demo-output"
+SUBJECTS = {"roof": "damage", "site": "materials", "pile": "volume"}
 READY_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 40
 TRITONS = 2
@@ -62,12 +63,13 @@ def main() -> int:
             console.print(f"Tidegate did not become ready; its log: {log_file}", style="red")
             return 1
         environment = {**os.environ, "TIDEGATE_URL": url}
-        for step in (
-            [str(TIDEGATE), "status"],
-            [str(TIDEGATE), "detect", *map(str, PHOTOS), "--annotate", str(OUTPUT)],
-        ):
-            console.rule(" ".join(["tidegate", step[1]]))
-            done = subprocess.run(step, env=environment, check=False, cwd=ROOT)
+        steps = [["status"]]
+        for subject, engine in SUBJECTS.items():
+            photos = [str(photo.relative_to(ROOT)) for photo in PHOTOS if subject in photo.name]
+            steps.append(["detect", *photos, "--types", engine, "--annotate", OUTPUT.name])
+        for step in steps:
+            console.rule(f"tidegate {' '.join(step)}")
+            done = subprocess.run([str(TIDEGATE), *step], env=environment, check=False, cwd=ROOT)
             if done.returncode:
                 console.print(f"that failed; the log: {log_file}", style="red")
                 return done.returncode

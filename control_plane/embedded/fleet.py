@@ -13,7 +13,7 @@ import fcntl
 import os
 import random
 import secrets
-import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,9 @@ from control_plane.embedded.runtime import Wheel, environment, find_libpython, p
 from control_plane.errors import ControlPlaneError, ErrorCode
 
 NAME_PREFIX = "tidegate-"
+# O_NONBLOCK: whatever somebody put there, opening it must not wait.
+LOCK_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+LONGEST_PATH = 4096
 
 
 class NotReady(ControlPlaneError):
@@ -197,18 +200,28 @@ def sweep() -> list[str]:
 
 def _sweep() -> Iterator[str]:
     for path in guardian.SHARED_MEMORY.glob(f"{NAME_PREFIX}*{guardian.LOCK_SUFFIX}"):
-        with contextlib.suppress(OSError):
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        # Everybody may write to /dev/shm, so a file there is not to be trusted for its name.
+        with contextlib.suppress(OSError, ValueError):
+            descriptor = os.open(path, LOCK_FLAGS)
             try:
+                if not _is_own_file(descriptor):
+                    continue
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                folder = Path(path.read_text())
-                prefix = path.name.removesuffix(guardian.LOCK_SUFFIX) + "-"
+                folder = Path(os.fsdecode(os.read(descriptor, LONGEST_PATH)))
+                name = path.name.removesuffix(guardian.LOCK_SUFFIX)
+                prefix = f"{name}-"
                 guardian.kill_strays(prefix)
                 guardian.remove_segments(prefix)
-                # Only ever a folder that a fleet made: the file could have been tampered with.
-                if folder.name.startswith(NAME_PREFIX):
-                    shutil.rmtree(folder, ignore_errors=True)
+                # Only ever the folder that a fleet made together with this file.
+                if folder.name == name:
+                    guardian.remove_folder(folder)
                 path.unlink(missing_ok=True)
                 yield prefix
             finally:
                 os.close(descriptor)
+
+
+def _is_own_file(descriptor: int) -> bool:
+    facts = os.fstat(descriptor)
+    is_plain = stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1
+    return is_plain and facts.st_uid == os.getuid()

@@ -149,7 +149,7 @@ def children(parent: int) -> Iterator[int]:
 
 
 def shared_lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
 
@@ -165,11 +165,21 @@ def remove_if_last(lock: int, path: Path, fleet_dir: Path) -> bool:
     except OSError:
         return False
     else:
-        shutil.rmtree(fleet_dir, ignore_errors=True)
+        remove_folder(fleet_dir)
         path.unlink(missing_ok=True)
         return True
     finally:
         os.close(lock)
+
+
+def remove_folder(folder: Path) -> bool:
+    """Removes a folder with all in it if it is this user's own, and no link to another."""
+    with contextlib.suppress(OSError):
+        facts = folder.lstat()
+        if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)
+            return True
+    return False
 
 
 def remove_segments(prefix: str) -> list[str]:

@@ -8,7 +8,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -253,14 +253,92 @@ def test_a_dead_fleets_leftovers_are_swept_and_a_living_ones_are_not(tmp_path: P
         os.close(locks[1])
 
 
-def test_a_lock_that_names_a_strange_folder_costs_that_folder_nothing(tmp_path: Path) -> None:
-    precious = tmp_path / "precious"
-    precious.mkdir()
-    path = guardian.SHARED_MEMORY / f"{NAME_PREFIX}0strange.lock"
-    os.close(create_lock(path, precious))
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def abandoned(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """The lock file and the folder of a dead fleet."""
+    folder = tmp_path / f"{NAME_PREFIX}aband0n{os.getpid()}"
+    folder.mkdir()
+    (folder / "precious").touch()
+    path = guardian.SHARED_MEMORY / f"{folder.name}.lock"
+    os.close(create_lock(path, folder))
+    yield path, folder
+    path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("name", ["precious", f"{NAME_PREFIX}another"])
+def test_a_lock_that_names_a_strange_folder_costs_that_folder_nothing(
+    abandoned: tuple[Path, Path], tmp_path: Path, name: str
+) -> None:
+    path, _ = abandoned
+    (tmp_path / name).mkdir()
+    path.write_text(str(tmp_path / name))
     sweep()
-    assert precious.exists()
+    assert (tmp_path / name).exists()
     assert not path.exists()
+
+
+@as_root
+def test_a_lock_of_another_user_is_left_alone(abandoned: tuple[Path, Path]) -> None:
+    path, folder = abandoned
+    os.chown(path, NOBODY, NOBODY)
+    sweep()
+    assert (folder / "precious").exists()
+    assert path.exists()
+
+
+@as_root
+def test_a_folder_of_another_user_is_left_alone(abandoned: tuple[Path, Path]) -> None:
+    path, folder = abandoned
+    os.chown(folder, NOBODY, NOBODY)
+    sweep()
+    assert (folder / "precious").exists()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_lock_that_is_a_link_is_left_alone(
+    abandoned: tuple[Path, Path], tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    path, folder = abandoned
+    real = guardian.SHARED_MEMORY / f"test-{path.name}.real"
+    path.rename(real)
+    try:
+        link(real, path)
+        sweep()
+        assert (folder / "precious").exists()
+        assert path.is_symlink() or path.exists()
+    finally:
+        real.unlink()
+
+
+def test_a_folder_that_is_a_link_is_not_followed(
+    abandoned: tuple[Path, Path], tmp_path: Path
+) -> None:
+    path, folder = abandoned
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    sweep()
+    assert (tmp_path / "elsewhere" / "precious").exists()
+    assert not path.exists()
+
+
+def test_a_lock_that_is_no_file_or_no_text_does_not_end_the_sweep(
+    abandoned: tuple[Path, Path],
+) -> None:
+    path, folder = abandoned
+    path.write_bytes(b"\0\xff")
+    pipe = path.with_name(f"{path.stem}0pipe.lock")
+    os.mkfifo(pipe)
+    try:
+        sweep()
+        assert folder.exists()
+        assert pipe.exists()
+    finally:
+        pipe.unlink()
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,16 @@ def test_of_several_that_leave_the_last_removes(tmp_path: Path) -> None:
     assert [guardian.remove_if_last(each, lock, folder) for each in held] == [False, False, True]
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_the_last_to_leave_removes_no_folder_of_another_user(tmp_path: Path) -> None:
+    lock, folder = tmp_path / "lock", tmp_path / "fleet"
+    lock.touch()
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    assert guardian.remove_if_last(guardian.shared_lock(lock), lock, folder)
+    assert folder.exists()
+
+
 class TestTritonFolders:
     """Triton's own folders in /tmp, after a kill."""
 

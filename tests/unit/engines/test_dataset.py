@@ -12,7 +12,8 @@ from engines.contract import PADDING
 from engines.photos import letterbox
 from engines.scenes.scene import Scene
 from engines.scenes.textures import encode_jpeg
-from engines.tasks import Task, task_named
+from engines.task_registry import task_named
+from engines.tasks import Task
 
 
 def halves(width: int, height: int) -> np.ndarray:

@@ -72,18 +72,6 @@ def test_the_rate_warms_up_and_falls_to_almost_nothing(
     assert rates[-1] < 0.05 * max(rates)
 
 
-def test_a_restart_begins_at_half_the_rate(tiny_task: Task, tiny_dataset: Dataset) -> None:
-    trainer = Trainer(tiny_task, replace(RECIPE, epochs=20, first_epochs=10), tiny_dataset)
-    rates = []
-    for step in range(40):
-        trainer._set_rate(step, 2)
-        rates.append(trainer.optimiser.param_groups[0]["lr"])
-
-    assert rates[19] < 0.05 * RECIPE.learning_rate
-    assert max(rates[20:]) == pytest.approx(0.5 * RECIPE.learning_rate, rel=0.05)
-    assert rates[39] < 0.05 * RECIPE.learning_rate
-
-
 def test_boxes_follow_mirror_and_window(tiny_task: Task, tiny_dataset: Dataset) -> None:
     pixels, truth = batch(tiny_task, tiny_dataset, np.arange(16), np.random.default_rng(3))
     assert pixels.shape == (16, 96, 96, 3)

@@ -135,7 +135,7 @@ def test_one_vectorised_run_answers_as_the_textbook_does(model: Model, seed: int
         kinds = {"BOXES": np.float32, "SCORES": np.float32, "GEOMETRY": np.float32}
         requests.append({k: v.astype(kinds.get(k, v.dtype)) for k, v in inputs.items()})
     labels = ["hail", "wind", "missing_shingle"]
-    answers = run(model("damage_postprocess"), *requests)
+    answers = run(model("damage_postprocess", score_threshold="0.3"), *requests)
     for inputs, answer in zip(requests, answers, strict=True):
         for photo, (count,) in enumerate(answer["COUNT"]):
             expected = slow_answer(inputs, photo, 0.5)
