@@ -192,8 +192,6 @@ class InstanceHealth:
         if after is before:
             return []
         self._state, self._reason = after, reason
-        if after is State.UNKNOWN:
-            self._recent.clear()
         return [Change(now_s, before, after, reason)]
 
     def _settle(self, changes: list[Change]) -> tuple[Change, ...]:

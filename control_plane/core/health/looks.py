@@ -96,7 +96,9 @@ def read_looks(
 ) -> Event | None:
     """What the latest looks amount to in a state; None when they do not settle it.
 
-    recent: grades since the state was last unknown, the newest last, at least one.
+    recent: the latest grades, the newest last, at least one. Those from before the state was
+        unknown do no harm: the look that ended it stands between, and is no better than the
+        state it led to.
     failed_looks: failed looks in a row that make an instance unhealthy.
     good_looks: looks in a row, each at least as good as the better state, that lead up to it.
     """

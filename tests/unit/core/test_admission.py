@@ -73,6 +73,7 @@ def test_options_at_their_bounds_are_taken() -> None:
         low_percent=100, normal_percent=100, reserved=0, least_retry_after_s=5.0
     )
     assert [Admission(options).bound(priority) for priority in Priority] == [20, 20, 20]
+    assert Admission(AdmissionOptions(low_percent=1)).bound(LOW) == 10
 
 
 class TestPriorities:
@@ -226,6 +227,8 @@ class TestRetryAfter:
             settle(admission, fill(admission, 1)[0])
         fill(admission, 20)
         assert self.shed(admission, 0.0) == pytest.approx(2 / 4)
+        later = (1 + exp(-0.5)) / (4 * exp(-0.5) / 2)
+        assert self.shed(admission, 1.0) == pytest.approx(later)
 
     def test_time_that_stands_a_little_back_does_not_raise_counts(self) -> None:
         admission = admission_of(20)

@@ -71,16 +71,27 @@ def test_options_out_of_bounds_are_refused(changes: dict[str, float], complaint:
         {"min_limit": 16, "max_limit": 16},
         {"tolerance": 1.0},
         {"smoothing": 1.0, "baseline_smoothing": 1.0},
+        {"window_s": 0.001, "remeasure_s": 0.001},
     ],
 )
 def test_options_at_their_bounds_are_taken(changes: dict[str, float]) -> None:
     assert GradientLimit(replace(BARE, **changes)).limit == 16  # type: ignore[arg-type]
 
 
-def test_the_defaults_are_what_the_documentation_says() -> None:
-    options = LimitOptions()
-    assert (options.initial, options.min_limit, options.max_limit) == (20, 4, 200)
-    assert (options.smoothing, options.tolerance, options.overload_ratio) == (0.2, 1.5, 0.9)
+def test_the_defaults() -> None:
+    assert LimitOptions() == LimitOptions(
+        initial=20,
+        min_limit=4,
+        max_limit=200,
+        smoothing=0.2,
+        baseline_smoothing=0.2,
+        tolerance=1.5,
+        overload_ratio=0.9,
+        window_s=0.25,
+        least_samples=10,
+        most_samples=250,
+        remeasure_s=10.0,
+    )
 
 
 class TestWindow:
@@ -152,12 +163,17 @@ class TestShrinking:
         assert limit.limit == 4
 
     def test_a_slow_engine_shrinks_as_fast_as_others(self) -> None:
-        options = replace(BARE, smoothing=0.5, window_s=1.0, least_samples=2, most_samples=9)
-        limit = GradientLimit(replace(options, remeasure_s=99.0))
-        for in_flight, now_s in ((1, 0.0), (1, 1.0), (16, 5.0), (16, 8.0)):
-            limit.observe(9.0 if in_flight == 16 else 0.1, in_flight=in_flight, now_s=now_s)
+        options = replace(BARE, initial=64, smoothing=0.5, window_s=2.0, remeasure_s=99.0)
+        limit = GradientLimit(replace(options, least_samples=2, most_samples=9))
+        for in_flight, now_s in ((1, 0.0), (1, 2.0), (64, 5.0), (64, 11.0)):
+            limit.observe(9.0 if in_flight == 64 else 0.1, in_flight=in_flight, now_s=now_s)
         keep = 0.5**3
-        assert limit.limit == int(16 * keep + (1 - keep) * 12)
+        assert limit.limit == int(64 * keep + (1 - keep) * (32 + 8))
+
+    def test_a_window_that_filled_early_is_one_window(self) -> None:
+        limit = limit_with(0.1, smoothing=0.5, window_s=2.0, remeasure_s=99.0)
+        limit.observe(9.0, in_flight=16, now_s=5.0)
+        assert limit.limit == 14
 
     def test_but_grows_no_faster(self) -> None:
         options = replace(BARE, smoothing=0.5, window_s=1.0, least_samples=2, most_samples=9)
@@ -218,12 +234,11 @@ class TestCutOff:
     """A call that was cut off took at least so long."""
 
     def test_it_counts_where_it_is_above_tolerance(self) -> None:
-        limit = limit_with(0.1, remeasure_s=99.0)
-        limit.observe(0.15, in_flight=16, now_s=1.0, is_whole=False)
+        # Binary fractions: one and a half times the baseline is exact.
+        limit = limit_with(0.25, remeasure_s=99.0)
+        limit.observe(0.375, in_flight=16, now_s=1.0, is_whole=False)
         assert limit.limit == 16
-        limit.observe(0.2, in_flight=16, now_s=1.0, is_whole=False)
-        assert limit.limit == 16
-        limit.observe(0.3, in_flight=16, now_s=1.0, is_whole=False)
+        limit.observe(0.75, in_flight=16, now_s=1.0, is_whole=False)
         assert limit.limit == 12
 
     def test_it_never_teaches_the_baseline(self) -> None:
@@ -306,6 +321,17 @@ class TestMeasuring:
         low.observe(9.0, in_flight=3, now_s=10.0)
         assert low.is_measuring
         assert low.held_limit == low.limit == int(1.5 + sqrt(3))
+
+    def test_held_is_two_fifths(self) -> None:
+        limit = limit_with(0.1, initial=101, max_limit=101, smoothing=0.001)
+        limit.observe(9.0, in_flight=101, now_s=10.0)
+        assert (limit.limit, limit.held_limit) == (100, 40)
+
+    def test_latency_within_tolerance_is_not_measured(self) -> None:
+        limit = limit_with(0.25)
+        limit.observe(0.375, in_flight=16, now_s=99.0)
+        assert limit.limit == 20
+        assert not limit.is_measuring
 
     def test_an_idle_window_puts_it_off(self) -> None:
         limit = limit_with(0.1)

@@ -44,6 +44,11 @@ def test_options_out_of_bounds_are_refused(changes: dict[str, float]) -> None:
 
 def test_options_at_their_bounds_are_taken() -> None:
     assert MendOptions(first_s=60.0, limit=1, lasting_s=0.0).most_s == 60.0
+    assert MendOptions(first_s=0.001).first_s == 0.001
+
+
+def test_the_defaults() -> None:
+    assert MendOptions() == MendOptions(first_s=2.0, most_s=60.0, limit=5, lasting_s=120.0)
 
 
 class TestOneAtATime:

@@ -105,6 +105,21 @@ def test_all_failing_makes_it_unhealthy_by_two_and_good_looks_bring_it_back() ->
     assert instance.fit_engines == ENGINES
 
 
+def test_the_way_up_may_have_a_landing() -> None:
+    instance = health(look(FAILED, FAILED), look(damage=SLOW), look())
+    assert instance.state is State.UNHEALTHY
+    instance.looked(look(), 3.0)
+    assert instance.state is State.DEGRADED
+    instance.looked(look(), 4.0)
+    assert instance.state is State.HEALTHY
+
+
+def test_the_defaults() -> None:
+    assert HealthOptions() == HealthOptions(
+        failed_looks=2, good_looks=3, failed_probes=2, good_probes=2, history=100
+    )
+
+
 def test_a_dead_one_is_out_at_once_and_its_engines_prove_themselves_anew() -> None:
     instance = health(look(), look(damage=FAILED), look(damage=FAILED))
     # Whatever a look that was refused claims to have seen is not served.
