@@ -161,7 +161,7 @@ class InstanceWatch:
 
     async def _pause(self) -> None:
         """Until somebody asks for another look, or the interval has passed."""
-        await asyncio.sleep(LEAST_PAUSE_S)
+        await asyncio.sleep(min(LEAST_PAUSE_S, self._times.interval_s))
         try:
             async with asyncio.timeout(self._times.interval_s):
                 await self._look_again.wait()

@@ -109,8 +109,8 @@ def test_the_file_is_found_where_it_should_be() -> None:
 
 def test_the_environment_may_hold_lists_and_engines() -> None:
     instances = [
-        {"name": "gpu-0", "grpc_url": "10.0.0.5:8001"},
-        {"name": "gpu-1", "grpc_url": "[::1]:8001"},
+        {"name": "gpu-0", "grpc_url": "10.0.0.5:8001", "weight": 1.0},
+        {"name": "gpu-1", "grpc_url": "[::1]:8001", "weight": 2.5},
     ]
 
     loaded = load(

@@ -78,6 +78,7 @@ async def test_the_fleet_is_shown(edge: Edge) -> None:
                 "state": "ready",
                 "serving": {"damage": ["1.1.0"]},
                 "in_flight": 2,
+                "breakers": {},
                 "reason": "",
                 "observed_ago_s": 0.25,
             }
