@@ -190,7 +190,7 @@ def _pool_options(settings: Settings) -> PoolOptions:
     breakers = settings.breakers
     return PoolOptions(
         policy=PolicyName(settings.fleet.balancing),
-        load=LoadOptions(fault_counts_as_s=settings.requests.try_timeout_s),
+        load=LoadOptions(fault_counts_as_s=settings.requests.engine_timeout_s / 2),
         breaker=BreakerOptions(
             consecutive_failures=breakers.consecutive_failures,
             failure_ratio=breakers.failure_ratio,

@@ -62,16 +62,20 @@ class CallTimes:
     """How long things may take, in seconds.
 
     engine_s: an engine's whole part of a request, retries included; by_engine: exceptions.
-    try_s: one try at one instance. It bounds what a caller waits for an instance that hangs,
-        and must be well above what a healthy engine takes under load.
+    try_s: one try at one instance; half of the engine's part when None, so that a second one
+        fits. It bounds what a caller waits for an instance that hangs, and must be well above
+        what a healthy engine takes under load.
     """
 
     engine_s: float
-    try_s: float
+    try_s: float | None = None
     by_engine: Mapping[str, float] = field(default_factory=dict)
 
     def of_engine(self, engine: str) -> float:
         return self.by_engine.get(engine, self.engine_s)
+
+    def of_try(self, engine: str) -> float:
+        return self.of_engine(engine) / 2 if self.try_s is None else self.try_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +120,14 @@ class Gateway:
         budget = self._budget(call.engine)
         budget.deposit(now_s)
         tried: list[str] = []
+        last: _TryFailed | None = None
         while True:
-            place = self._fleet.reserve(release, exclude=tried, sequence=call.sequence)
+            try:
+                place = self._fleet.reserve(release, exclude=tried, sequence=call.sequence)
+            except ControlPlaneError:
+                if last is None:
+                    raise
+                raise _refusal(last, call, release) from None  # it went away meanwhile
             tried.append(place.instance.name)
             try:
                 answer = await self._try(call, release, place, deadline)
@@ -125,6 +135,7 @@ class Gateway:
                 wait_s = self._wait_before_retry(failed, call, release, tried, deadline)
                 if wait_s is None:
                     raise _refusal(failed, call, release) from None
+                last = failed
                 await asyncio.sleep(wait_s)
                 continue
             return InferAnswer(
@@ -156,7 +167,7 @@ class Gateway:
         instance = place.instance
         with place:
             now_s = self._clock.now_s()
-            timeout_s = deadline.timeout_s(now_s, self._times.try_s)
+            timeout_s = deadline.timeout_s(now_s, self._times.of_try(call.engine))
             is_callers_limit = timeout_s >= call.deadline.remaining_s(now_s)
             try:
                 answer = await instance.calls.infer(

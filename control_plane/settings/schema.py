@@ -139,8 +139,11 @@ class RequestSettings(Section):
     engine_timeout_s: float = Field(
         default=5, gt=0, le=3600, description="deadline of one engine's part, retries included"
     )
-    try_timeout_s: float = Field(
-        default=2.5, gt=0, le=3600, description="how long one try at one instance may take"
+    try_timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=3600,
+        description="how long one try at one instance may take; half of its engine's if not set",
     )
     engines: dict[EngineName, EngineRequestSettings] = Field(
         default_factory=dict, max_length=256, description="deadlines of single engines, by name"

@@ -111,6 +111,12 @@ async def test_when_the_budget_is_spent_there_is_one_try_each() -> None:
     assert sum(len(triton.calls) for triton in tritons) == 11
 
 
+def test_half_of_an_engines_time_is_a_trys_unless_said_otherwise() -> None:
+    times = CallTimes(5.0, by_engine={"volume": 20.0})
+    assert (times.of_try("damage"), times.of_try("volume")) == (2.5, 10.0)
+    assert CallTimes(5.0, 4.0).of_try("volume") == 4.0
+
+
 async def test_with_too_little_time_left_there_is_no_second_try() -> None:
     tritons = [FakeInstance(failures=FAULT) for _ in range(2)]
     await refusal_of(make_gateway(make_fleet(*tritons)), call(expires_at_s=1000.01))
