@@ -149,7 +149,12 @@ class InstanceWatch:
             if observed.is_serving(release)
         )
         has_changed = self._fleet.publish(
-            self._name, serving=serving, is_live=is_live, reason=reason, now_s=self._clock.now_s()
+            self._name,
+            serving=serving,
+            components=observed.ready_versions,
+            is_live=is_live,
+            reason=reason,
+            now_s=self._clock.now_s(),
         )
         if has_changed:
             shown = sorted(f"{engine} {version}" for engine, version in serving)

@@ -6,7 +6,7 @@ synchronous step, and a reservation is released exactly once, however the call e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from control_plane.core.balancing import RoundRobin
@@ -20,12 +20,16 @@ Served = tuple[str, str]
 
 @dataclass(slots=True)
 class Instance:
-    """One Triton: how to call it, what it was seen to serve, what is in flight on it."""
+    """One Triton: how to call it, what it was seen to serve, what is in flight on it.
+
+    components: the model versions that were ready there, by the model's name.
+    """
 
     name: str
     url: str
     calls: InferenceCalls = field(repr=False)
     serving: frozenset[Served] = frozenset()
+    components: Mapping[str, frozenset[int]] = field(default_factory=dict)
     reason: str = "not observed yet"
     is_live: bool = False
     observed_at_s: float | None = None
@@ -80,12 +84,17 @@ class Fleet:
         is_live: bool,
         reason: str,
         now_s: float,
+        components: Mapping[str, frozenset[int]] | None = None,
     ) -> bool:
-        """Take in what was just seen of an instance. True when what it serves has changed."""
+        """Take in what was just seen of an instance. True when what it serves has changed.
+
+        components: the model versions that are ready there; none when left out.
+        """
         instance = self._by_name[name]
         now_serving = frozenset(serving)
         has_changed = instance.serving != now_serving or instance.is_live != is_live
         instance.serving = now_serving
+        instance.components = components or {}
         instance.is_live = is_live
         instance.reason = reason
         instance.observed_at_s = now_s
@@ -95,6 +104,15 @@ class Fleet:
 
     def ready_on(self, engine: str, version: str) -> tuple[Instance, ...]:
         return self._ready.get((engine, version), ())
+
+    def holding(self, component: str, version: str) -> tuple[Instance, ...]:
+        """Where a component was seen ready; version: an integer's digits, "" for any."""
+        return tuple(
+            instance
+            for instance in self.instances
+            if (found := instance.components.get(component))
+            and (not version or version in map(str, found))
+        )
 
     def _rebuild(self) -> None:
         ready: dict[Served, list[Instance]] = {}

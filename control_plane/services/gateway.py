@@ -17,6 +17,7 @@ from control_plane.core.wire import target_suffix
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.kserve import is_infer_request
 from control_plane.ports import CallFailed, Clock
+from control_plane.services.explaining import explain
 from control_plane.services.fleet import Fleet, Instance
 
 
@@ -105,18 +106,10 @@ def _settle(
     failed: CallFailed, call: InferCall, release: Release, instance: Instance
 ) -> ControlPlaneError:
     """What a call that brought no answer means to the caller, in the engine's own name."""
-    code = classify(failed.failure)
-    # Triton puts the twin's name before what a step of it said.
-    message = failed.failure.message.removeprefix(f"in ensemble '{release.model_name}', ")
-    message = message.replace(release.model_name, release.engine)
-    if code is ErrorCode.BACKEND_FAULT and not is_infer_request(call.message):
+    if classify(failed.failure) is ErrorCode.BACKEND_FAULT and not is_infer_request(call.message):
         return ControlPlaneError(
             ErrorCode.INVALID_ARGUMENT, "malformed protobuf: no ModelInferRequest", field="message"
         )
-    if code is ErrorCode.DEADLINE_EXCEEDED:
-        message = f"engine {call.engine!r} did not answer in time"
-    elif code is ErrorCode.BACKEND_UNAVAILABLE:
-        message = f"instance {instance.name!r} cannot be reached: {message}"
-    return ControlPlaneError(
-        code, message or f"engine {call.engine!r} failed ({failed.failure.status})"
+    return explain(
+        failed.failure, subject=f"engine {call.engine!r}", instance=instance.name, release=release
     )

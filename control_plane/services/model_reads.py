@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from tritonclient.grpc import service_pb2
 
 from control_plane.core.catalogue import Release
-from control_plane.core.outcomes import classify
 from control_plane.core.routing import RoutingTable
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import CallFailed
+from control_plane.services.explaining import explain
 from control_plane.services.fleet import Fleet, Instance
 from control_plane.services.gateway import Gateway
+
+NOT_READY = (ErrorCode.RELEASE_NOT_READY, ErrorCode.UNKNOWN_RELEASE, ErrorCode.NOT_FOUND)
 
 
 class ModelReads:
@@ -57,7 +59,7 @@ class ModelReads:
         release = self._release(name, version) if name else None
         renamed = {(one.model_name, one.model_version): one for one in self._served(release)}
         total = service_pb2.ModelStatisticsResponse()
-        for instance in self._instances(release):
+        for instance in self._instances(name, version, release):
             answer = await self._ask_instance("ModelStatistics", instance, name, version, release)
             for entry in answer.model_stats:
                 served = renamed.get((entry.name, entry.version))
@@ -69,22 +71,23 @@ class ModelReads:
         return total
 
     def is_ready(self, name: str, version: str) -> bool:
-        """Whether the release a request would get is ready somewhere."""
+        """Whether the release a request would get, or the component, is ready somewhere."""
         try:
-            return bool(self._instances(self._release(name, version)))
+            return bool(self._instances(name, version, self._release(name, version)))
         except ControlPlaneError as error:
-            if error.code in (ErrorCode.RELEASE_NOT_READY, ErrorCode.UNKNOWN_RELEASE):
+            if error.code in NOT_READY:
                 return False
             raise
 
     async def _ask(self, method: str, name: str, version: str) -> tuple[Any, Release | None]:
         release = self._release(name, version)
-        instance = self._instances(release)[0]
+        instance = self._instances(name, version, release)[0]
         return await self._ask_instance(method, instance, name, version, release), release
 
     async def _ask_instance(
         self, method: str, instance: Instance, name: str, version: str, release: Release | None
     ) -> Any:
+        subject = f"engine {name!r}" if release else f"component {name!r}" if name else "statistics"
         if release is not None:
             name, version = release.model_name, release.model_version
         request = getattr(service_pb2, f"{method}Request")(name=name, version=version)
@@ -93,8 +96,16 @@ class ModelReads:
                 method, request.SerializeToString(), timeout_s=self._timeout_s
             )
         except CallFailed as failed:
-            raise ControlPlaneError(classify(failed.failure), failed.failure.message) from None
-        return getattr(service_pb2, f"{method}Response").FromString(raw)
+            raise explain(
+                failed.failure, subject=subject, instance=instance.name, release=release
+            ) from None
+        try:
+            return getattr(service_pb2, f"{method}Response").FromString(raw)
+        except DecodeError:
+            raise ControlPlaneError(
+                ErrorCode.BACKEND_FAULT,
+                f"what instance {instance.name!r} answered is no {method}Response",
+            ) from None
 
     def _release(self, name: str, version: str) -> Release | None:
         """The release meant, or None for a component."""
@@ -105,15 +116,26 @@ class ModelReads:
     def _served(self, release: Release | None) -> tuple[Release, ...]:
         return self._gateway.table.releases() if release is None else (release,)
 
-    def _instances(self, release: Release | None) -> tuple[Instance, ...]:
-        if release is None:
-            ready = tuple(instance for instance in self._fleet.instances if instance.is_live)
-        else:
+    def _instances(self, name: str, version: str, release: Release | None) -> tuple[Instance, ...]:
+        """Who can be asked: about a release, a component, or ("" for a name) everything."""
+        if release is not None:
+            what = f"{release.engine!r} {release.version}"
             ready = self._fleet.ready_on(release.engine, release.version)
-        if not ready:
-            what = "the fleet" if release is None else f"{release.engine!r} {release.version}"
-            raise ControlPlaneError(ErrorCode.RELEASE_NOT_READY, f"{what} is ready on no instance")
-        return ready
+        elif name:
+            what = f"component {name!r}"
+            ready = self._fleet.holding(name, version)
+        else:
+            what = "the fleet"
+            ready = tuple(instance for instance in self._fleet.instances if instance.is_live)
+        if ready:
+            return ready
+        if release is None and name and self._fleet.holding(name, ""):
+            raise ControlPlaneError(
+                ErrorCode.NOT_FOUND,
+                f"{what} has no version {version!r} that is loaded",
+                field="version",
+            )
+        raise ControlPlaneError(ErrorCode.RELEASE_NOT_READY, f"{what} is ready on no instance")
 
 
 def index(table: RoutingTable, fleet: Fleet, *, ready_only: bool) -> Any:

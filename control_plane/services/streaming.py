@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 from control_plane.core.catalogue import Release
 from control_plane.core.outcomes import classify
@@ -25,8 +26,9 @@ from control_plane.core.wire import (
     target_suffix,
 )
 from control_plane.errors import ControlPlaneError, ErrorCode
-from control_plane.kserve import write_stream_error
+from control_plane.kserve import reword_stream_error, write_stream_error
 from control_plane.ports import CallFailed
+from control_plane.services.explaining import own_words
 from control_plane.services.fleet import Fleet, Instance
 
 WAITING_MESSAGES = 16
@@ -154,15 +156,17 @@ class InferStream:
     async def _pump(self, leg: _Leg) -> None:
         """Whatever ends it is an answer: the caller waits for one, not for this task."""
         suffix = stream_target_suffix(leg.release.engine, leg.release.version)
+        reword = partial(own_words, release=leg.release)
         try:
-            async for answer in leg.instance.calls.stream(leg.messages()):
+            async for raw in leg.instance.calls.stream(leg.messages()):
+                answer = reword_stream_error(raw, reword)
                 await self._answers.put(answer + suffix if has_stream_response(answer) else answer)
             if not leg.is_drained:
                 code, reason = ErrorCode.BACKEND_UNAVAILABLE, "it ended before the caller's did"
                 await self._answers.put(_broken(leg, code, reason))
         except CallFailed as failed:
             code = classify(failed.failure)
-            await self._answers.put(_broken(leg, code, failed.failure.message))
+            await self._answers.put(_broken(leg, code, reword(failed.failure.message)))
         except MalformedMessage as error:
             await self._answers.put(_broken(leg, ErrorCode.BACKEND_FAULT, error.message))
         except Exception as error:

@@ -119,6 +119,18 @@ async def test_an_unreachable_triton_serves_nothing_and_says_why() -> None:
     ]
 
 
+async def test_the_components_that_were_seen_are_published_until_the_triton_is_away() -> None:
+    site = Site()
+    await site.look_and_load()
+    await site.watch.look()
+    assert site.fleet.holding("preprocess", "1") == (site.instance,)
+    assert site.fleet.holding("preprocess", "") == (site.instance,)
+    assert site.fleet.holding("damage_detector", "2") == ()
+    site.triton.is_away = True
+    await site.watch.look()
+    assert site.fleet.holding("preprocess", "") == ()
+
+
 async def test_a_restarted_triton_gets_its_releases_back() -> None:
     site = Site()
     async with site.running():

@@ -6,10 +6,11 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import CallFailed
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import EngineTimeouts, Gateway
 from control_plane.services.model_reads import ModelReads, index
-from tests.unit.fakes import FakeClock, FakeInstance
+from tests.unit.fakes import FakeClock, FakeInstance, call_failed
 from tests.unit.samples import STABLE, TABLE, make_fleet
 
 COMPONENTS = frozenset({"preprocess", "damage_detector", "materials_detector"})
@@ -75,7 +76,7 @@ async def test_what_cannot_be_routed_cannot_be_asked_about(
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [("damage", "'damage' 1.0.0"), ("preprocess", "the fleet")]
+    ("name", "what"), [("damage", "'damage' 1.0.0"), ("preprocess", "component 'preprocess'")]
 )
 async def test_nobody_can_be_asked_when_nobody_is_ready(name: str, what: str) -> None:
     fleet = make_fleet(FakeInstance())
@@ -90,7 +91,78 @@ async def test_an_instance_that_fails_is_told_by_its_code() -> None:
     with pytest.raises(ControlPlaneError) as refusal:
         await make_reads(make_fleet(FakeInstance(is_away=True))).metadata("damage", "")
     assert refusal.value.code is ErrorCode.BACKEND_UNAVAILABLE
-    assert refusal.value.message == "failed to connect to all addresses"
+    assert refusal.value.message == (
+        "instance 'triton-0' cannot be reached: failed to connect to all addresses"
+    )
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "message"),
+    [
+        (
+            call_failed("INTERNAL", "in ensemble 'damage--1.0.0', model 'damage--1.0.0' is broken"),
+            ErrorCode.BACKEND_FAULT,
+            "model 'damage' is broken",
+        ),
+        (
+            call_failed("DEADLINE_EXCEEDED", "Deadline Exceeded"),
+            ErrorCode.DEADLINE_EXCEEDED,
+            "engine 'damage' did not answer in time",
+        ),
+        (
+            None,
+            ErrorCode.BACKEND_FAULT,
+            "what instance 'triton-0' answered is no ModelConfigResponse",
+        ),
+    ],
+)
+async def test_what_goes_wrong_is_told_in_the_engines_name(
+    failure: CallFailed | None, code: ErrorCode, message: str
+) -> None:
+    class Failing(FakeInstance):
+        """Fails, or answers bytes that are no message."""
+
+        async def read(self, method: str, message: bytes, *, timeout_s: float) -> bytes:
+            if failure is not None:
+                raise failure
+            return b"\xff"
+
+    with pytest.raises(ControlPlaneError) as refusal:
+        await make_reads(make_fleet(Failing())).config("damage", "")
+    assert (refusal.value.code, refusal.value.message) == (code, message)
+
+
+async def test_a_component_is_asked_about_where_it_is_loaded() -> None:
+    first, second = FakeInstance(), FakeInstance()
+    fleet = make_fleet(first, second)
+    fleet.publish(
+        "triton-1",
+        serving=STABLE,
+        components={"damage_detector": frozenset({1, 2})},
+        is_live=True,
+        reason="",
+        now_s=0.0,
+    )
+    reads = make_reads(fleet)
+    await reads.config("damage_detector", "2")
+    await reads.metadata("preprocess", "")
+    await reads.statistics("damage_detector", "2")
+    assert first.calls == ["ModelMetadata preprocess/"]
+    assert second.calls == ["ModelConfig damage_detector/2", "ModelStatistics damage_detector/2"]
+    assert reads.is_ready("damage_detector", "2")
+
+
+@pytest.mark.parametrize("version", ["2", "1.0.0", "01", "x"])
+async def test_a_components_version_that_is_loaded_nowhere_is_not_found(version: str) -> None:
+    reads = make_reads(make_fleet(FakeInstance()))
+    for ask in (reads.metadata, reads.config, reads.statistics):
+        with pytest.raises(ControlPlaneError) as refusal:
+            await ask("preprocess", version)
+        assert refusal.value.code is ErrorCode.NOT_FOUND
+        assert refusal.value.message == (
+            f"component 'preprocess' has no version {version!r} that is loaded"
+        )
+    assert not reads.is_ready("preprocess", version)
 
 
 class Counting(FakeInstance):
@@ -177,6 +249,8 @@ async def test_an_engine_that_is_not_ready_has_no_statistics_by_name() -> None:
         ("damage", "9.9.9", False),
         ("materials", "", False),
         ("preprocess", "", True),
+        ("preprocess", "1", True),
+        ("preprocess", "7", False),
     ],
 )
 def test_readiness_is_that_of_the_release_a_request_would_get(
@@ -184,6 +258,12 @@ def test_readiness_is_that_of_the_release_a_request_would_get(
 ) -> None:
     fleet = make_fleet(FakeInstance(), serving=STABLE - {("materials", "1.0.0")})
     assert make_reads(fleet).is_ready(name, version) is is_ready
+
+
+def test_a_component_that_is_loaded_nowhere_is_not_ready() -> None:
+    fleet = make_fleet(FakeInstance())
+    fleet.publish("triton-0", serving=STABLE, is_live=True, reason="", now_s=0.0)
+    assert not make_reads(fleet).is_ready("preprocess", "")
 
 
 def test_the_readiness_of_an_unknown_engine_is_no_answer() -> None:

@@ -127,6 +127,43 @@ async def test_an_engines_own_refusal_is_passed_on_without_a_response_made_up() 
     assert found == [("", "", "", "bad tensor")]
 
 
+async def test_the_twin_that_serves_a_release_is_not_named_to_the_caller() -> None:
+    said = "in ensemble 'damage--1.0.0', model 'damage--1.0.0': no such input"
+
+    class Refusing(FakeInstance):
+        """Refuses inside the stream, as Triton does, and then breaks."""
+
+        async def stream(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+            async for _ in messages:
+                answer = service_pb2.ModelStreamInferResponse(error_message=said)
+                answer.infer_response.id = "r-1"
+                yield answer.SerializeToString()
+                raise call_failed("INTERNAL", said)
+
+    stream = make_stream(make_fleet(Refusing()))
+    async with aclosing(stream.answers(sent_and_left_open(infer_request("damage")))) as answers:
+        refused = service_pb2.ModelStreamInferResponse.FromString(await anext(answers))
+        assert refused.error_message == "model 'damage': no such input"
+        assert refused.infer_response.id == "r-1"
+        with pytest.raises(ControlPlaneError) as broken:
+            await anext(answers)
+    assert broken.value.message == (
+        "the stream to instance 'triton-0' broke: model 'damage': no such input"
+    )
+
+
+async def test_an_error_that_cannot_be_read_ends_the_stream_as_the_instances_fault() -> None:
+    class Garbled(FakeInstance):
+        """Answers the beginning of an error."""
+
+        async def stream(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+            async for _ in messages:
+                yield b"\x0a\x7f"
+
+    broken = await break_of(make_fleet(Garbled()), sent_and_left_open(infer_request("damage")))
+    assert broken.code is ErrorCode.BACKEND_FAULT
+
+
 @pytest.mark.parametrize("stays_open", [False, True])
 async def test_an_instance_that_breaks_ends_the_stream(stays_open: bool) -> None:
     failure = call_failed("UNAVAILABLE", "Socket closed")
