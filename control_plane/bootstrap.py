@@ -90,7 +90,7 @@ async def _serve(settings: Settings, *, with_tritons: bool) -> None:
         log.info("listening", http=plane.http.url, grpc=plane.grpc.address, version=__version__)
         if embedded is not None:
             await embedded.start()
-        await _run_loops(plane, stop)
+        await _run_loops(plane, embedded, stop)
         log.info("stopping", grace_s=grace_s)
     log.info("stopped")
 
@@ -100,14 +100,25 @@ async def _drain(plane: ControlPlane, grace_s: float) -> None:
     await asyncio.gather(plane.http.stop(grace_s), plane.grpc.stop(grace_s))
 
 
-async def _run_loops(plane: ControlPlane, stop: asyncio.Event) -> None:
+async def _run_loops(
+    plane: ControlPlane, embedded: EmbeddedFleet | None, stop: asyncio.Event
+) -> None:
     """Until ``stop`` is set, or a loop ends by an error, which ends the process too."""
     async with asyncio.TaskGroup() as group:
         loops = [group.create_task(watch.run()) for watch in plane.watches]
         loops.append(group.create_task(report_readiness(plane.status.is_ready, plane.grpc.report)))
+        if embedded is not None:
+            loops.append(group.create_task(_report_ended(embedded)))
         await stop.wait()
         for loop in loops:
             loop.cancel()
+
+
+async def _report_ended(embedded: EmbeddedFleet) -> None:
+    """Says loudly which embedded Triton nobody restarts any more; an error when none is left."""
+    async for name, error in embedded.ended():
+        log.error("embedded Triton is no longer supervised", instance=name, exc_info=error)
+    raise RuntimeError("no embedded Triton is supervised any more")
 
 
 @asynccontextmanager
