@@ -159,7 +159,7 @@ async def test_a_load_that_fails_leaves_the_others_and_is_named() -> None:
     await site.look_and_load()
     assert await site.watch.look() == (LoadVersions("volume", (4,)),)
     assert site.instance.serving == STABLE - {("volume", "4.0.0")}
-    assert site.instance.reason == "volume 4: INTERNAL: out of memory"
+    assert site.instance.reason == "volume 4: INVALID_ARGUMENT: out of memory"
 
 
 async def test_several_failures_are_all_named() -> None:
@@ -169,7 +169,7 @@ async def test_several_failures_are_all_named() -> None:
         await site.look_and_load()
     await site.watch.look()
     assert site.instance.reason == (
-        "preprocess 1: INTERNAL: no stub; "
+        "preprocess 1: INVALID_ARGUMENT: no stub; "
         "damage--1.0.0: INVALID_ARGUMENT: required version 1 is not loaded; "
         "materials--1.0.0: INVALID_ARGUMENT: required version 1 is not loaded"
     )
