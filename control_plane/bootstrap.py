@@ -29,6 +29,7 @@ from control_plane.adapters.triton import TritonInstance
 from control_plane.core.routing import RoutingTable, all_to_stable
 from control_plane.embedded.fleet import EmbeddedFleet
 from control_plane.embedded.options import ADDRESS, FleetOptions, InstancePorts, LogLevel, LogLine
+from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.orchestrator_service import Orchestrator
 from control_plane.grpc_api.server import GrpcServer
@@ -156,6 +157,7 @@ def _wire(
     status = Status(engines=repository.engines, fleet=fleet, table=lambda: table, clock=clock)
     limits = PhotoLimits(settings.photos.max_bytes, settings.photos.max_pixels)
     photos = LocalPhotos(settings.photos.allowed_roots, settings.photos.max_bytes)
+    timeouts = CallTimeouts(requests.timeout_s, requests.max_timeout_s)
     photo_engines = [name for name in repository.engines if repository.specs[name].takes_photo]
     detection = Detection(gateway, HeadInspector(limits), lambda: photo_engines, clock)
     return ControlPlane(
@@ -170,13 +172,15 @@ def _wire(
                     fleet=fleet,
                     components=frozenset(set(repository.specs) - set(repository.engines)),
                     timeout_s=requests.engine_timeout_s,
+                    clock=clock,
                 ),
                 status=status,
                 clock=clock,
                 version=__version__,
-                default_timeout_s=requests.timeout_s,
+                timeouts=timeouts,
+                stream_idle_s=settings.grpc.stream_idle_s,
             ),
-            orchestrator=Orchestrator(detection, photos, status, clock, requests.timeout_s),
+            orchestrator=Orchestrator(detection, photos, status, clock, timeouts),
             host=settings.grpc.host,
             port=settings.grpc.port,
             max_message_bytes=settings.grpc.max_message_bytes,

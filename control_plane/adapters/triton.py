@@ -61,8 +61,10 @@ class TritonInstance:
             raise CallFailed(_failure(error)) from None
         return answer
 
-    async def stream(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        call = self._stream(messages)
+    async def stream(
+        self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+    ) -> AsyncIterator[bytes]:
+        call = self._stream(messages, timeout=timeout_s)
         try:
             async for answer in call:
                 yield answer

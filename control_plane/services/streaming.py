@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from control_plane.core.catalogue import Release
 from control_plane.core.outcomes import classify
@@ -74,6 +75,8 @@ class InferStream:
     routing_key: the caller's own, for all its messages; "" leaves each to its sequence or id.
     fallback_key: what a message is split by that has neither.
     addition: bytes appended to every message, such as a priority.
+    timeout_s: what remains of the caller's deadline; None when it gave none.
+    idle_s: how long nothing may move either way before the stream is ended.
     """
 
     def __init__(
@@ -84,7 +87,15 @@ class InferStream:
         routing_key: str,
         fallback_key: str,
         addition: bytes = b"",
+        timeout_s: float | None = None,
+        idle_s: float = 600.0,
     ) -> None:
+        loop = asyncio.get_running_loop()
+        self._now_s = loop.time
+        self._moved_at_s = loop.time()
+        self._ends_at_s = None if timeout_s is None else loop.time() + timeout_s
+        self._idle_s = idle_s
+        self._is_waiting = False
         self._addition = addition
         self._choose = choose
         self._fleet = fleet
@@ -96,18 +107,51 @@ class InferStream:
         self._reservations = ExitStack()
 
     async def answers(self, messages: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Raises ControlPlaneError when an instance's stream breaks."""
+        """Raises ControlPlaneError when an instance's stream breaks, or nothing moves."""
         reader = asyncio.create_task(self._read(messages))
+        caller = asyncio.current_task()
+        watch = asyncio.create_task(self._watch_idleness(reader, caller))
         try:
-            while not isinstance(item := await self._answers.get(), _End):
+            while not isinstance(item := await self._next(), _End):
                 if isinstance(item, Exception):
                     raise item
                 yield item
         finally:
-            with self._reservations:
-                for task in (reader, *self._pumps):
-                    task.cancel()
-                await asyncio.gather(reader, *self._pumps, return_exceptions=True)
+            watch.cancel()
+            await self._end(reader)
+
+    async def _next(self) -> Item:
+        self._moved_at_s = self._now_s()
+        self._is_waiting = True
+        try:
+            return await self._answers.get()
+        finally:
+            self._is_waiting = False
+            self._moved_at_s = self._now_s()
+
+    async def _end(self, reader: asyncio.Task[None]) -> None:
+        """Ends the streams to the instances and gives their places back. Safe to call again."""
+        with self._reservations:
+            for task in (reader, *self._pumps):
+                task.cancel()
+            await asyncio.gather(reader, *self._pumps, return_exceptions=True)
+
+    async def _watch_idleness(
+        self, reader: asyncio.Task[None], caller: asyncio.Task[Any] | None
+    ) -> None:
+        while (left_s := self._moved_at_s + self._idle_s - self._now_s()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left_s)
+        await self._end(reader)
+        while not self._answers.empty():
+            self._answers.get_nowait()
+        self._answers.put_nowait(
+            ControlPlaneError(
+                ErrorCode.DEADLINE_EXCEEDED,
+                f"nothing moved on the stream for {self._idle_s:g} s",
+            )
+        )
+        if caller is not None and not self._is_waiting:
+            caller.cancel()  # it does not take the answers it has; it would not take this one
 
     async def _read(self, messages: AsyncIterator[bytes]) -> None:
         try:
@@ -119,6 +163,7 @@ class InferStream:
 
     async def _forward(self, messages: AsyncIterator[bytes]) -> None:
         async for message in messages:
+            self._moved_at_s = self._now_s()
             head: RequestHead | None = None
             try:
                 head = read_request_head(message)
@@ -158,7 +203,9 @@ class InferStream:
         suffix = stream_target_suffix(leg.release.engine, leg.release.version)
         reword = partial(own_words, release=leg.release)
         try:
-            async for raw in leg.instance.calls.stream(leg.messages()):
+            timeout_s = None if self._ends_at_s is None else self._ends_at_s - self._now_s()
+            stream = leg.instance.calls.stream(leg.messages(), timeout_s=timeout_s)
+            async for raw in stream:
                 answer = reword_stream_error(raw, reword)
                 await self._answers.put(answer + suffix if has_stream_response(answer) else answer)
             if not leg.is_drained:

@@ -63,6 +63,12 @@ class GrpcSettings(Section):
         le=1024 * MIB,
         description="largest gRPC message, in and out",
     )
+    stream_idle_s: float = Field(
+        default=600,
+        gt=0,
+        le=86_400,
+        description="a stream on which nothing moves either way for as long is ended",
+    )
 
 
 class EmbeddedSettings(Section):
