@@ -155,7 +155,9 @@ def _wire(
         clock=clock,
     )
     status = Status(engines=repository.engines, fleet=fleet, table=lambda: table, clock=clock)
-    limits = PhotoLimits(settings.photos.max_bytes, settings.photos.max_pixels)
+    limits = PhotoLimits(
+        settings.photos.max_bytes, settings.photos.max_pixels, settings.photos.max_full_pixels
+    )
     photos = LocalPhotos(settings.photos.allowed_roots, settings.photos.max_bytes)
     timeouts = CallTimeouts(requests.timeout_s, requests.max_timeout_s)
     photo_engines = [name for name in repository.engines if repository.specs[name].takes_photo]

@@ -117,6 +117,12 @@ class PhotoSettings(Section):
         le=1_000_000_000,
         description="largest photo accepted, width x height",
     )
+    max_full_pixels: int = Field(
+        default=25_000_000,
+        ge=4096,
+        le=1_000_000_000,
+        description="largest PNG or WebP, which cannot be decoded at a reduced scale",
+    )
     allowed_roots: tuple[Path, ...] = Field(
         default=(),
         max_length=64,

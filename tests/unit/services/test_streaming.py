@@ -124,10 +124,10 @@ async def test_a_release_that_is_ready_nowhere_is_answered_inside_the_stream() -
     assert error == "release 1.0.0 of engine 'damage' is ready on no instance"
 
 
-async def test_an_engines_own_refusal_is_passed_on_without_a_response_made_up() -> None:
+async def test_an_engines_own_refusal_keeps_its_id_and_its_words() -> None:
     fleet = make_fleet(FakeInstance())
     found = await answers_of(fleet, sent(infer_request("damage", request_id="refuse me")))
-    assert found == [("", "", "", "bad tensor")]
+    assert found == [("damage", "1.0.0", "refuse me", "bad tensor")]
 
 
 async def test_the_twin_that_serves_a_release_is_not_named_to_the_caller() -> None:
