@@ -26,6 +26,7 @@ from control_plane.adapters.logs import LEVELS, set_up_logs
 from control_plane.adapters.model_repository import ModelRepository
 from control_plane.adapters.photos import HeadInspector, LocalPhotos, PhotoLimits
 from control_plane.adapters.triton import TritonInstance
+from control_plane.core.loading import with_parameters
 from control_plane.core.routing import RoutingTable, all_to_stable
 from control_plane.embedded.fleet import EmbeddedFleet
 from control_plane.embedded.options import ADDRESS, FleetOptions, InstancePorts, LogLevel, LogLine
@@ -204,12 +205,19 @@ def _watches(
         observe_s=settings.fleet.observe_timeout_s,
         load_s=settings.fleet.load_timeout_s,
     )
+    photos = settings.photos
+    limits = {
+        "max_bytes": photos.max_bytes,
+        "max_pixels": photos.max_pixels,
+        "max_full_pixels": photos.max_full_pixels,
+    }
+    specs = {name: with_parameters(spec, limits) for name, spec in repository.specs.items()}
     return tuple(
         InstanceWatch(
             name,
             control=triton,
             fleet=fleet,
-            specs=repository.specs,
+            specs=specs,
             desired=table.releases,
             times=times,
             clock=clock,

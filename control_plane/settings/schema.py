@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 MIB = 1024 * 1024
 PORTS_PER_TRITON = 10
 HIGHEST_PORT = 65_535
+# What a message may hold besides its photo.
+PHOTO_MESSAGE_OVERHEAD_BYTES = 64 * 1024
 
 
 def _check_host_port(value: str) -> str:
@@ -242,6 +244,23 @@ class Settings(BaseSettings):
                 "same_port",
                 "should differ from http.port, {port}",
                 {"field": "grpc.port", "port": self.http.port},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_room_for_a_photo(self) -> Settings:
+        least = self.photos.max_bytes + PHOTO_MESSAGE_OVERHEAD_BYTES
+        if self.grpc.max_message_bytes < least:
+            raise PydanticCustomError(
+                "photo_message",
+                "should be at least photos.max_bytes + {overhead} = {least}, so that a photo of "
+                "{photo} bytes fits into a message",
+                {
+                    "field": "grpc.max_message_bytes",
+                    "overhead": PHOTO_MESSAGE_OVERHEAD_BYTES,
+                    "least": least,
+                    "photo": self.photos.max_bytes,
+                },
             )
         return self
 

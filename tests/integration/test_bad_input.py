@@ -121,6 +121,7 @@ class TestPhotos:
             "decompression bomb",
             "a JPEG of many scans",
             "a large PNG of 16 bits",
+            "above the pixel limit of a PNG",
             "zero size",
         ],
     )
