@@ -182,7 +182,7 @@ def decode(
         raise BadPhoto(f"IMAGE: more scans than the limit of {MAX_SCANS} scans in a JPEG")
     try:
         orientation = orientation_of(image)
-        image.draft(None, scaled(width, height, max(sides, default=1)))  # type: ignore[arg-type]
+        image.draft(None, scaled(width, height, max(sides, default=1)))
         image.load()
         image = in_eight_bits(image)
         filled = {side: padded(image, width, height, side, orientation) for side in sides}
