@@ -182,11 +182,13 @@ def _wire(
                 version=__version__,
                 timeouts=timeouts,
                 stream_idle_s=settings.grpc.stream_idle_s,
+                max_message_bytes=settings.grpc.max_message_bytes,
             ),
             orchestrator=Orchestrator(detection, photos, status, clock, timeouts),
             host=settings.grpc.host,
             port=settings.grpc.port,
             max_message_bytes=settings.grpc.max_message_bytes,
+            max_concurrent_calls=settings.grpc.max_concurrent_calls,
         ),
         http=_http_server(settings, detection, status, photos, clock),
     )

@@ -78,6 +78,7 @@ class KServe:
     version: str
     timeouts: CallTimeouts
     stream_idle_s: float
+    max_message_bytes: int
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         """Every method of the service by name; all take and give bytes."""
@@ -137,6 +138,7 @@ class KServe:
                 addition=_priority(head),
                 timeout_s=context.time_remaining(),
                 idle_s=self.stream_idle_s,
+                max_held_bytes=self.max_message_bytes,
             )
             async with aclosing(stream.answers(messages)) as answers:
                 async for answer in answers:

@@ -29,6 +29,7 @@ from control_plane.core.wire import (
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.kserve import reword_stream_error, write_stream_error
 from control_plane.ports import CallFailed
+from control_plane.services.byte_budget import ByteBudget
 from control_plane.services.explaining import own_words
 from control_plane.services.fleet import Fleet, Instance
 
@@ -53,11 +54,13 @@ Item = bytes | Exception | _End
 class _Leg:
     """The stream to the instance that serves one release.
 
+    room: what the messages held for all instances share.
     is_drained: whether the instance has taken everything, the end included.
     """
 
     instance: Instance
     release: Release
+    room: ByteBudget
     is_drained: bool = False
     inbox: asyncio.Queue[bytes | _End] = field(
         default_factory=lambda: asyncio.Queue(WAITING_MESSAGES)
@@ -66,6 +69,7 @@ class _Leg:
     async def messages(self) -> AsyncIterator[bytes]:
         while not isinstance(message := await self.inbox.get(), _End):
             yield message
+            self.room.give_back(len(message))
         self.is_drained = True
 
 
@@ -77,6 +81,8 @@ class InferStream:
     addition: bytes appended to every message, such as a priority.
     timeout_s: what remains of the caller's deadline; None when it gave none.
     idle_s: how long nothing may move either way before the stream is ended.
+    max_held_bytes: what is held of the caller's messages, and as much again of the answers.
+        Apart, because an instance may take no message before its answers are taken.
     """
 
     def __init__(
@@ -89,7 +95,10 @@ class InferStream:
         addition: bytes = b"",
         timeout_s: float | None = None,
         idle_s: float = 600.0,
+        max_held_bytes: int = 64 * 1024 * 1024,
     ) -> None:
+        self._message_room = ByteBudget(max_held_bytes)
+        self._answer_room = ByteBudget(max_held_bytes)
         loop = asyncio.get_running_loop()
         self._now_s = loop.time
         self._moved_at_s = loop.time()
@@ -116,6 +125,7 @@ class InferStream:
                 if isinstance(item, Exception):
                     raise item
                 yield item
+                self._answer_room.give_back(len(item))
         finally:
             watch.cancel()
             await self._end(reader)
@@ -170,13 +180,19 @@ class InferStream:
                 leg = self._leg(head)
             except ControlPlaneError as error:
                 request_id = head.request_id if head else ""
-                await self._answers.put(write_stream_error(error.message, request_id))
+                await self._put_answer(write_stream_error(error.message, request_id))
                 continue
             release = leg.release
             suffix = target_suffix(release.model_name, release.model_version)
+            size = len(message) + len(self._addition) + len(suffix)
+            await self._message_room.take(size)
             await leg.inbox.put(message + self._addition + suffix)
         for leg in self._legs.values():
             await leg.inbox.put(_END)
+
+    async def _put_answer(self, answer: bytes) -> None:
+        await self._answer_room.take(len(answer))
+        await self._answers.put(answer)
 
     def _leg(self, head: RequestHead) -> _Leg:
         release = self._choose(
@@ -193,7 +209,7 @@ class InferStream:
                     field="model_name",
                 )
             instance = self._reservations.enter_context(self._fleet.reserve(release))
-            leg = _Leg(instance, release)
+            leg = _Leg(instance, release, self._message_room)
             self._legs[release.model_name] = leg
             self._pumps.append(asyncio.create_task(self._pump(leg)))
         return leg
@@ -207,7 +223,7 @@ class InferStream:
             stream = leg.instance.calls.stream(leg.messages(), timeout_s=timeout_s)
             async for raw in stream:
                 answer = reword_stream_error(raw, reword)
-                await self._answers.put(answer + suffix if has_stream_response(answer) else answer)
+                await self._put_answer(answer + suffix if has_stream_response(answer) else answer)
             if not leg.is_drained:
                 code, reason = ErrorCode.BACKEND_UNAVAILABLE, "it ended before the caller's did"
                 await self._answers.put(_broken(leg, code, reason))

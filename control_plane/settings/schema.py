@@ -65,6 +65,9 @@ class GrpcSettings(Section):
         le=1024 * MIB,
         description="largest gRPC message, in and out",
     )
+    max_concurrent_calls: int = Field(
+        default=1024, ge=1, le=100_000, description="calls and streams at once, over all callers"
+    )
     stream_idle_s: float = Field(
         default=600,
         gt=0,

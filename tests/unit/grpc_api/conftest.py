@@ -80,6 +80,7 @@ def make_server(
     photos: FakePhotos,
     port: int = 0,
     stream_idle_s: float = 600.0,
+    max_concurrent_calls: int = 1024,
 ) -> GrpcServer:
     gateway = Gateway(fleet=fleet, table=lambda: TABLE, timeouts=EngineTimeouts(5.0), clock=clock)
     status = Status(engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock)
@@ -96,6 +97,7 @@ def make_server(
             version="9.9.9",
             timeouts=CallTimeouts(30.0, 60.0),
             stream_idle_s=stream_idle_s,
+            max_message_bytes=MAX_MESSAGE_BYTES,
         ),
         orchestrator=Orchestrator(
             Detection(gateway, FakeInspector(), lambda: TABLE.routes, clock),
@@ -107,6 +109,7 @@ def make_server(
         host="127.0.0.1",
         port=port,
         max_message_bytes=MAX_MESSAGE_BYTES,
+        max_concurrent_calls=max_concurrent_calls,
     )
 
 

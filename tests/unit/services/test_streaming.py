@@ -369,3 +369,32 @@ async def test_a_stream_on_which_something_moves_goes_on() -> None:
 
     stream = make_stream(make_fleet(FakeInstance()), idle_s=0.3)
     assert len([answer async for answer in stream.answers(now_and_then())]) == 5
+
+
+async def test_a_stream_holds_a_bounded_number_of_bytes_over_all_its_legs() -> None:
+    triton = FakeInstance()
+    triton.hold.clear()
+    fleet = make_fleet(triton)
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield infer_request(("damage", "volume")[taken % 2], values=bytes(1000))
+
+    answering = make_stream(fleet, max_held_bytes=4000).answers(endless())
+    async with aclosing(answering) as answers:
+        asked = asyncio.ensure_future(anext(answers))
+        for _ in range(500):
+            await asyncio.sleep(0)
+        assert taken == 4  # three are held, the fourth waits for room
+        triton.hold.set()
+        assert await asked
+
+
+async def test_answers_wait_for_room_too_and_one_that_is_too_large_passes_alone() -> None:
+    stream = make_stream(make_fleet(FakeInstance()), max_held_bytes=10)
+    asked = sent(*[infer_request("damage", values=bytes(1000))] * 3)
+    async with asyncio.timeout(5):
+        assert len([answer async for answer in stream.answers(asked)]) == 3
