@@ -19,7 +19,16 @@ fleet_app = typer.Typer(
     help="Show the Triton instances.", invoke_without_command=True, add_completion=False
 )
 
-INSTANCE_HEADERS = ["instance", "state", "serving", "in flight", "breakers", "seen", "url", "reason"]
+INSTANCE_HEADERS = [
+    "instance",
+    "state",
+    "serving",
+    "in flight",
+    "breakers",
+    "seen",
+    "url",
+    "reason",
+]
 
 
 def status(

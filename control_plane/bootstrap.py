@@ -28,11 +28,13 @@ from control_plane.adapters.photos import HeadInspector, LocalPhotos, PhotoLimit
 from control_plane.adapters.triton import TritonInstance
 from control_plane.core.balancing import LoadOptions, PolicyName, PoolOptions
 from control_plane.core.breaker import BreakerOptions
+from control_plane.core.loading import with_parameters
 from control_plane.core.retry import RetryOptions
 from control_plane.core.retry_budget import RetryBudgetOptions
 from control_plane.core.routing import RoutingTable, all_to_stable
 from control_plane.embedded.fleet import EmbeddedFleet
 from control_plane.embedded.options import ADDRESS, FleetOptions, InstancePorts, LogLevel, LogLine
+from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.orchestrator_service import Orchestrator
 from control_plane.grpc_api.server import GrpcServer
@@ -94,7 +96,7 @@ async def _serve(settings: Settings, *, with_tritons: bool) -> None:
         log.info("listening", http=plane.http.url, grpc=plane.grpc.address, version=__version__)
         if embedded is not None:
             await embedded.start()
-        await _run_loops(plane, stop)
+        await _run_loops(plane, embedded, stop)
         log.info("stopping", grace_s=grace_s)
     log.info("stopped")
 
@@ -104,14 +106,25 @@ async def _drain(plane: ControlPlane, grace_s: float) -> None:
     await asyncio.gather(plane.http.stop(grace_s), plane.grpc.stop(grace_s))
 
 
-async def _run_loops(plane: ControlPlane, stop: asyncio.Event) -> None:
+async def _run_loops(
+    plane: ControlPlane, embedded: EmbeddedFleet | None, stop: asyncio.Event
+) -> None:
     """Until ``stop`` is set, or a loop ends by an error, which ends the process too."""
     async with asyncio.TaskGroup() as group:
         loops = [group.create_task(watch.run()) for watch in plane.watches]
         loops.append(group.create_task(report_readiness(plane.status.is_ready, plane.grpc.report)))
+        if embedded is not None:
+            loops.append(group.create_task(_report_ended(embedded)))
         await stop.wait()
         for loop in loops:
             loop.cancel()
+
+
+async def _report_ended(embedded: EmbeddedFleet) -> None:
+    """Says loudly which embedded Triton nobody restarts any more; an error when none is left."""
+    async for name, error in embedded.ended():
+        log.error("embedded Triton is no longer supervised", instance=name, exc_info=error)
+    raise RuntimeError("no embedded Triton is supervised any more")
 
 
 @asynccontextmanager
@@ -155,8 +168,11 @@ def _wire(
         rng=rng,
     )
     status = Status(engines=repository.engines, fleet=fleet, table=lambda: table, clock=clock)
-    limits = PhotoLimits(settings.photos.max_bytes, settings.photos.max_pixels)
+    limits = PhotoLimits(
+        settings.photos.max_bytes, settings.photos.max_pixels, settings.photos.max_full_pixels
+    )
     photos = LocalPhotos(settings.photos.allowed_roots, settings.photos.max_bytes)
+    timeouts = CallTimeouts(requests.timeout_s, requests.max_timeout_s)
     photo_engines = [name for name in repository.engines if repository.specs[name].takes_photo]
     detection = Detection(gateway, HeadInspector(limits), lambda: photo_engines, clock)
     return ControlPlane(
@@ -171,16 +187,20 @@ def _wire(
                     fleet=fleet,
                     components=frozenset(set(repository.specs) - set(repository.engines)),
                     timeout_s=requests.engine_timeout_s,
+                    clock=clock,
                 ),
                 status=status,
                 clock=clock,
                 version=__version__,
-                default_timeout_s=requests.timeout_s,
+                timeouts=timeouts,
+                stream_idle_s=settings.grpc.stream_idle_s,
+                max_message_bytes=settings.grpc.max_message_bytes,
             ),
-            orchestrator=Orchestrator(detection, photos, status, clock, requests.timeout_s),
+            orchestrator=Orchestrator(detection, photos, status, clock, timeouts),
             host=settings.grpc.host,
             port=settings.grpc.port,
             max_message_bytes=settings.grpc.max_message_bytes,
+            max_concurrent_calls=settings.grpc.max_concurrent_calls,
         ),
         http=_http_server(settings, detection, status, photos, clock),
     )
@@ -228,12 +248,19 @@ def _watches(
         observe_s=settings.fleet.observe_timeout_s,
         load_s=settings.fleet.load_timeout_s,
     )
+    photos = settings.photos
+    limits = {
+        "max_bytes": photos.max_bytes,
+        "max_pixels": photos.max_pixels,
+        "max_full_pixels": photos.max_full_pixels,
+    }
+    specs = {name: with_parameters(spec, limits) for name, spec in repository.specs.items()}
     return tuple(
         InstanceWatch(
             name,
             control=triton,
             fleet=fleet,
-            specs=repository.specs,
+            specs=specs,
             desired=table.releases,
             times=times,
             clock=clock,

@@ -7,6 +7,7 @@ the few that start or end here: a photo going to an engine, and the engine's ans
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from tritonclient.grpc import service_pb2
 
 from control_plane.core.detections import Priority
 from control_plane.errors import ControlPlaneError, ErrorCode
+
+_ERROR_MESSAGE = b"\x0a"
+"""How a ModelStreamInferResponse with an error begins: the tag of its first field."""
 
 _DTYPES: dict[str, type[np.generic]] = {
     "BOOL": np.bool_,
@@ -63,6 +67,23 @@ def write_stream_error(message: str, request_id: str) -> bytes:
     """A serialized ModelStreamInferResponse that refuses one request of a stream."""
     answer = service_pb2.ModelStreamInferResponse(error_message=message)
     answer.infer_response.id = request_id
+    return bytes(answer.SerializeToString())
+
+
+def reword_stream_error(message: bytes, reword: Callable[[str], str]) -> bytes:
+    """A serialized ModelStreamInferResponse with its error, if it has one, in other words.
+
+    Raises ControlPlaneError(BACKEND_FAULT) for an error that cannot be read.
+    """
+    if not message.startswith(_ERROR_MESSAGE):  # the fields come in order, the error first
+        return message
+    try:
+        answer = service_pb2.ModelStreamInferResponse.FromString(message)
+    except DecodeError as error:
+        raise ControlPlaneError(
+            ErrorCode.BACKEND_FAULT, f"the instance's answer cannot be read: {error!r}"
+        ) from error
+    answer.error_message = reword(answer.error_message)
     return bytes(answer.SerializeToString())
 
 

@@ -56,8 +56,10 @@ class InferenceCalls(Protocol):
         """ModelInfer: a serialized request to a serialized response."""
         ...
 
-    def stream(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """ModelStreamInfer: ends when both sides have ended."""
+    def stream(
+        self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+    ) -> AsyncIterator[bytes]:
+        """ModelStreamInfer: ends when both sides have ended, or after ``timeout_s``."""
         ...
 
     async def read(self, method: str, message: bytes, *, timeout_s: float) -> bytes:

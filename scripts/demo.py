@@ -15,6 +15,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 
 import httpx
 from rich.console import Console
@@ -27,6 +28,7 @@ SUBJECTS = {"roof": "damage", "site": "materials", "pile": "volume"}
 READY_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 40
 TRITONS = 2
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 console = Console()
 
@@ -40,6 +42,9 @@ def main() -> int:
     http_port, grpc_port = free_port(), free_port()
     url = f"http://127.0.0.1:{http_port}"
     log_file = OUTPUT / "tidegate.log"
+    for number in ENDING_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, leave)
     with ExitStack() as stack:
         log = stack.enter_context(log_file.open("wb"))
         plane = subprocess.Popen(
@@ -78,6 +83,13 @@ def main() -> int:
     console.print(f"{len(pictures)} annotated pictures in {OUTPUT.relative_to(ROOT)}/")
     console.print("Next: [bold]make up[/bold] keeps it running, on http://127.0.0.1:9000/docs")
     return 0 if len(pictures) == len(PHOTOS) and plane.returncode == 0 else 1
+
+
+def leave(number: int, _frame: FrameType | None) -> None:
+    """Leaves as Ctrl-C does, through whatever has to be stopped, which is not cut short."""
+    for each in ENDING_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def wait_ready(plane: subprocess.Popen[bytes], url: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -36,13 +36,13 @@ def set_up_logs(
     level: Literal["debug", "info", "warning", "error"] = "info",
     format: Literal["auto", "console", "json"] = "auto",
     stream: TextIO | None = None,
-) -> None:
+) -> Lines:
     """Sends every log line of the process to ``stream``, standard error if None.
 
     format: ``auto`` is console on a terminal and JSON elsewhere. Safe to call again.
     """
-    stream = sys.stderr if stream is None else stream
-    is_terminal = stream.isatty()
+    lines = Lines(sys.stderr if stream is None else stream)
+    is_terminal = lines.isatty()
     is_console = format == "console" or (format == "auto" and is_terminal)
     enrich: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -55,10 +55,42 @@ def set_up_logs(
     structlog.configure(
         processors=[*enrich, *render],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, lines)),
         cache_logger_on_first_use=False,
     )
-    _route_standard_logging(LEVELS[level], stream, enrich, render)
+    _route_standard_logging(LEVELS[level], lines, enrich, render)
+    return lines
+
+
+class Lines:
+    """Where all lines go. One that cannot be written is counted in ``dropped``, never raised.
+
+    A full disk or a reader that went away must not end the work that the line tells of.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream  # None: the process was started without a standard error
+        self.dropped = 0
+
+    def isatty(self) -> bool:
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except (OSError, ValueError):
+            return False
+
+    def write(self, line: str) -> None:
+        """Writes and flushes, so that a line is either out or counted once."""
+        if self._stream is None:
+            self.dropped += 1
+            return
+        try:
+            self._stream.write(line)
+            self._stream.flush()
+        except (OSError, ValueError):  # ValueError: closed, or not to be encoded
+            self.dropped += 1
+
+    def flush(self) -> None:
+        """Nothing is kept back here; both kinds of loggers call it after each line."""
 
 
 def mask_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
@@ -112,9 +144,9 @@ def _to_json(event: Any, **_: Any) -> str:
 
 
 def _route_standard_logging(
-    level: int, stream: TextIO, enrich: list[Processor], render: list[Processor]
+    level: int, lines: Lines, enrich: list[Processor], render: list[Processor]
 ) -> None:
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[

@@ -7,6 +7,10 @@ the event loop. Here every loop is bounded, nothing is allocated and no C code r
 a photo's size is read so strictly that a decoder cannot later see another one: a
 second size in the same head is refused (a test compares with Pillow).
 
+One thing is looked for behind the head: how many scans a JPEG has. Each passes over the
+whole frame and may take a few bytes, so that they, not the pixels, can make decoding last
+minutes.
+
 Whether the pixels behind the head can be decoded is for the engines to find out.
 
 Sources: ITU-T T.81 (JPEG), annex B; W3C PNG, 5 and 11; RFC 9649 (WebP), 2.
@@ -14,6 +18,7 @@ Sources: ITU-T T.81 (JPEG), annex B; W3C PNG, 5 and 11; RFC 9649 (WebP), 2.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -24,6 +29,10 @@ SUPPORTED = "JPEG, PNG or WebP"
 # Far above what a camera writes (a 4 MB colour profile takes 64 segments).
 MAX_JPEG_SEGMENTS = 1024
 MAX_PNG_CHUNKS = 512
+
+# libjpeg's progressive script has 10; 50 million pixels in 24 scans take seconds already. The
+# engines hold the same bound: model_repository/preprocess/1/model.py.
+MAX_JPEG_SCANS = 24
 
 _OTHER_FORMATS = (
     (b"GIF8", "GIF"),
@@ -47,6 +56,11 @@ _JPEG_START_OF_SCAN = 0xDA
 # Tables, application data and comments. Decoders disagree about what may follow any
 # other marker, and where they disagree a second size can hide.
 _JPEG_SKIPPED = frozenset({0xC4, 0xCC, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE})
+
+_JPEG_END = 0xD9
+_JPEG_WITHOUT_LENGTH = frozenset({0xD8, _JPEG_END})
+# What ends a stretch of scan data: no stuffed 0, fill byte, TEM or restart.
+_JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER_BYTES = 13
@@ -73,6 +87,26 @@ def read_head(photo: bytes) -> PhotoHead:
     except (struct.error, IndexError):
         raise invalid_photo("photo ends inside its header; it is truncated") from None
     raise invalid_photo(_describe_stranger(photo))
+
+
+def has_too_many_scans(photo: bytes) -> bool:
+    """Whether a JPEG has more than MAX_JPEG_SCANS scans (ITU-T T.81, B.1 and B.2).
+
+    Counting the marker's bytes is quick and never too low; only what that leaves in doubt, a
+    picture or a film behind the photo, is walked.
+    """
+    if photo.count(b"\xff\xda") <= MAX_JPEG_SCANS:
+        return False
+    scans, position = 0, 2
+    while scans <= MAX_JPEG_SCANS and (found := _JPEG_MARKER.search(photo, position)):
+        marker = photo[found.start() + 1]
+        if marker == _JPEG_END:
+            break
+        scans += marker == _JPEG_START_OF_SCAN
+        position = found.end()
+        if marker not in _JPEG_WITHOUT_LENGTH:
+            position += int.from_bytes(photo[position : position + 2], "big")
+    return scans > MAX_JPEG_SCANS
 
 
 def invalid_photo(message: str) -> ControlPlaneError:

@@ -26,7 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from control_plane.adapters.photo_heads import PhotoHead, invalid_photo, read_head
+from control_plane.adapters.photo_heads import (
+    MAX_JPEG_SCANS,
+    PhotoHead,
+    has_too_many_scans,
+    invalid_photo,
+    read_head,
+)
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 
 MAX_URL_CHARACTERS = 4096
@@ -42,14 +48,22 @@ _OPEN_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class PhotoLimits:
-    """The largest photo accepted, in encoded bytes and in pixels (width times height)."""
+    """The largest photo accepted, in encoded bytes and in pixels (width times height).
+
+    max_full_pixels: of a PNG or WebP, which cannot be decoded at a reduced scale.
+    """
 
     max_bytes: int
     max_pixels: int
+    max_full_pixels: int
+
+    def pixels_of(self, form: str) -> int:
+        """The pixels that a photo of this format may have."""
+        return self.max_pixels if form == "JPEG" else min(self.max_pixels, self.max_full_pixels)
 
 
 class HeadInspector:
-    """A PhotoInspector that reads the head only; microseconds, whatever the photo."""
+    """A PhotoInspector that reads the head and counts scans; it decodes nothing."""
 
     def __init__(self, limits: PhotoLimits) -> None:
         self._limits = limits
@@ -63,11 +77,14 @@ class HeadInspector:
         pixels = head.width * head.height
         if pixels == 0:
             raise invalid_photo(f"photo has no pixels: it is {head.width} x {head.height}")
-        if pixels > limits.max_pixels:
+        most = limits.pixels_of(head.format)
+        if pixels > most:
             raise _too_large(
                 f"photo is {head.width} x {head.height} = {pixels} pixels; "
-                f"the limit is {limits.max_pixels}"
+                f"the limit for a {head.format} is {most}"
             )
+        if head.format == "JPEG" and has_too_many_scans(photo):
+            raise _too_large(f"photo has more than {MAX_JPEG_SCANS} scans, the limit for a JPEG")
 
 
 class LocalPhotos:

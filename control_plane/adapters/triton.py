@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -27,6 +28,8 @@ SERVICE = "/inference.GRPCInferenceService/"
 HEADROOM_BYTES = 64 * 1024
 """What a message at the edge's bound may grow by when it is re-targeted."""
 READY = "READY"
+VERSION = re.compile(r"[0-9]{1,18}")
+"""What Triton takes for a version is an int64."""
 
 
 class TritonInstance:
@@ -61,8 +64,10 @@ class TritonInstance:
             raise CallFailed(_failure(error)) from None
         return answer
 
-    async def stream(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        call = self._stream(messages)
+    async def stream(
+        self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+    ) -> AsyncIterator[bytes]:
+        call = self._stream(messages, timeout=timeout_s)
         try:
             async for answer in call:
                 yield answer
@@ -110,7 +115,7 @@ class TritonInstance:
         answer = await self._ask("RepositoryIndex", request, timeout_s)
         versions: dict[str, set[int]] = {}
         for model in answer.models:
-            if model.state == READY and model.version.isdigit():
+            if model.state == READY and VERSION.fullmatch(model.version):
                 versions.setdefault(model.name, set()).add(int(model.version))
         return {name: frozenset(found) for name, found in versions.items()}
 
@@ -129,7 +134,12 @@ class TritonInstance:
             if failed.failure.status in ("NOT_FOUND", "INVALID_ARGUMENT", "UNAVAILABLE"):
                 return None  # it went away between the two questions
             raise
-        return read_pins(json_format.MessageToDict(answer.config, preserving_proto_field_name=True))
+        config = json_format.MessageToDict(answer.config, preserving_proto_field_name=True)
+        try:
+            return read_pins(config)
+        except (KeyError, TypeError, ValueError) as error:
+            said = f"ModelConfig of {twin} is not to be understood: {error!r}"
+            raise CallFailed(CallFailure("INTERNAL", said)) from error
 
     async def _ask(self, method: str, request: Any, timeout_s: float) -> Any:
         raw = await self.read(method, request.SerializeToString(), timeout_s=timeout_s)

@@ -12,7 +12,7 @@ first; a twin is not in the repository index, so it is observed by asking for it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from control_plane.core.catalogue import Config, ModelSpec, Release
@@ -84,6 +84,20 @@ def plan_loads(desired: Iterable[Release], observed: Observation) -> tuple[Actio
 def with_versions(model: ModelSpec, versions: Iterable[int]) -> Config:
     """The model's own configuration with only its version policy changed."""
     return {**model.config, "version_policy": {"specific": {"versions": list(versions)}}}
+
+
+def with_parameters(model: ModelSpec, parameters: Mapping[str, int]) -> ModelSpec:
+    """The model with those of the parameters that its own configuration has, set to these values.
+
+    So that a limit is written once, in the settings, and holds in the models that know it too.
+    """
+    own: Mapping[str, Any] = model.config.get("parameters") or {}
+    changed = {
+        name: {"string_value": str(value)} for name, value in parameters.items() if name in own
+    }
+    if not changed:
+        return model
+    return replace(model, config={**model.config, "parameters": {**own, **changed}})
 
 
 def twin_config(ensemble: ModelSpec, release: Release) -> Config:

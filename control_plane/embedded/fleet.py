@@ -14,7 +14,7 @@ import os
 import random
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -110,6 +110,17 @@ class EmbeddedFleet:
         """Until some instance's state changes."""
         self._changed.clear()
         await self._changed.wait()
+
+    async def ended(self) -> AsyncGenerator[tuple[str, BaseException | None], None]:
+        """Each instance whose supervision ended, as it does, and by which error.
+
+        Before ``stop`` only a bug ends one, and then nobody restarts that instance any more.
+        """
+        pending = set(self._tasks)
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.get_name(), None if task.cancelled() else task.exception()
 
     async def stop(self) -> None:
         """Stops every instance side by side and removes all they had; safe to call again."""

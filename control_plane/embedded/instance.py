@@ -110,7 +110,12 @@ class EmbeddedTriton:
             while not self._stop.is_set():
                 started_at = clock()
                 self._move(InstanceEvent.LAUNCHED)
-                self._last_exit = await self._run_once() or self._last_exit
+                try:
+                    self._last_exit = await self._run_once()
+                except OSError as error:
+                    # This machine is short of something, processes or descriptors for
+                    # instance: as a crash, it may be over at the next try.
+                    self._last_exit = f"could not be run: {error}"
                 if self._stop.is_set():
                     break
                 was_stable = clock() - started_at >= self._options.stable_after_s
@@ -135,23 +140,7 @@ class EmbeddedTriton:
     async def _run_once(self) -> str:
         """One process from launch to end; answers why it ended."""
         grace_s = self._options.exit_timeout_s + GUARDIAN_MARGIN_S
-        # A pipe of its own: asyncio takes a process for running while anyone, a stub for instance,
-        # holds a pipe that asyncio made for it.
-        output, output_writer = await log_pipe()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-S",
-            "-E",
-            "-B",
-            guardian.__file__,
-            self._launch.guardian_spec(grace_s),
-            stdin=PIPE,
-            stdout=output_writer,
-            stderr=STDOUT,
-            env=self._launch.environment,
-            start_new_session=True,
-        )
-        os.close(output_writer)
+        process, output = await self._start_guardian(grace_s)
         logging = asyncio.create_task(self._read_log(output), name=f"{self.name} log")
         ending = asyncio.create_task(process.wait(), name=f"{self.name} end")
         stopping = asyncio.create_task(self._stop.wait(), name=f"{self.name} stop")
@@ -167,6 +156,31 @@ class EmbeddedTriton:
         if is_late:
             return f"not ready within {self._options.start_timeout_s:g} s"
         return reason_of(process.returncode)
+
+    async def _start_guardian(self, grace_s: float) -> tuple[Process, LogPipe]:
+        # A pipe of its own: asyncio takes a process for running while anyone, a stub for instance,
+        # holds a pipe that asyncio made for it.
+        output, output_writer = await log_pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-S",
+                "-E",
+                "-B",
+                guardian.__file__,
+                self._launch.guardian_spec(grace_s),
+                stdin=PIPE,
+                stdout=output_writer,
+                stderr=STDOUT,
+                env=self._launch.environment,
+                start_new_session=True,
+            )
+        except BaseException:
+            output.transport.close()
+            raise
+        finally:
+            os.close(output_writer)
+        return process, output
 
     async def _wait_ready(self, ending: asyncio.Task[int], stopping: asyncio.Task[bool]) -> bool:
         """False when the time to become ready is over; true when ready, ended or stopping."""
@@ -235,9 +249,15 @@ async def log_pipe() -> tuple[LogPipe, int]:
     """A pipe whose reading end the event loop watches, and the descriptor to write to it."""
     reading, writing = os.pipe()
     reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb")
-    )
+    source = os.fdopen(reading, "rb")
+    try:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), source
+        )
+    except BaseException:
+        source.close()
+        os.close(writing)
+        raise
     return LogPipe(reader, transport), writing
 
 

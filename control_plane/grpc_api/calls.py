@@ -76,10 +76,20 @@ def read_metadata(context: Context) -> CallHead:
     return CallHead(correlation_id, routing_key, check_priority(priority) if priority else None)
 
 
-def read_deadline(context: Context, clock: Clock, default_s: float) -> Deadline:
-    """The caller's own deadline, or ``default_s`` from now when it set none."""
+@dataclass(frozen=True, slots=True)
+class CallTimeouts:
+    """default_s: for a caller that sets no deadline; max_s: what a longer one is cut to."""
+
+    default_s: float
+    max_s: float
+
+
+def read_deadline(context: Context, clock: Clock, timeouts: CallTimeouts) -> Deadline:
+    """The caller's own deadline as far as the maximum reaches, or the default."""
     remaining_s = context.time_remaining()
-    return Deadline.after(clock.now_s(), default_s if remaining_s is None else remaining_s)
+    if remaining_s is None:
+        remaining_s = timeouts.default_s
+    return Deadline.after(clock.now_s(), min(remaining_s, timeouts.max_s))
 
 
 def parse(kind: type[MessageType], raw: bytes) -> MessageType:

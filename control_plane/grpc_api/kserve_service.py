@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2
 
+from control_plane.core.deadline import Deadline
 from control_plane.core.wire import priority_suffix, read_request_head
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.grpc_api.calls import (
@@ -23,6 +24,7 @@ from control_plane.grpc_api.calls import (
     RELEASE,
     Answering,
     CallHead,
+    CallTimeouts,
     Context,
     Unary,
     parse,
@@ -74,7 +76,9 @@ class KServe:
     status: Status
     clock: Clock
     version: str
-    default_timeout_s: float
+    timeouts: CallTimeouts
+    stream_idle_s: float
+    max_message_bytes: int
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         """Every method of the service by name; all take and give bytes."""
@@ -84,9 +88,9 @@ class KServe:
             "ServerReady": self._read(service_pb2.ServerReadyRequest, self._server_ready),
             "ModelReady": self._read(service_pb2.ModelReadyRequest, self._model_ready),
             "ServerMetadata": self._read(service_pb2.ServerMetadataRequest, self._server_metadata),
-            "ModelMetadata": self._read(service_pb2.ModelMetadataRequest, self._model_metadata),
-            "ModelConfig": self._read(service_pb2.ModelConfigRequest, self._model_config),
-            "ModelStatistics": self._read(service_pb2.ModelStatisticsRequest, self._statistics),
+            "ModelMetadata": self._ask(service_pb2.ModelMetadataRequest, self.reads.metadata),
+            "ModelConfig": self._ask(service_pb2.ModelConfigRequest, self.reads.config),
+            "ModelStatistics": self._ask(service_pb2.ModelStatisticsRequest, self.reads.statistics),
             "RepositoryIndex": self._read(service_pb2.RepositoryIndexRequest, self._index),
             **{method: _refusal(method) for method in REFUSED},
         }
@@ -108,7 +112,7 @@ class KServe:
                     engine=request.model_name,
                     wanted_release=request.model_version,
                     routing_key=_routing_key(head, request.sequence or request.request_id),
-                    deadline=read_deadline(context, self.clock, self.default_timeout_s),
+                    deadline=read_deadline(context, self.clock, self.timeouts),
                     sequence=request.sequence,
                 )
             )
@@ -133,6 +137,9 @@ class KServe:
                 routing_key=head.routing_key,
                 fallback_key=head.correlation_id,
                 addition=_priority(head),
+                timeout_s=context.time_remaining(),
+                idle_s=self.stream_idle_s,
+                max_held_bytes=self.max_message_bytes,
             )
             async with aclosing(stream.answers(messages)) as answers:
                 async for answer in answers:
@@ -143,6 +150,19 @@ class KServe:
             async with Answering(context, kind.DESCRIPTOR.name.removesuffix("Request")):
                 read_metadata(context)
                 response = await answer(parse(kind, raw))
+                return bytes(response.SerializeToString())
+
+        return call
+
+    def _ask(self, kind: Any, read: Callable[[str, str, Deadline], Awaitable[Any]]) -> Unary:
+        """A read that instances are asked for, within the caller's deadline."""
+
+        async def call(raw: bytes, context: Context) -> bytes:
+            async with Answering(context, kind.DESCRIPTOR.name.removesuffix("Request")):
+                read_metadata(context)
+                request = parse(kind, raw)
+                deadline = read_deadline(context, self.clock, self.timeouts)
+                response = await read(request.name, request.version, deadline)
                 return bytes(response.SerializeToString())
 
         return call
@@ -161,15 +181,6 @@ class KServe:
         return service_pb2.ServerMetadataResponse(
             name="tidegate", version=self.version, extensions=EXTENSIONS
         )
-
-    async def _model_metadata(self, request: Any) -> Any:
-        return await self.reads.metadata(request.name, request.version)
-
-    async def _model_config(self, request: Any) -> Any:
-        return await self.reads.config(request.name, request.version)
-
-    async def _statistics(self, request: Any) -> Any:
-        return await self.reads.statistics(request.name, request.version)
 
     async def _index(self, request: Any) -> Any:
         return index(self.gateway.table, self.fleet, ready_only=request.ready)

@@ -23,7 +23,14 @@ from control_plane.core.detections import (
     check_uuid,
 )
 from control_plane.errors import InvalidArgument
-from control_plane.grpc_api.calls import Answering, Context, parse, read_deadline, read_metadata
+from control_plane.grpc_api.calls import (
+    Answering,
+    CallTimeouts,
+    Context,
+    parse,
+    read_deadline,
+    read_metadata,
+)
 from control_plane.grpc_api.protos import orchestrator_pb2 as pb
 from control_plane.ports import Clock, PhotoSource
 from control_plane.services.detection import Detection
@@ -58,7 +65,7 @@ class Orchestrator:
     photos: PhotoSource
     status: Status
     clock: Clock
-    default_timeout_s: float
+    timeouts: CallTimeouts
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         return {
@@ -70,7 +77,7 @@ class Orchestrator:
         async with Answering(context, "Detect"):
             head = read_metadata(context)
             message = parse(pb.DetectRequest, raw)
-            deadline = read_deadline(context, self.clock, self.default_timeout_s)
+            deadline = read_deadline(context, self.clock, self.timeouts)
             if message.priority not in PRIORITIES:
                 raise InvalidArgument(f"unknown priority {message.priority}", field="priority")
             known = self.detection.known_engines()

@@ -30,6 +30,7 @@ class GrpcServer:
         host: str,
         port: int,
         max_message_bytes: int,
+        max_concurrent_calls: int,
     ) -> None:
         self._host = f"[{host}]" if ":" in host else host
         self.address = f"{self._host}:{port}"
@@ -45,7 +46,9 @@ class GrpcServer:
                 ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
                 # A second process on the port is an error, not half of the traffic.
                 ("grpc.so_reuseport", 0),
-            ]
+            ],
+            # grpc answers what is above with RESOURCE_EXHAUSTED.
+            maximum_concurrent_rpcs=max_concurrent_calls,
         )
 
     async def start(self) -> None:

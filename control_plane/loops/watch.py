@@ -77,19 +77,36 @@ class InstanceWatch:
         self._failure = ""
         self._failures = 0
         self._load_after_s = float("-inf")
+        self._odd_looks = 0
+        self._look_after_s = float("-inf")
         self._log = log.bind(instance=name)
 
     async def run(self) -> None:
-        """An unexpected error in a look or a load ends it, in an ExceptionGroup."""
+        """Until cancelled. What goes wrong with this instance, expected or not, stays with it."""
         loading: asyncio.Task[None] | None = None
         async with asyncio.TaskGroup() as group:
             while True:
                 self._look_again.clear()
-                actions = await self.look()
+                actions = await self._look_safely()
                 is_idle = loading is None or loading.done()
                 if actions and is_idle and self._clock.now_s() >= self._load_after_s:
                     loading = group.create_task(self.load(actions))
                 await self._pause()
+
+    async def _look_safely(self) -> tuple[Action, ...]:
+        """A look; after one that met an unexpected error, none until a growing wait is over."""
+        if self._clock.now_s() < self._look_after_s:
+            return ()
+        try:
+            actions = await self.look()
+        except Exception as error:  # one instance's oddity must not end the control plane
+            self._log.exception("look failed unexpectedly")
+            self._odd_looks += 1
+            self._look_after_s = self._wait_over_s(self._odd_looks)
+            self._publish((), Observation(), is_live=False, reason=_unexpected(error))
+            return ()
+        self._odd_looks = 0
+        return actions
 
     async def look(self) -> tuple[Action, ...]:
         """Observe and publish; what is to be loaded, nothing when the instance is away."""
@@ -115,14 +132,19 @@ class InstanceWatch:
             except CallFailed as failed:
                 failures.append(f"{_subject(action)}: {failed}")
                 self._log.error("load failed", model=_subject(action), reason=str(failed))
+            except Exception as error:  # as in a look; the other actions may do
+                failures.append(f"{_subject(action)}: {_unexpected(error)}")
+                self._log.exception("load failed unexpectedly", model=_subject(action))
             self._look_again.set()
         self._failure = "; ".join(failures)
         self._failures = self._failures + 1 if failures else 0
         if failures:
-            wait_s = backoff_s(
-                self._failures, first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S, rng=self._rng
-            )
-            self._load_after_s = self._clock.now_s() + wait_s
+            self._load_after_s = self._wait_over_s(self._failures)
+
+    def _wait_over_s(self, failures: int) -> float:
+        """When to try again after so many failures in a row."""
+        wait_s = backoff_s(failures, first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S, rng=self._rng)
+        return self._clock.now_s() + wait_s
 
     async def _apply(self, action: Action) -> None:
         started_s = self._clock.now_s()
@@ -153,7 +175,12 @@ class InstanceWatch:
             if observed.is_serving(release)
         )
         has_changed = self._fleet.publish(
-            self._name, serving=serving, is_live=is_live, reason=reason, now_s=self._clock.now_s()
+            self._name,
+            serving=serving,
+            components=observed.ready_versions,
+            is_live=is_live,
+            reason=reason,
+            now_s=self._clock.now_s(),
         )
         if has_changed:
             shown = sorted(f"{engine} {version}" for engine, version in serving)
@@ -167,6 +194,10 @@ class InstanceWatch:
                 await self._look_again.wait()
         except TimeoutError:
             return
+
+
+def _unexpected(error: Exception) -> str:
+    return f"unexpected {type(error).__name__}: {error}"
 
 
 def _subject(action: Action) -> str:

@@ -8,18 +8,25 @@ HTTP, are answered with a problem as everything else is.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from asyncio import TimerHandle
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from control_plane.errors import ControlPlaneError, ErrorCode
-from control_plane.rest_api.correlation import HEADER, SECURITY_HEADERS
+from control_plane.rest_api.correlation import (
+    HEADER,
+    SECURITY_HEADERS,
+    CorrelationMiddleware,
+    read_or_make_id,
+)
 from control_plane.rest_api.problems import HttpRefusal, problem_of
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,9 @@ class BoundedProtocol(HttpToolsProtocol):
             len(self.tasks) < self.limits.max_requests
             and len(self.connections) <= self.limits.max_connections
         )
-        self.app = self._served_app if has_room else _tell_overloaded
+        # Refused under its id and with its line in the log, as every request is answered.
+        refusing = CorrelationMiddleware(_tell_overloaded, self.loop.time)
+        self.app = self._served_app if has_room else refusing
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -133,7 +142,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 f"the request line and headers have more than {limit} bytes",
                 field="head",
             )
-        correlation_id = str(uuid.uuid4())
+        # Only of a head that is being read: those of the request before stay in ``headers``.
+        correlation_id = read_or_make_id(self.headers if self._is_in_head and self.headers else ())
         headers = {**SECURITY_HEADERS, HEADER: correlation_id, "Connection": "close"}
         problem = problem_of(refusal, correlation_id, headers=headers)
         raw_headers = [*self.server_state.default_headers, *problem.raw_headers]
@@ -142,6 +152,13 @@ class BoundedProtocol(HttpToolsProtocol):
             b"".join([STATUS_LINE[problem.status_code], *lines, b"\r\n", bytes(problem.body)])
         )
         self.transport.close()
+        log.info(
+            "request refused",
+            status=int(problem.status_code),
+            code=refusal.code,
+            reason=refusal.message,
+            correlation_id=correlation_id,
+        )
 
     def _start_head_timer(self) -> None:
         if self._head_timer is None:
@@ -172,6 +189,4 @@ async def _tell_overloaded(scope: Scope, receive: Receive, send: Send) -> None:
     error = ControlPlaneError(
         ErrorCode.OVERLOADED, "too many requests are under way", retry_after_s=1.0
     )
-    correlation_id = str(uuid.uuid4())
-    headers = {**SECURITY_HEADERS, HEADER: correlation_id}
-    await problem_of(error, correlation_id, headers=headers)(scope, receive, send)
+    await problem_of(error, scope["state"]["correlation_id"])(scope, receive, send)

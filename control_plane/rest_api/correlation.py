@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -49,7 +49,7 @@ class CorrelationMiddleware:
             await self._app(scope, receive, send)
             return
         started_s = self._now_s()
-        correlation_id = _read_or_make(scope)
+        correlation_id = read_or_make_id(scope["headers"])
         scope.setdefault("state", {})["correlation_id"] = correlation_id
         status: int | None = None
 
@@ -92,9 +92,9 @@ class CorrelationMiddleware:
         )
 
 
-def _read_or_make(scope: Scope) -> str:
+def read_or_make_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's id if it is one that fits in a log line and a header, else a new one."""
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"x-correlation-id" and _ACCEPTABLE.fullmatch(value):
             return str(value.decode("ascii"))
     return str(uuid.uuid4())

@@ -28,6 +28,7 @@ class Instance:
     """One Triton: how to call it, what it was seen to serve, what is in flight on it.
 
     weight: its share of the traffic against the others'.
+    components: the model versions that were ready there, by the model's name.
     look_again: set by whoever has reason to doubt what was observed.
     """
 
@@ -36,6 +37,7 @@ class Instance:
     calls: InferenceCalls = field(repr=False)
     weight: float = 1.0
     serving: frozenset[Served] = frozenset()
+    components: Mapping[str, frozenset[int]] = field(default_factory=dict)
     reason: str = "not observed yet"
     is_live: bool = False
     observed_at_s: float | None = None
@@ -162,8 +164,12 @@ class Fleet:
         is_live: bool,
         reason: str,
         now_s: float,
+        components: Mapping[str, frozenset[int]] | None = None,
     ) -> bool:
-        """Take in what was just seen of an instance. True when what it serves has changed."""
+        """Take in what was just seen of an instance. True when what it serves has changed.
+
+        components: the model versions that are ready there; none when left out.
+        """
         instance = self._by_name[name]
         now_serving = frozenset(serving)
         has_changed = instance.serving != now_serving or instance.is_live != is_live
@@ -173,6 +179,7 @@ class Fleet:
             pool = self._pools.setdefault(served, Pool(self._options))
             pool.add(name, now_s, weight=instance.weight)
         instance.serving = now_serving
+        instance.components = components or {}
         instance.is_live = is_live
         instance.reason = reason
         instance.observed_at_s = now_s
@@ -186,6 +193,15 @@ class Fleet:
         if pool is None:
             return ()
         return tuple(instance for instance in self.instances if instance.name in pool)
+
+    def holding(self, component: str, version: str) -> tuple[Instance, ...]:
+        """Where a component was seen ready; version: an integer's digits, "" for any."""
+        return tuple(
+            instance
+            for instance in self.instances
+            if (found := instance.components.get(component))
+            and (not version or version in map(str, found))
+        )
 
     def breakers(self, name: str) -> Mapping[Served, State]:
         """The breakers of an instance that are not closed, by engine and release."""

@@ -22,9 +22,10 @@ from control_plane.core.retry import GiveUp, RetryOptions, decide
 from control_plane.core.retry_budget import RetryBudget, RetryBudgetOptions
 from control_plane.core.routing import RoutingTable, choose_release
 from control_plane.core.wire import target_suffix
-from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
+from control_plane.errors import ControlPlaneError, InvalidArgument
 from control_plane.kserve import is_infer_request
 from control_plane.ports import CallFailed, Clock
+from control_plane.services.explaining import explain
 from control_plane.services.fleet import Fleet, Place
 
 log = structlog.get_logger(__name__)
@@ -243,18 +244,13 @@ class _TryFailed(Exception):
 
 
 def _refusal(failed: _TryFailed, call: InferCall, release: Release) -> ControlPlaneError:
-    """What the last try means to the caller, in the engine's own name."""
-    failure = failed.failure
-    # Triton puts the twin's name before what a step of it said.
-    message = failure.message.removeprefix(f"in ensemble '{release.model_name}', ")
-    message = message.replace(release.model_name, release.engine)
-    message = message or f"engine {call.engine!r} failed ({failure.status})"
-    match failed.ending:
-        case Ending.MALFORMED:
-            return InvalidArgument("malformed protobuf: no ModelInferRequest", field="message")
-        case Ending.SLOW | Ending.DEADLINE:
-            message = f"engine {call.engine!r} did not answer in time"
-        case Ending.UNREACHABLE:
-            message = f"instance {failed.instance!r} cannot be reached: {message}"
-    code = MEANINGS[failed.ending].code or ErrorCode.INTERNAL
-    return ControlPlaneError(code, message)
+    """What the last try means to the caller."""
+    if failed.ending is Ending.MALFORMED:
+        return InvalidArgument("malformed protobuf: no ModelInferRequest", field="message")
+    return explain(
+        failed.failure,
+        failed.ending,
+        subject=f"engine {call.engine!r}",
+        instance=failed.instance,
+        release=release,
+    )

@@ -7,49 +7,67 @@ versions. Components can be asked about too (``perf_analyzer`` does for an ensem
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from google.protobuf.message import Message
+import structlog
+from google.protobuf.message import DecodeError, Message
 from tritonclient.grpc import service_pb2
 
 from control_plane.core.catalogue import Release
-from control_plane.core.outcomes import MEANINGS, classify
+from control_plane.core.deadline import Deadline
+from control_plane.core.outcomes import classify
 from control_plane.core.routing import RoutingTable
 from control_plane.errors import ControlPlaneError, ErrorCode
-from control_plane.ports import CallFailed
+from control_plane.ports import CallFailed, Clock
+from control_plane.services.explaining import explain
 from control_plane.services.fleet import Fleet, Instance
 from control_plane.services.gateway import Gateway
 
+log = structlog.get_logger(__name__)
+
+NOT_READY = (ErrorCode.RELEASE_NOT_READY, ErrorCode.UNKNOWN_RELEASE, ErrorCode.NOT_FOUND)
+
 
 class ModelReads:
-    """Reads about engines and their components. Raises ControlPlaneError throughout."""
+    """Reads about engines and their components. Raises ControlPlaneError throughout.
+
+    timeout_s: how long one instance may take to answer, within the caller's deadline.
+    """
 
     def __init__(
-        self, *, gateway: Gateway, fleet: Fleet, components: frozenset[str], timeout_s: float
+        self,
+        *,
+        gateway: Gateway,
+        fleet: Fleet,
+        components: frozenset[str],
+        timeout_s: float,
+        clock: Clock,
     ) -> None:
         self._gateway = gateway
         self._fleet = fleet
         self._components = components
         self._timeout_s = timeout_s
+        self._clock = clock
 
-    async def metadata(self, name: str, version: str) -> Any:
+    async def metadata(self, name: str, version: str, deadline: Deadline) -> Any:
         """A ModelMetadataResponse whose versions are the releases that serve."""
-        answer, release = await self._ask("ModelMetadata", name, version)
+        answer, release = await self._ask("ModelMetadata", name, version, deadline)
         if release is not None:
             answer.name = name
             answer.versions[:] = self._gateway.table.route(name).serving
         return answer
 
-    async def config(self, name: str, version: str) -> Any:
+    async def config(self, name: str, version: str, deadline: Deadline) -> Any:
         """A ModelConfigResponse; for an engine, its release's twin under the engine's name."""
-        answer, release = await self._ask("ModelConfig", name, version)
+        answer, release = await self._ask("ModelConfig", name, version, deadline)
         if release is not None:
             answer.config.name = name
         return answer
 
-    async def statistics(self, name: str, version: str) -> Any:
-        """A ModelStatisticsResponse summed over the instances.
+    async def statistics(self, name: str, version: str, deadline: Deadline) -> Any:
+        """A ModelStatisticsResponse summed over the instances that answer.
 
         name: "" asks for every engine and component that is ready somewhere, as
             ``perf_analyzer`` does of an ensemble.
@@ -57,8 +75,15 @@ class ModelReads:
         release = self._release(name, version) if name else None
         renamed = {(one.model_name, one.model_version): one for one in self._served(release)}
         total = service_pb2.ModelStatisticsResponse()
-        for instance in self._instances(release):
-            answer = await self._ask_instance("ModelStatistics", instance, name, version, release)
+        asked = self._instances(name, version, release)
+        answers = await asyncio.gather(
+            *(
+                self._ask_instance("ModelStatistics", instance, name, version, release, deadline)
+                for instance in asked
+            ),
+            return_exceptions=True,
+        )
+        for answer in _answered(asked, answers):
             for entry in answer.model_stats:
                 served = renamed.get((entry.name, entry.version))
                 if served is not None:
@@ -69,34 +94,52 @@ class ModelReads:
         return total
 
     def is_ready(self, name: str, version: str) -> bool:
-        """Whether the release a request would get is ready somewhere."""
+        """Whether the release a request would get, or the component, is ready somewhere."""
         try:
-            return bool(self._instances(self._release(name, version)))
+            return bool(self._instances(name, version, self._release(name, version)))
         except ControlPlaneError as error:
-            if error.code in (ErrorCode.RELEASE_NOT_READY, ErrorCode.UNKNOWN_RELEASE):
+            if error.code in NOT_READY:
                 return False
             raise
 
-    async def _ask(self, method: str, name: str, version: str) -> tuple[Any, Release | None]:
+    async def _ask(
+        self, method: str, name: str, version: str, deadline: Deadline
+    ) -> tuple[Any, Release | None]:
         release = self._release(name, version)
-        instance = self._instances(release)[0]
-        return await self._ask_instance(method, instance, name, version, release), release
+        instance = self._instances(name, version, release)[0]
+        answer = await self._ask_instance(method, instance, name, version, release, deadline)
+        return answer, release
 
     async def _ask_instance(
-        self, method: str, instance: Instance, name: str, version: str, release: Release | None
+        self,
+        method: str,
+        instance: Instance,
+        name: str,
+        version: str,
+        release: Release | None,
+        deadline: Deadline,
     ) -> Any:
+        timeout_s = deadline.timeout_s(self._clock.now_s(), self._timeout_s)
+        subject = f"engine {name!r}" if release else f"component {name!r}" if name else "statistics"
         if release is not None:
             name, version = release.model_name, release.model_version
         request = getattr(service_pb2, f"{method}Request")(name=name, version=version)
         try:
             raw = await instance.calls.read(
-                method, request.SerializeToString(), timeout_s=self._timeout_s
+                method, request.SerializeToString(), timeout_s=timeout_s
             )
         except CallFailed as failed:
             ending = classify(failed.failure, is_past_deadline=False)
-            code = MEANINGS[ending].code or ErrorCode.INTERNAL
-            raise ControlPlaneError(code, failed.failure.message) from None
-        return getattr(service_pb2, f"{method}Response").FromString(raw)
+            raise explain(
+                failed.failure, ending, subject=subject, instance=instance.name, release=release
+            ) from None
+        try:
+            return getattr(service_pb2, f"{method}Response").FromString(raw)
+        except DecodeError:
+            raise ControlPlaneError(
+                ErrorCode.BACKEND_FAULT,
+                f"what instance {instance.name!r} answered is no {method}Response",
+            ) from None
 
     def _release(self, name: str, version: str) -> Release | None:
         """The release meant, or None for a component."""
@@ -107,15 +150,48 @@ class ModelReads:
     def _served(self, release: Release | None) -> tuple[Release, ...]:
         return self._gateway.table.releases() if release is None else (release,)
 
-    def _instances(self, release: Release | None) -> tuple[Instance, ...]:
-        if release is None:
-            ready = tuple(instance for instance in self._fleet.instances if instance.is_live)
-        else:
+    def _instances(self, name: str, version: str, release: Release | None) -> tuple[Instance, ...]:
+        """Who can be asked: about a release, a component, or ("" for a name) everything."""
+        if release is not None:
+            what = f"{release.engine!r} {release.version}"
             ready = self._fleet.ready_on(release.engine, release.version)
-        if not ready:
-            what = "the fleet" if release is None else f"{release.engine!r} {release.version}"
-            raise ControlPlaneError(ErrorCode.RELEASE_NOT_READY, f"{what} is ready on no instance")
-        return ready
+        elif name:
+            what = f"component {name!r}"
+            ready = self._fleet.holding(name, version)
+        else:
+            what = "the fleet"
+            ready = tuple(instance for instance in self._fleet.instances if instance.is_live)
+        if ready:
+            return ready
+        if release is None and name and self._fleet.holding(name, ""):
+            raise ControlPlaneError(
+                ErrorCode.NOT_FOUND,
+                f"{what} has no version {version!r} that is loaded",
+                field="version",
+            )
+        raise ControlPlaneError(ErrorCode.RELEASE_NOT_READY, f"{what} is ready on no instance")
+
+
+def _answered(asked: Iterable[Instance], answers: Iterable[Any]) -> list[Any]:
+    """The answers that came. Raises the first failure when none did."""
+    found, failures = [], []
+    for instance, answer in zip(asked, answers, strict=True):
+        if not isinstance(answer, BaseException):
+            found.append(answer)
+        elif isinstance(answer, ControlPlaneError):
+            failures.append((instance, answer))
+        else:
+            raise answer
+    if not found:
+        raise failures[0][1]
+    for instance, error in failures:
+        log.warning(
+            "statistics without an instance",
+            instance=instance.name,
+            code=error.code,
+            reason=error.message,
+        )
+    return found
 
 
 def index(table: RoutingTable, fleet: Fleet, *, ready_only: bool) -> Any:

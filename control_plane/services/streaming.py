@@ -13,6 +13,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from control_plane.core.catalogue import Release
 from control_plane.core.outcomes import MEANINGS, classify
@@ -25,8 +27,10 @@ from control_plane.core.wire import (
     target_suffix,
 )
 from control_plane.errors import ControlPlaneError, ErrorCode
-from control_plane.kserve import write_stream_error
+from control_plane.kserve import reword_stream_error, write_stream_error
 from control_plane.ports import CallFailed
+from control_plane.services.byte_budget import ByteBudget
+from control_plane.services.explaining import own_words
 from control_plane.services.fleet import Fleet, Place
 
 WAITING_MESSAGES = 16
@@ -50,11 +54,13 @@ Item = bytes | Exception | _End
 class _Leg:
     """The stream to the instance that serves one release.
 
+    room: what the messages held for all instances share.
     is_drained: whether the instance has taken everything, the end included.
     """
 
     place: Place
     release: Release
+    room: ByteBudget
     is_drained: bool = False
     inbox: asyncio.Queue[bytes | _End] = field(
         default_factory=lambda: asyncio.Queue(WAITING_MESSAGES)
@@ -63,6 +69,7 @@ class _Leg:
     async def messages(self) -> AsyncIterator[bytes]:
         while not isinstance(message := await self.inbox.get(), _End):
             yield message
+            self.room.give_back(len(message))
         self.is_drained = True
 
 
@@ -72,6 +79,10 @@ class InferStream:
     routing_key: the caller's own, for all its messages; "" leaves each to its sequence or id.
     fallback_key: what a message is split by that has neither.
     addition: bytes appended to every message, such as a priority.
+    timeout_s: what remains of the caller's deadline; None when it gave none.
+    idle_s: how long nothing may move either way before the stream is ended.
+    max_held_bytes: what is held of the caller's messages, and as much again of the answers.
+        Apart, because an instance may take no message before its answers are taken.
     """
 
     def __init__(
@@ -82,7 +93,18 @@ class InferStream:
         routing_key: str,
         fallback_key: str,
         addition: bytes = b"",
+        timeout_s: float | None = None,
+        idle_s: float = 600.0,
+        max_held_bytes: int = 64 * 1024 * 1024,
     ) -> None:
+        self._message_room = ByteBudget(max_held_bytes)
+        self._answer_room = ByteBudget(max_held_bytes)
+        loop = asyncio.get_running_loop()
+        self._now_s = loop.time
+        self._moved_at_s = loop.time()
+        self._ends_at_s = None if timeout_s is None else loop.time() + timeout_s
+        self._idle_s = idle_s
+        self._is_waiting = False
         self._addition = addition
         self._choose = choose
         self._fleet = fleet
@@ -94,18 +116,52 @@ class InferStream:
         self._places = ExitStack()
 
     async def answers(self, messages: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Raises ControlPlaneError when an instance's stream breaks."""
+        """Raises ControlPlaneError when an instance's stream breaks, or nothing moves."""
         reader = asyncio.create_task(self._read(messages))
+        caller = asyncio.current_task()
+        watch = asyncio.create_task(self._watch_idleness(reader, caller))
         try:
-            while not isinstance(item := await self._answers.get(), _End):
+            while not isinstance(item := await self._next(), _End):
                 if isinstance(item, Exception):
                     raise item
                 yield item
+                self._answer_room.give_back(len(item))
         finally:
-            with self._places:
-                for task in (reader, *self._pumps):
-                    task.cancel()
-                await asyncio.gather(reader, *self._pumps, return_exceptions=True)
+            watch.cancel()
+            await self._end(reader)
+
+    async def _next(self) -> Item:
+        self._moved_at_s = self._now_s()
+        self._is_waiting = True
+        try:
+            return await self._answers.get()
+        finally:
+            self._is_waiting = False
+            self._moved_at_s = self._now_s()
+
+    async def _end(self, reader: asyncio.Task[None]) -> None:
+        """Ends the streams to the instances and gives their places back. Safe to call again."""
+        with self._places:
+            for task in (reader, *self._pumps):
+                task.cancel()
+            await asyncio.gather(reader, *self._pumps, return_exceptions=True)
+
+    async def _watch_idleness(
+        self, reader: asyncio.Task[None], caller: asyncio.Task[Any] | None
+    ) -> None:
+        while (left_s := self._moved_at_s + self._idle_s - self._now_s()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left_s)
+        await self._end(reader)
+        while not self._answers.empty():
+            self._answers.get_nowait()
+        self._answers.put_nowait(
+            ControlPlaneError(
+                ErrorCode.DEADLINE_EXCEEDED,
+                f"nothing moved on the stream for {self._idle_s:g} s",
+            )
+        )
+        if caller is not None and not self._is_waiting:
+            caller.cancel()  # it does not take the answers it has; it would not take this one
 
     async def _read(self, messages: AsyncIterator[bytes]) -> None:
         try:
@@ -117,19 +173,26 @@ class InferStream:
 
     async def _forward(self, messages: AsyncIterator[bytes]) -> None:
         async for message in messages:
+            self._moved_at_s = self._now_s()
             head: RequestHead | None = None
             try:
                 head = read_request_head(message)
                 leg = self._leg(head)
             except ControlPlaneError as error:
                 request_id = head.request_id if head else ""
-                await self._answers.put(write_stream_error(error.message, request_id))
+                await self._put_answer(write_stream_error(error.message, request_id))
                 continue
             release = leg.release
             suffix = target_suffix(release.model_name, release.model_version)
+            size = len(message) + len(self._addition) + len(suffix)
+            await self._message_room.take(size)
             await leg.inbox.put(message + self._addition + suffix)
         for leg in self._legs.values():
             await leg.inbox.put(_END)
+
+    async def _put_answer(self, answer: bytes) -> None:
+        await self._answer_room.take(len(answer))
+        await self._answers.put(answer)
 
     def _leg(self, head: RequestHead) -> _Leg:
         release = self._choose(
@@ -146,7 +209,7 @@ class InferStream:
                     field="model_name",
                 )
             place = self._fleet.reserve(release, sequence=head.sequence, is_stream=True)
-            leg = _Leg(self._places.enter_context(place), release)
+            leg = _Leg(self._places.enter_context(place), release, self._message_room)
             self._legs[release.model_name] = leg
             self._pumps.append(asyncio.create_task(self._pump(leg)))
         return leg
@@ -154,17 +217,23 @@ class InferStream:
     async def _pump(self, leg: _Leg) -> None:
         """Whatever ends it is an answer: the caller waits for one, not for this task."""
         suffix = stream_target_suffix(leg.release.engine, leg.release.version)
+        reword = partial(own_words, release=leg.release)
         try:
-            async for answer in leg.place.instance.calls.stream(leg.messages()):
-                await self._answers.put(answer + suffix if has_stream_response(answer) else answer)
+            timeout_s = None if self._ends_at_s is None else self._ends_at_s - self._now_s()
+            stream = leg.place.instance.calls.stream(leg.messages(), timeout_s=timeout_s)
+            async for raw in stream:
+                answer = reword_stream_error(raw, reword)
+                await self._put_answer(answer + suffix if has_stream_response(answer) else answer)
             if not leg.is_drained:
                 code, reason = ErrorCode.BACKEND_UNAVAILABLE, "it ended before the caller's did"
                 await self._answers.put(_broken(leg, code, reason))
         except CallFailed as failed:
-            meaning = MEANINGS[classify(failed.failure, is_past_deadline=False)]
+            meaning = MEANINGS[
+                classify(failed.failure, is_past_deadline=self._ends_at_s is not None)
+            ]
             leg.place.settle(meaning.verdict)
             code = meaning.code or ErrorCode.INTERNAL
-            await self._answers.put(_broken(leg, code, failed.failure.message))
+            await self._answers.put(_broken(leg, code, reword(failed.failure.message)))
         except MalformedMessage as error:
             await self._answers.put(_broken(leg, ErrorCode.BACKEND_FAULT, error.message))
         except Exception as error:

@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 MIB = 1024 * 1024
 PORTS_PER_TRITON = 10
 HIGHEST_PORT = 65_535
+# What a message may hold besides its photo.
+PHOTO_MESSAGE_OVERHEAD_BYTES = 64 * 1024
 
 
 def _check_host_port(value: str) -> str:
@@ -62,6 +64,15 @@ class GrpcSettings(Section):
         ge=64 * 1024,
         le=1024 * MIB,
         description="largest gRPC message, in and out",
+    )
+    max_concurrent_calls: int = Field(
+        default=1024, ge=1, le=100_000, description="calls and streams at once, over all callers"
+    )
+    stream_idle_s: float = Field(
+        default=600,
+        gt=0,
+        le=86_400,
+        description="a stream on which nothing moves either way for as long is ended",
     )
 
 
@@ -113,6 +124,12 @@ class PhotoSettings(Section):
         ge=4096,
         le=1_000_000_000,
         description="largest photo accepted, width x height",
+    )
+    max_full_pixels: int = Field(
+        default=25_000_000,
+        ge=4096,
+        le=1_000_000_000,
+        description="largest PNG or WebP, which cannot be decoded at a reduced scale",
     )
     allowed_roots: tuple[Path, ...] = Field(
         default=(),
@@ -277,6 +294,23 @@ class Settings(BaseSettings):
                 "same_port",
                 "should differ from http.port, {port}",
                 {"field": "grpc.port", "port": self.http.port},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_room_for_a_photo(self) -> Settings:
+        least = self.photos.max_bytes + PHOTO_MESSAGE_OVERHEAD_BYTES
+        if self.grpc.max_message_bytes < least:
+            raise PydanticCustomError(
+                "photo_message",
+                "should be at least photos.max_bytes + {overhead} = {least}, so that a photo of "
+                "{photo} bytes fits into a message",
+                {
+                    "field": "grpc.max_message_bytes",
+                    "overhead": PHOTO_MESSAGE_OVERHEAD_BYTES,
+                    "least": least,
+                    "photo": self.photos.max_bytes,
+                },
             )
         return self
 

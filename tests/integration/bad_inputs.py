@@ -17,7 +17,11 @@ import grpc
 
 from control_plane.grpc_api.protos import orchestrator_pb2 as pb
 from tests.integration import photos
-from tests.integration.conftest import MAX_PHOTO_BYTES, MAX_PHOTO_PIXELS
+from tests.integration.conftest import (
+    MAX_PHOTO_BYTES,
+    MAX_PHOTO_FULL_PIXELS,
+    MAX_PHOTO_PIXELS,
+)
 
 HTTP_STATUS = {
     "invalid_argument": 400,
@@ -53,13 +57,23 @@ PHOTO_FAULTS = (
     PhotoFault("head only", lambda: photos.small_photo()[:40], "photo_invalid", ("truncated",)),
     PhotoFault("truncated", photos.truncated, "photo_invalid", ("truncated",)),
     PhotoFault(
-        "decompression bomb", photos.bomb, "photo_too_large", ("100000", str(MAX_PHOTO_PIXELS))
+        "decompression bomb", photos.bomb, "photo_too_large", ("100000", str(MAX_PHOTO_FULL_PIXELS))
     ),
     PhotoFault(
         "above the pixel limit",
-        partial(photos.too_many_pixels, MAX_PHOTO_PIXELS),
+        partial(photos.jpeg_of, MAX_PHOTO_PIXELS),
         "photo_too_large",
         (str(MAX_PHOTO_PIXELS),),
+    ),
+    PhotoFault(
+        "above the pixel limit of a PNG",
+        partial(photos.too_many_pixels, MAX_PHOTO_FULL_PIXELS),
+        "photo_too_large",
+        (str(MAX_PHOTO_FULL_PIXELS),),
+    ),
+    PhotoFault("a JPEG of many scans", photos.many_scans, "photo_too_large", ("24 scans",)),
+    PhotoFault(
+        "a large PNG of 16 bits", photos.deep_png, "photo_too_large", (str(MAX_PHOTO_FULL_PIXELS),)
     ),
     PhotoFault(
         "above the byte limit",

@@ -14,6 +14,7 @@ from tests.integration.running import ROOT, RunningTidegate, options_of, wait_un
 
 MAX_PHOTO_BYTES = 2 * 1024 * 1024
 MAX_PHOTO_PIXELS = 8_000_000
+MAX_PHOTO_FULL_PIXELS = 6_000_000
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
@@ -36,6 +37,7 @@ def tidegate(
                 "photos.allowed_roots": [str(photo_root)],
                 "photos.max_bytes": MAX_PHOTO_BYTES,
                 "photos.max_pixels": MAX_PHOTO_PIXELS,
+                "photos.max_full_pixels": MAX_PHOTO_FULL_PIXELS,
                 "grpc.max_message_bytes": MAX_MESSAGE_BYTES,
                 # The machine of a test is slower than the defaults assume.
                 "requests.timeout_s": 40,

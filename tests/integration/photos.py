@@ -78,15 +78,35 @@ def too_many_pixels(limit: int) -> bytes:
     return png(width, height, rows)
 
 
+def jpeg_of(limit: int) -> bytes:
+    """A JPEG of one row of pixels too many."""
+    return encoded(Image.new("L", (4096, limit // 4096 + 1), 90), quality=50)
+
+
+def many_scans(size: int = 2800, scans: int = 600) -> bytes:
+    """A small progressive JPEG whose last scan is repeated: each passes over the whole frame."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (size, size), "grey").save(buffer, "JPEG", progressive=True)
+    photo = buffer.getvalue()
+    last = photo.rindex(b"\xff\xda")
+    return photo[:last] + photo[last:-2] * scans + photo[-2:]
+
+
+def deep_png(size: int = 7000) -> bytes:
+    """A grey PNG of 16 bits, small in bytes."""
+    rows = zlib.compress(b"\0" * ((2 * size + 1) * size), 1)
+    return png(size, size, rows, bits=16)
+
+
 def too_many_bytes(limit: int) -> bytes:
     """A sound photo of more than ``limit`` bytes: what follows its end is no picture."""
     photo = small_photo()
     return photo + b"\0" * (limit + 1 - len(photo))
 
 
-def png(width: int, height: int, pixels: bytes) -> bytes:
-    """Grey, eight bits."""
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+def png(width: int, height: int, pixels: bytes, *, bits: int = 8) -> bytes:
+    """Grey."""
+    head = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
     chunks = (b"IHDR", head), (b"IDAT", pixels), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

@@ -113,7 +113,17 @@ class TestPhotos:
         still_serves_grpc()
 
     @pytest.mark.parametrize(
-        "name", ["no image", "head only", "truncated", "decompression bomb", "zero size"]
+        "name",
+        [
+            "no image",
+            "head only",
+            "truncated",
+            "decompression bomb",
+            "a JPEG of many scans",
+            "a large PNG of 16 bits",
+            "above the pixel limit of a PNG",
+            "zero size",
+        ],
     )
     def test_kserve(
         self, tidegate: RunningTidegate, still_serves_grpc: Callable[[], None], name: str

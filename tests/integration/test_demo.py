@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 from PIL import Image, ImageOps
 
-from tests.integration.running import ROOT, environment
+from tests.integration.running import ROOT, environment, wait_until
 
 SAMPLES = sorted((ROOT / "samples").glob("*.jpg"))
 
@@ -39,3 +41,31 @@ def test_the_demo_shows_answers_writes_pictures_and_ends_well() -> None:
             assert drawn.width == upright.width
             assert drawn.height > upright.height
     assert '"event":"stopped"' in (output / "tidegate.log").read_text().replace(" ", "")
+
+
+@pytest.mark.triton
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_told_to_end_leaves_nothing_running(number: signal.Signals) -> None:
+    demo = psutil.Popen(
+        [sys.executable, str(ROOT / "scripts" / "demo.py")],
+        env=environment(),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    family: list[psutil.Process] = []
+
+    def has_tritons() -> bool:
+        family[:] = demo.children(recursive=True)
+        return [each.name() for each in family].count("tritonserver") == 2
+
+    try:
+        wait_until(has_tritons, what="two Tritons of the demo")
+        demo.send_signal(number)
+        assert demo.wait(60) == 128 + number
+        _, alive = psutil.wait_procs(family, timeout=10)
+        assert alive == []
+    finally:
+        for each in [demo, *family]:
+            if each.is_running():
+                each.kill()

@@ -72,10 +72,11 @@ def echo(request: service_pb2.ModelInferRequest) -> service_pb2.ModelInferRespon
 
 @dataclass(slots=True)
 class FakeInstance:
-    """One Triton: InferenceCalls and ModelControl, as observed on 2.51 (TRITON.md).
+    """One Triton: InferenceCalls and ModelControl, as 2.51 behaves (``tests/contract``).
 
-    folders: the versions that lie in the repository, by model.
-    loaded, twins: what is ready; a restart forgets both.
+    folders: the versions that lie in the repository, by model. Without any, every model is taken
+    to be there: for tests of what is asked, not of what is served.
+    loaded, dropped, twins: what is ready and what was; a restart forgets them.
     broken: models whose load call is refused, with the words it is refused with.
     hold, entered: while ``hold`` is clear, inference waits, and says in ``entered`` that it does.
     """
@@ -83,6 +84,7 @@ class FakeInstance:
     folders: dict[str, set[int]] = field(default_factory=dict)
     answer: Answer = echo
     loaded: dict[str, set[int]] = field(default_factory=dict)
+    dropped: dict[str, set[int]] = field(default_factory=dict)
     twins: dict[str, Config] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     failures: dict[str, CallFailed] = field(default_factory=dict)
@@ -99,6 +101,7 @@ class FakeInstance:
     def restart(self) -> None:
         """What a crashed and restarted Triton remembers: nothing."""
         self.loaded.clear()
+        self.dropped.clear()
         self.twins.clear()
 
     # InferenceCalls
@@ -109,13 +112,15 @@ class FakeInstance:
         self.calls.append(f"{request.model_name}/{request.model_version}")
         self.timeouts_s.append(timeout_s)
         self.entered.put_nowait(request.model_name)
-        await self.hold.wait()
-        if request.model_name in self.failures:
-            raise self.failures[request.model_name]
-        return bytes(self.answer(request).SerializeToString())
+        await self._held(timeout_s)
+        return bytes(self._answer_to(request).SerializeToString())
 
-    async def stream(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def stream(
+        self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+    ) -> AsyncIterator[bytes]:
         self._check_reachable()
+        if timeout_s is not None:
+            self.timeouts_s.append(timeout_s)
         answered = 0
         async for message in messages:
             request = service_pb2.ModelInferRequest.FromString(message)
@@ -127,24 +132,29 @@ class FakeInstance:
             if answered == self.breaks_after:
                 return
             answered += 1
-            if request.id == "refuse me":
-                answer = service_pb2.ModelStreamInferResponse(error_message="bad tensor")
-            else:
-                answer = service_pb2.ModelStreamInferResponse(infer_response=self.answer(request))
-            yield bytes(answer.SerializeToString())
+            yield bytes(self._streamed(request).SerializeToString())
 
     async def read(self, method: str, message: bytes, *, timeout_s: float) -> bytes:
         self._check_reachable()
         request = getattr(service_pb2, f"{method}Request").FromString(message)
         self.calls.append(f"{method} {request.name}/{request.version}")
+        self.timeouts_s.append(timeout_s)
         answer = getattr(service_pb2, f"{method}Response")()
+        try:
+            version = self._served(request.name, request.version)
+        except CallFailed as failed:
+            if method != "ModelStatistics":
+                raise
+            raise call_failed("INVALID_ARGUMENT", failed.failure.message) from None
         if method == "ModelMetadata":
             answer.name, answer.platform = request.name, "ensemble"
-            answer.versions.append("1")
+            answer.versions.append(version or "1")
         elif method == "ModelConfig":
             answer.config.name, answer.config.max_batch_size = request.name, 8
         else:
-            entry = answer.model_stats.add(name=request.name, version="1", inference_count=3)
+            entry = answer.model_stats.add(
+                name=request.name, version=version or "1", inference_count=3
+            )
             entry.last_inference = 100 + len(self.calls)
         return bytes(answer.SerializeToString())
 
@@ -152,7 +162,7 @@ class FakeInstance:
 
     async def observe(self, releases: Iterable[Release], *, timeout_s: float) -> Observation:
         self._check_reachable()
-        await self.hold.wait()
+        await self._held(timeout_s)
         names = {release.model_name for release in releases if release.is_ensemble}
         return Observation(
             ready_versions={model: frozenset(found) for model, found in self.loaded.items()},
@@ -169,7 +179,7 @@ class FakeInstance:
         self._check_reachable()
         self.calls.append(f"load {model}")
         if model in self.broken:
-            raise call_failed("INTERNAL", self.broken[model])
+            raise call_failed("INVALID_ARGUMENT", self.broken[model])
         if is_twin:
             missing = self._missing(config)
             if missing is not None:
@@ -179,11 +189,63 @@ class FakeInstance:
             self.twins[model] = config
             return
         # A listed version without a folder is skipped as long as another one has its folder.
+        if model not in self.folders:
+            raise call_failed("INTERNAL", f"failed to load '{model}', failed to poll")
         versions = set(config["version_policy"]["specific"]["versions"])
-        found = versions & self.folders.get(model, set())
+        found = versions & self.folders[model]
         if not found:
             raise call_failed("INVALID_ARGUMENT", f"no version of {model} is available")
+        known = self.dropped.get(model, set()) | self.loaded.get(model, set())
+        self.dropped[model] = known - found
         self.loaded[model] = found
+
+    def _answer_to(self, request: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResponse:
+        if request.model_name in self.failures:
+            raise self.failures[request.model_name]
+        version = self._served(request.model_name, request.model_version)
+        answer = self.answer(request)
+        answer.model_version = answer.model_version or version
+        return answer
+
+    def _streamed(
+        self, request: service_pb2.ModelInferRequest
+    ) -> service_pb2.ModelStreamInferResponse:
+        """A refused message is answered, with its id; the stream goes on."""
+        try:
+            if request.id == "refuse me":
+                raise call_failed("INVALID_ARGUMENT", "bad tensor")
+            answer = self._answer_to(request)
+        except CallFailed as failed:
+            return service_pb2.ModelStreamInferResponse(
+                error_message=failed.failure.message,
+                infer_response=service_pb2.ModelInferResponse(id=request.id),
+            )
+        answer.parameters["triton_final_response"].bool_param = True
+        return service_pb2.ModelStreamInferResponse(infer_response=answer)
+
+    def _served(self, name: str, version: str) -> str:
+        """The version that answers for a model; a version that was never loaded is not found."""
+        if not self.folders:
+            return version
+        if name in self.twins:
+            ready = {1} if self._missing(self.twins[name]) is None else set()
+            known = {1}
+        else:
+            ready = self.loaded.get(name, set())
+            known = ready | self.dropped.get(name, set())
+        asked = int(version) if version else max(ready, default=0)
+        if asked in ready:
+            return str(asked)
+        if asked in known:
+            said = f"Request for unknown model: '{name}' version {asked} is not at ready state"
+            raise call_failed("UNAVAILABLE", said)
+        raise call_failed("NOT_FOUND", f"Request for unknown model: '{name}' is not found")
+
+    async def _held(self, timeout_s: float) -> None:
+        try:
+            await asyncio.wait_for(self.hold.wait(), timeout_s)
+        except TimeoutError:
+            raise call_failed("DEADLINE_EXCEEDED", "Deadline Exceeded") from None
 
     def _missing(self, config: Config) -> tuple[str, int] | None:
         pins = read_pins(config).items()

@@ -70,6 +70,12 @@ DAMAGE_NEXT: Release = ENGINES["damage"].releases["1.1.0"]
 MATERIALS: Release = ENGINES["materials"].releases["1.0.0"]
 VOLUME: Release = ENGINES["volume"].releases["4.0.0"]
 
+LOADED = {
+    "preprocess": frozenset({1}),
+    "damage_detector": frozenset({1}),
+    "materials_detector": frozenset({1}),
+    "volume": frozenset({4}),
+}
 STABLE = frozenset({("damage", "1.0.0"), ("materials", "1.0.0"), ("volume", "4.0.0")})
 
 
@@ -85,7 +91,14 @@ def make_fleet(*tritons: FakeInstance, serving: frozenset[tuple[str, str]] = STA
         rng=Random(7),
     )
     for instance in fleet.instances:
-        fleet.publish(instance.name, serving=serving, is_live=True, reason="", now_s=1000.0)
+        fleet.publish(
+            instance.name,
+            serving=serving,
+            components=LOADED,
+            is_live=True,
+            reason="",
+            now_s=1000.0,
+        )
     return fleet
 
 

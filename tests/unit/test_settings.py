@@ -59,6 +59,14 @@ def test_settings_alone_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().http.port == 9000
 
 
+def test_a_message_must_have_room_for_the_largest_photo() -> None:
+    error = refusal(flags={"photos.max_bytes": 1 << 20, "grpc.max_message_bytes": 1 << 20})
+    assert error.field == "grpc.max_message_bytes"
+    for word in ("grpc.max_message_bytes", "photos.max_bytes", str((1 << 20) + 65_536)):
+        assert word in error.message
+    load(flags={"photos.max_bytes": 1 << 20, "grpc.max_message_bytes": (1 << 20) + 65_536})
+
+
 def test_every_setting_has_a_meaning() -> None:
     def check(model: type[BaseModel], name: str) -> None:
         for key, field in model.model_fields.items():

@@ -11,6 +11,10 @@ of libjpeg's reduced scales (1/2, 1/4, 1/8) that still holds the side wanted, an
 only once it is small. Photos that arrive together are decoded side by side, as Pillow releases the
 GIL while it decodes.
 
+What a photo may cost is bounded by three limits besides its bytes: its pixels; its pixels where
+the whole frame has to be decoded (``max_full_pixels``: everything but a JPEG); and, for a JPEG,
+its scans, each of which passes over the whole frame and may take only a few bytes of the file.
+
 A photo that cannot be used costs its own request only and is answered INVALID_ARGUMENT, with a
 message that names the input, ``IMAGE``, and the limit it broke.
 """
@@ -26,6 +30,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 PADDING = 114  # the grey the networks were trained with around a photo that is not square
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -40,6 +45,14 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = frozenset({5, 6, 7, 8})
+# An encoder writes about 10 scans (libjpeg's progressive script), and one for each component at the
+# most otherwise. The same bound is at the edge: control_plane/adapters/photo_heads.py.
+MAX_SCANS = 24
+START_OF_SCAN = b"\xff\xda"
+# What ends a stretch of scan data, and any segment: not a stuffed 0, a fill byte or a restart.
+MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
+END_OF_IMAGE = 0xD9
+NO_LENGTH = frozenset({0xD8, END_OF_IMAGE})
 SQUARE_NAME = re.compile(r"PIXELS_(\d+)")
 
 
@@ -55,6 +68,7 @@ class TritonPythonModel:
         }
         self._max_bytes = int(parameters.get("max_bytes", 20 * 1024 * 1024))
         self._max_pixels = int(parameters.get("max_pixels", 50_000_000))
+        self._max_full_pixels = int(parameters.get("max_full_pixels", 25_000_000))
         self._sides = squares(config["output"])
         # The limit on pixels is this model's own, told apart from a broken file; Pillow's would
         # only warn.
@@ -85,7 +99,13 @@ class TritonPythonModel:
 
     def _decode(self, photo: bytes, sides: list[int]) -> Decoded | BadPhoto:
         try:
-            return decode(photo, sides, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+            return decode(
+                photo,
+                sides,
+                max_bytes=self._max_bytes,
+                max_pixels=self._max_pixels,
+                max_full_pixels=self._max_full_pixels,
+            )
         except BadPhoto as bad:
             return bad
 
@@ -136,7 +156,9 @@ def encoded_photos(request: Any) -> list[bytes]:
     return [bytes(photo) for photo in tensor.as_numpy().reshape(-1)]
 
 
-def decode(photo: bytes, sides: list[int], *, max_bytes: int, max_pixels: int) -> Decoded:
+def decode(
+    photo: bytes, sides: list[int], *, max_bytes: int, max_pixels: int, max_full_pixels: int
+) -> Decoded:
     """The upright size in pixels and, for each side S, the padded RGB square, UINT8."""
     if not photo:
         raise BadPhoto("IMAGE: the photo is empty (0 bytes)")
@@ -147,15 +169,20 @@ def decode(photo: bytes, sides: list[int], *, max_bytes: int, max_pixels: int) -
     except Exception as failure:
         raise BadPhoto("IMAGE: not a JPEG, PNG or WebP image") from failure
     width, height = image.size
-    if width * height > max_pixels:
+    is_reducible = isinstance(image, JpegImageFile)
+    most = max_pixels if is_reducible else min(max_pixels, max_full_pixels)
+    if width * height > most:
         raise BadPhoto(
-            f"IMAGE: {width}x{height} = {width * height} pixels, above the limit of "
-            f"{max_pixels} pixels"
+            f"IMAGE: {width}x{height} = {width * height} pixels, above the limit of {most} pixels"
+            + ("" if is_reducible else f" for a {image.format}")
         )
+    # Counting is quick and never too low; the exact count is for those with another picture or a
+    # film behind the photo.
+    if is_reducible and photo.count(START_OF_SCAN) > MAX_SCANS and scans_of(photo) > MAX_SCANS:
+        raise BadPhoto(f"IMAGE: more scans than the limit of {MAX_SCANS} scans in a JPEG")
     try:
         orientation = orientation_of(image)
-        if sides:
-            image.draft(None, scaled(width, height, max(sides)))  # type: ignore[arg-type]
+        image.draft(None, scaled(width, height, max(sides, default=1)))
         image.load()
         image = in_eight_bits(image)
         filled = {side: padded(image, width, height, side, orientation) for side in sides}
@@ -163,6 +190,20 @@ def decode(photo: bytes, sides: list[int], *, max_bytes: int, max_pixels: int) -
         raise BadPhoto(f"IMAGE: the {image.format} image is truncated or corrupt") from failure
     size = (height, width) if orientation in SIDEWAYS else (width, height)
     return size, filled
+
+
+def scans_of(jpeg: bytes) -> int:
+    """The scans that a decoder comes upon before the image ends (ITU-T T.81, B.1 and B.2)."""
+    scans, position = 0, 2
+    while found := MARKER.search(jpeg, position):
+        marker = jpeg[found.start() + 1]
+        if marker == END_OF_IMAGE:
+            break
+        scans += marker == START_OF_SCAN[1]
+        position = found.end()
+        if marker not in NO_LENGTH:
+            position += int.from_bytes(jpeg[position : position + 2], "big")
+    return scans
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -181,8 +222,9 @@ def scaled(width: int, height: int, side: int) -> tuple[int, int]:
 def in_eight_bits(image: Image.Image) -> Image.Image:
     """A mode that can be resized as it is and then turned into RGB."""
     if image.mode.startswith("I"):  # a grey PNG of 16 bits
-        deep = np.asarray(image).astype(np.int64) >> 8
-        return Image.fromarray(deep.clip(0, 255).astype(np.uint8))
+        # In its own width: a wider copy of the whole frame costs seconds and hundreds of MB.
+        deep = np.right_shift(np.asarray(image), 8)
+        return Image.fromarray(deep.clip(0, 255, out=deep).astype(np.uint8))
     if image.mode == "P":
         return image.convert("RGBA" if "transparency" in image.info else "RGB")
     if image.mode in ("1", "LA", "La", "PA"):

@@ -25,6 +25,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.hangs: set[str] = set()
         self.loads: list[service_pb2.RepositoryModelLoadRequest] = []
         self.config_failure: grpc.StatusCode | None = None
+        self.has_nameless_step = False
+        self.odd_versions: tuple[str, ...] = ("",)
 
     async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802
         await self._answer("RepositoryIndex")
@@ -35,7 +37,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         if not request.ready:
             answer.models.add(name="unasked", version="1", state="READY")
         answer.models.add(name="going", version="3", state="UNLOADING")
-        answer.models.add(name="odd", version="", state="READY")
+        for version in self.odd_versions:
+            answer.models.add(name="odd", version=version, state="READY")
         return answer
 
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -48,6 +51,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         if self.config_failure is not None:
             await context.abort(self.config_failure, "no such model")
         answer = service_pb2.ModelConfigResponse()
+        if self.has_nameless_step:
+            answer.config.ensemble_scheduling.step.add(model_version=1)
         for component, version in ModelSpec("", self.instance.twins[request.name], ()).steps:
             answer.config.ensemble_scheduling.step.add(model_name=component, model_version=version)
         return answer

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -195,3 +199,86 @@ def test_a_value_that_contains_itself_ends() -> None:
     endless["again"] = endless
 
     assert mask_secrets(None, "info", {"value": endless})
+
+
+def say_all() -> None:
+    structlog.get_logger().error("ours")
+    logging.getLogger("grpc").error("theirs")
+
+
+def test_a_full_disk_costs_the_lines_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    full = open("/dev/full", "w", buffering=1)  # noqa: SIM115  closing it fails too
+    lines = set_up_logs(stream=full)
+
+    say_all()
+
+    assert lines.dropped == 2
+    assert capsys.readouterr().err == ""
+    with pytest.raises(OSError, match="No space left"):
+        full.close()
+
+
+def test_a_reader_that_went_away_costs_the_lines_and_nothing_else() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    pipe = os.fdopen(writing, "w", buffering=1)
+    lines = set_up_logs(stream=pipe)
+
+    say_all()
+
+    assert lines.dropped == 2
+    with pytest.raises(BrokenPipeError):
+        pipe.close()
+
+
+def test_a_closed_stream_costs_the_lines_and_nothing_else() -> None:
+    stream = io.StringIO()
+    stream.close()
+    lines = set_up_logs(stream=stream)
+
+    say_all()
+
+    assert lines.dropped == 2
+
+
+def test_no_standard_error_at_all_costs_the_lines_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    lines = set_up_logs()
+
+    say_all()
+
+    assert lines.dropped == 2
+
+
+def test_lines_are_written_again_once_they_can_be() -> None:
+    class Filling(io.StringIO):
+        """A disk that is full for one line."""
+
+        is_full = True
+
+        def write(self, text: str, /) -> int:
+            if self.is_full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(text)
+
+    stream = Filling()
+    written = set_up_logs(stream=stream)
+    structlog.get_logger().error("lost")
+    stream.is_full = False
+    structlog.get_logger().error("kept")
+
+    assert [line["event"] for line in lines(stream)] == ["kept"]
+    assert written.dropped == 1
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", ">/dev/full 2>&1"])
+def test_a_process_that_cannot_log_still_ends_well(redirection: str) -> None:
+    program = (
+        "from control_plane.adapters.logs import set_up_logs; import structlog;"
+        "set_up_logs(); structlog.get_logger().error('one'); structlog.get_logger().error('two')"
+    )
+    script = f'"{sys.executable}" -c "{program}" {redirection}'
+
+    assert subprocess.run(["/bin/sh", "-c", script], check=False).returncode == 0

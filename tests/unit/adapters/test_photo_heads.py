@@ -12,11 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from control_plane.adapters.photo_heads import MAX_JPEG_SEGMENTS, MAX_PNG_CHUNKS, read_head
+from control_plane.adapters.photo_heads import (
+    MAX_JPEG_SCANS,
+    MAX_JPEG_SEGMENTS,
+    MAX_PNG_CHUNKS,
+    read_head,
+)
 from control_plane.adapters.photos import HeadInspector, PhotoLimits
 from control_plane.errors import ControlPlaneError, ErrorCode
 
-LIMITS = PhotoLimits(max_bytes=100_000, max_pixels=1_000_000)
+LIMITS = PhotoLimits(max_bytes=100_000, max_pixels=1_000_000, max_full_pixels=500_000)
 
 
 def encode(
@@ -141,17 +146,58 @@ def test_a_decompression_bomb_is_refused_by_its_size(photo: bytes) -> None:
     with pytest.raises(ControlPlaneError) as refusal:
         HeadInspector(LIMITS).inspect(photo)
     assert refusal.value.code is ErrorCode.PHOTO_TOO_LARGE
-    assert "1000000" in refusal.value.message
+    assert ("1000000" if photo[0] == 0xFF else "500000") in refusal.value.message
     assert " x " in refusal.value.message
 
 
 def test_the_limits_are_the_last_size_accepted() -> None:
     photo = encode("PNG", (40, 30))
-    HeadInspector(PhotoLimits(max_bytes=len(photo), max_pixels=1200)).inspect(photo)
+    HeadInspector(PhotoLimits(len(photo), 1200, 1200)).inspect(photo)
     with pytest.raises(ControlPlaneError, match=f"{len(photo)} bytes; the limit is"):
-        HeadInspector(PhotoLimits(len(photo) - 1, 1200)).inspect(photo)
-    with pytest.raises(ControlPlaneError, match="40 x 30 = 1200 pixels; the limit is 1199"):
-        HeadInspector(PhotoLimits(len(photo), 1199)).inspect(photo)
+        HeadInspector(PhotoLimits(len(photo) - 1, 1200, 1200)).inspect(photo)
+    for limits in (PhotoLimits(len(photo), 1199, 1200), PhotoLimits(len(photo), 1200, 1199)):
+        with pytest.raises(ControlPlaneError, match="1200 pixels; the limit for a PNG is 1199"):
+            HeadInspector(limits).inspect(photo)
+
+
+def test_what_cannot_be_decoded_small_has_a_limit_of_its_own() -> None:
+    inspector = HeadInspector(PhotoLimits(100_000, 1200, 1199))
+    inspector.inspect(encode("JPEG", (40, 30)))
+    for form in ("PNG", "WEBP"):
+        with pytest.raises(ControlPlaneError, match="the limit for a"):
+            inspector.inspect(encode(form, (40, 30)))
+
+
+def jpeg_of_scans(scans: int, *, behind: bytes = b"") -> bytes:
+    photo = encode("JPEG", progressive=True)
+    last = photo.rindex(b"\xff\xda")
+    repeats = scans - photo.count(b"\xff\xda") + 1
+    return photo[:last] + photo[last:-2] * repeats + photo[-2:] + behind
+
+
+def test_the_scans_of_a_jpeg_are_bounded() -> None:
+    inspector = HeadInspector(LIMITS)
+    inspector.inspect(jpeg_of_scans(MAX_JPEG_SCANS))
+    with pytest.raises(ControlPlaneError, match=f"more than {MAX_JPEG_SCANS} scans") as refusal:
+        inspector.inspect(jpeg_of_scans(MAX_JPEG_SCANS + 1))
+    assert refusal.value.code is ErrorCode.PHOTO_TOO_LARGE
+    assert refusal.value.field == "photo"
+
+
+def test_scans_are_not_hidden_behind_an_end_in_a_segment() -> None:
+    photo = jpeg_of_scans(300)
+    second = photo.index(b"\xff\xda", photo.index(b"\xff\xda") + 2)
+    hidden = photo[:second] + segment(0xFE, b"\xff\xd9") + photo[second:]
+    with pytest.raises(ControlPlaneError, match="scans"):
+        HeadInspector(LIMITS).inspect(hidden)
+
+
+def test_what_lies_behind_a_photo_or_in_its_segments_is_no_scan() -> None:
+    """Phones put a film behind a photo, and previews into its head."""
+    film = b"\xff\xda\x00\x08" * 500
+    HeadInspector(LIMITS).inspect(jpeg_of_scans(10, behind=film))
+    plain = encode("JPEG")
+    HeadInspector(LIMITS).inspect(plain[:2] + segment(0xE2, film) + plain[2:])
 
 
 @st.composite
@@ -196,7 +242,7 @@ def test_pillow_never_sees_another_size_than_the_one_checked(photo: bytes) -> No
     "name", ["jpeg of many segments", "png of many chunks", "jpeg of fill bytes after its start"]
 )
 def test_hostile_heads_cost_little(name: str) -> None:
-    inspector = HeadInspector(PhotoLimits(1 << 24, 1_000_000))
+    inspector = HeadInspector(PhotoLimits(1 << 24, 1_000_000, 1_000_000))
     spent_s: list[float] = []
     for _ in range(5):
         started_s = time.perf_counter()

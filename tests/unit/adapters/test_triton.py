@@ -155,6 +155,20 @@ async def test_another_failure_of_a_question_is_one(site: Site) -> None:
     assert await site.failure_of(looked) == ("INTERNAL", "no such model")
 
 
+async def test_a_twin_with_a_step_of_no_model_is_a_failed_call(site: Site) -> None:
+    site.triton.has_nameless_step = True
+    site.triton.instance.twins["damage--1.0.0"] = twin_config(SPECS["damage"], DAMAGE)
+    status, said = await site.failure_of(site.adapter.observe([DAMAGE], timeout_s=5.0))
+    assert status == "INTERNAL"
+    assert "damage--1.0.0 is not to be understood: KeyError('model_name')" in said
+
+
+async def test_a_version_that_is_no_number_is_not_ready(site: Site) -> None:
+    site.triton.odd_versions = ("\N{SUPERSCRIPT TWO}", "9" * 5000, "v1")
+    observed = await site.adapter.observe([], timeout_s=5.0)
+    assert observed.ready_versions == READY
+
+
 @pytest.mark.parametrize("method", ["RepositoryIndex", "ModelReady", "ModelConfig"])
 async def test_a_look_ends_at_its_timeout(site: Site, method: str) -> None:
     site.triton.instance.twins["damage--1.0.0"] = twin_config(SPECS["damage"], DAMAGE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.core.catalogue import Release
+from control_plane.core.catalogue import ModelSpec, Release
 from control_plane.core.loading import (
     Action,
     LoadTwin,
@@ -14,6 +14,7 @@ from control_plane.core.loading import (
     plan_loads,
     read_pins,
     twin_config,
+    with_parameters,
     with_versions,
 )
 from tests.unit.samples import DAMAGE, DAMAGE_NEXT, SPECS, VOLUME, ensemble
@@ -71,6 +72,25 @@ def test_a_model_is_loaded_by_its_own_configuration_with_other_versions() -> Non
         "version_policy": {"specific": {"versions": [1, 2]}},
     }
     assert "version_policy" not in model.config
+
+
+def test_a_model_gets_the_parameters_that_it_has_and_no_others() -> None:
+    own = {"max_bytes": {"string_value": "1"}, "threads": {"string_value": "2"}}
+    model = ModelSpec("preprocess", {"name": "preprocess", "parameters": own}, (1,))
+    limits = {"max_bytes": 2048, "max_pixels": 4096}
+    limited = with_parameters(model, limits)
+    assert limited.config == {
+        "name": "preprocess",
+        "parameters": {"max_bytes": {"string_value": "2048"}, "threads": {"string_value": "2"}},
+    }
+    assert (limited.name, limited.versions) == ("preprocess", (1,))
+    assert model.config["parameters"]["max_bytes"] == {"string_value": "1"}
+    assert with_parameters(limited, limits) == limited
+
+
+def test_a_model_without_such_parameters_stays_what_it_is() -> None:
+    for model in (SPECS["volume"], SPECS["damage"]):
+        assert with_parameters(model, {"max_bytes": 2048}) is model
 
 
 def test_a_twin_is_the_ensemble_under_another_name_with_every_step_pinned() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import signal
@@ -11,12 +12,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from control_plane.embedded import guardian
 from control_plane.embedded.fleet import NAME_PREFIX, EmbeddedFleet, NotReady, create_lock, sweep
-from control_plane.embedded.instance import reason_of
+from control_plane.embedded.instance import EmbeddedTriton, reason_of
 from control_plane.embedded.lifecycle import InstanceState, InstanceStatus
 from control_plane.embedded.options import FleetOptions, LogLevel, LogLine
 from control_plane.embedded.prerequisites import MissingPrerequisite
@@ -210,6 +212,60 @@ async def test_a_missing_prerequisite_stops_the_start_before_anything_runs(
         await fleet.start()
     assert not options.runtime_root.exists()
     await fleet.stop()
+
+
+def descriptors() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
+
+
+async def test_a_fork_that_fails_is_an_ending_like_any_other_and_leaks_nothing(
+    options: FleetOptions, lines: list[LogLine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork, failures = asyncio.create_subprocess_exec, 0
+
+    async def fork_later(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        nonlocal failures
+        if failures < 3:
+            failures += 1
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return await fork(*arguments, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", fork_later)
+    before = len(descriptors())
+    async with EmbeddedFleet(replace(options, count=1)) as fleet:
+        (status,) = fleet.status()
+        assert status.restarts == 3
+        assert status.last_exit is not None
+        assert "Resource temporarily unavailable" in status.last_exit
+        failed = [line for line in lines if "temporarily unavailable; again in" in line.text]
+        assert [line.level for line in failed] == [LogLevel.ERROR] * 3
+    await asyncio.sleep(0)  # asyncio closes a pipe in its next turn
+    assert len(descriptors()) <= before + 1  # the process watcher of the event loop may stay
+    assert_nothing_left(options, lines)
+
+
+async def test_a_supervision_that_ends_unasked_is_told(
+    options: FleetOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_once = EmbeddedTriton._run_once
+
+    async def run_into_a_bug(triton: EmbeddedTriton) -> str:
+        if triton.name == "triton-1":
+            raise RuntimeError("a bug")
+        return await run_once(triton)
+
+    monkeypatch.setattr(EmbeddedTriton, "_run_once", run_into_a_bug)
+    fleet = EmbeddedFleet(options)
+    await fleet.start()
+    try:
+        ended = fleet.ended()
+        async with asyncio.timeout(DEADLINE_S):
+            name, error = await anext(ended)
+        assert (name, str(error)) == ("triton-1", "a bug")
+        await ended.aclose()
+    finally:
+        await fleet.stop()
+    assert [name async for name, error in fleet.ended() if error is None] == ["triton-0"]
 
 
 async def test_own_errors_are_logged_as_errors(options: FleetOptions, lines: list[LogLine]) -> None:

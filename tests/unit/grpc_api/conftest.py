@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.orchestrator_service import Orchestrator
 from control_plane.grpc_api.server import GrpcServer
@@ -72,7 +73,14 @@ def trailing(metadata: Any) -> Metadata:
     return {key: value for key, value in metadata or () if isinstance(value, str)}
 
 
-def make_server(fleet: Fleet, clock: FakeClock, photos: FakePhotos, port: int = 0) -> GrpcServer:
+def make_server(
+    fleet: Fleet,
+    clock: FakeClock,
+    photos: FakePhotos,
+    port: int = 0,
+    stream_idle_s: float = 600.0,
+    max_concurrent_calls: int = 1024,
+) -> GrpcServer:
     gateway = make_gateway(fleet, clock)
     status = Status(engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock)
     components = frozenset({"preprocess", "damage_detector", "materials_detector"})
@@ -80,22 +88,27 @@ def make_server(fleet: Fleet, clock: FakeClock, photos: FakePhotos, port: int = 
         kserve=KServe(
             gateway=gateway,
             fleet=fleet,
-            reads=ModelReads(gateway=gateway, fleet=fleet, components=components, timeout_s=3.0),
+            reads=ModelReads(
+                gateway=gateway, fleet=fleet, components=components, timeout_s=3.0, clock=clock
+            ),
             status=status,
             clock=clock,
             version="9.9.9",
-            default_timeout_s=30.0,
+            timeouts=CallTimeouts(30.0, 60.0),
+            stream_idle_s=stream_idle_s,
+            max_message_bytes=MAX_MESSAGE_BYTES,
         ),
         orchestrator=Orchestrator(
             Detection(gateway, FakeInspector(), lambda: TABLE.routes, clock),
             photos,
             status,
             clock,
-            30.0,
+            CallTimeouts(30.0, 60.0),
         ),
         host="127.0.0.1",
         port=port,
         max_message_bytes=MAX_MESSAGE_BYTES,
+        max_concurrent_calls=max_concurrent_calls,
     )
 
 

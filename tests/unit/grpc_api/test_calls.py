@@ -11,7 +11,7 @@ from tritonclient.grpc import service_pb2
 
 from control_plane.core.catalogue import Release
 from control_plane.core.deadline import Deadline
-from control_plane.grpc_api.calls import read_deadline
+from control_plane.grpc_api.calls import CallTimeouts, read_deadline
 from control_plane.services.fleet import Fleet, Place
 from tests.unit.fakes import FakeClock, call_failed
 from tests.unit.grpc_api.conftest import KSERVE, MAX_MESSAGE_BYTES, ORCHESTRATOR, Edge
@@ -19,6 +19,7 @@ from tests.unit.samples import infer_request
 
 INFER = KSERVE + "ModelInfer"
 LIVE = KSERVE + "ServerLive"
+TIMEOUTS = CallTimeouts(30.0, 60.0)
 
 
 async def test_a_correlation_id_goes_through(edge: Edge) -> None:
@@ -68,6 +69,16 @@ async def test_a_deadline_is_the_callers_or_the_default(edge: Edge) -> None:
     assert default == 4.0  # of a try
 
 
+@pytest.mark.parametrize("method", ["ModelMetadata", "ModelConfig", "ModelStatistics"])
+async def test_a_read_takes_what_the_callers_deadline_allows(edge: Edge, method: str) -> None:
+    request = getattr(service_pb2, f"{method}Request")(name="damage").SerializeToString()
+    await edge.call(KSERVE + method, request, timeout_s=2.0)
+    await edge.call(KSERVE + method, request, timeout_s=None)
+    callers, default = edge.triton.timeouts_s
+    assert 1.0 < callers < 2.5  # gRPC rounds a deadline up
+    assert default == 3.0
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """As much of a ServicerContext as a deadline needs."""
@@ -80,12 +91,12 @@ class Context:
 
 @pytest.mark.parametrize(
     ("remaining_s", "deadline"),
-    [(None, 1030.0), (2.5, 1002.5), (100.0, 1100.0), (0.0, 1000.0), (-1.0, 999.0)],
+    [(None, 1030.0), (2.5, 1002.5), (60.0, 1060.0), (100.0, 1060.0), (0.0, 1000.0), (-1.0, 999.0)],
 )
 def test_a_deadline_is_on_the_clock_of_the_services(
     remaining_s: float | None, deadline: float
 ) -> None:
-    assert read_deadline(Context(remaining_s), FakeClock(1000.0), 30.0) == Deadline(deadline)
+    assert read_deadline(Context(remaining_s), FakeClock(1000.0), TIMEOUTS) == Deadline(deadline)
 
 
 async def test_a_deadline_already_past_costs_no_instance_anything(edge: Edge) -> None:

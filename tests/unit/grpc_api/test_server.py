@@ -103,3 +103,19 @@ async def test_what_is_in_flight_is_finished_and_nothing_new_taken(edge: Edge) -
     edge.triton.hold.set()
     assert await call
     await stopping
+
+
+async def test_calls_above_the_bound_are_refused_by_grpc() -> None:
+    triton = FakeInstance()
+    triton.hold.clear()
+    server = make_server(make_fleet(triton), FakeClock(), FakePhotos(), max_concurrent_calls=1)
+    await server.start()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        infer = channel.unary_unary(KSERVE + "ModelInfer")
+        first = infer(infer_request("damage"), timeout=10.0)
+        await triton.entered.get()
+        second = infer(infer_request("damage"), timeout=10.0)
+        assert await second.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        triton.hold.set()
+        assert await first
+    await server.stop(0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from control_plane.adapters.photo_heads import MAX_JPEG_SCANS
 from tests.unit.model_repository.conftest import InferenceRequest, TritonError
 
 GREY = 114
@@ -174,8 +176,46 @@ def test_the_pixel_limit_is_read_from_the_head_before_anything_is_decoded(model:
     bomb = encoded(Image.new("L", (20_000, 20_000)), "PNG")
     assert len(bomb) < 500_000
     assert refusal(model("preprocess"), bomb) == (
-        "IMAGE: 20000x20000 = 400000000 pixels, above the limit of 50000000 pixels"
+        "IMAGE: 20000x20000 = 400000000 pixels, above the limit of 25000000 pixels for a PNG"
     )
+
+
+def test_what_cannot_be_decoded_small_has_a_limit_of_its_own(model: Model) -> None:
+    limited = model("preprocess", max_full_pixels="5000")
+    assert refusal(limited, encoded(halves(80, 64), "PNG")) == (
+        "IMAGE: 80x64 = 5120 pixels, above the limit of 5000 pixels for a PNG"
+    )
+    assert "for a WEBP" in refusal(limited, encoded(halves(80, 64), "WEBP"))
+    run(limited, encoded(halves(80, 64)))
+
+
+def repeated_scans(scans: int) -> bytes:
+    photo = encoded(Image.new("RGB", (640, 640), "grey"), progressive=True)
+    last = photo.rindex(b"\xff\xda")
+    return photo[:last] + photo[last:-2] * (scans - photo.count(b"\xff\xda") + 1) + photo[-2:]
+
+
+def test_the_scans_of_a_jpeg_are_bounded_as_they_are_at_the_edge(model: Model) -> None:
+    preprocess = model("preprocess")
+    run(preprocess, repeated_scans(MAX_JPEG_SCANS))
+    assert refusal(preprocess, repeated_scans(MAX_JPEG_SCANS + 1)) == (
+        f"IMAGE: more scans than the limit of {MAX_JPEG_SCANS} scans in a JPEG"
+    )
+    film_behind = encoded(halves(64, 64)) + b"\xff\xda\x00\x08" * 500
+    run(preprocess, film_behind)
+
+
+def test_sixteen_bits_of_depth_take_no_wide_copy(model: Model) -> None:
+    photo = encoded(Image.fromarray(np.full((2000, 2000), 51_400, np.uint16)), "PNG")
+    preprocess = model("preprocess")
+    tracemalloc.start()
+    try:
+        arrays = run(preprocess, photo)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (arrays["PIXELS_512"] == 200).all()
+    assert most < 2000 * 2000 * 2 * 4  # two bytes a pixel, and fewer than four such frames
 
 
 def test_a_bad_photo_costs_its_own_request_only(model: Model) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from control_plane.errors import ConfigurationError, ErrorCode
 from control_plane.rest_api.app import create_app
@@ -187,6 +188,26 @@ async def test_a_bad_head_is_a_problem_and_the_end_of_its_connection_only(
             await assert_still_answers(client)
 
 
+async def test_a_bad_head_is_logged_under_the_id_that_it_brought(edge: Edge) -> None:
+    async with serve(edge) as server, wire_to(server) as wire:
+        with capture_logs() as lines:
+            await wire.say(
+                b"GET / HTTP/1.1\r\nX-Correlation-ID: c-8\r\nX: " + b"a" * 5000 + b"\r\n\r\n"
+            )
+            _, headers, body = await wire.read_answer()
+        assert headers["x-correlation-id"] == body["correlation_id"] == "c-8"
+    assert [(line["status"], line["correlation_id"]) for line in lines] == [(431, "c-8")]
+
+
+async def test_what_follows_a_request_and_is_none_does_not_get_its_id(edge: Edge) -> None:
+    async with serve(edge) as server, wire_to(server) as wire:
+        await wire.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Correlation-ID: c-9\r\n\r\n")
+        assert (await wire.read_answer())[1]["x-correlation-id"] == "c-9"
+        await wire.say(b"\x16\x03\x01\x02\x00\r\n\r\n")
+        status, headers, _ = await wire.read_answer()
+        assert (status, headers["x-correlation-id"] != "c-9") == (400, True)
+
+
 @pytest.mark.parametrize("words", [b"", b"GET / HTTP/1.1\r\nHost:"])
 async def test_a_head_that_does_not_come_ends_the_connection(edge: Edge, words: bytes) -> None:
     async with serve(edge) as server, wire_to(server) as wire:
@@ -234,9 +255,13 @@ async def test_too_many_at_once_are_told_to_come_back(edge: Edge) -> None:
     async with serve(edge, HttpLimits(max_requests=1)) as server, client_of(server) as client:
         first = asyncio.create_task(client.post(DETECT, files={"photo": PHOTO}))
         await edge.detection.started.wait()
-        refused = await client.get("/healthz")
+        with capture_logs() as lines:
+            refused = await client.get("/docs", headers={"X-Correlation-ID": "c-7"})
         check_problem(refused, 429, ErrorCode.OVERLOADED, None)
         assert refused.headers["retry-after"] == "1"
+        assert refused.headers["x-correlation-id"] == refused.json()["correlation_id"] == "c-7"
+        assert refused.headers["x-content-type-options"] == "nosniff"
+        assert [(line["event"], line["status"]) for line in lines] == [("request", 429)]
         edge.detection.gate.set()
         assert (await first).status_code == 200
         await assert_still_answers(client)

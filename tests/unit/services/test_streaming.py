@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 from tritonclient.grpc import service_pb2
@@ -21,11 +22,13 @@ from tests.unit.samples import TABLE, infer_request, make_fleet
 DAMAGE, VOLUME = "damage--1.0.0", "volume"
 
 
-def make_stream(fleet: Fleet, routing_key: str = "") -> InferStream:
+def make_stream(fleet: Fleet, routing_key: str = "", **options: Any) -> InferStream:
     def choose(engine: str, wanted: str, key: str) -> Release:
         return choose_release(TABLE.route(engine), wanted, key)
 
-    return InferStream(choose=choose, fleet=fleet, routing_key=routing_key, fallback_key="c-1")
+    return InferStream(
+        choose=choose, fleet=fleet, routing_key=routing_key, fallback_key="c-1", **options
+    )
 
 
 async def sent(*messages: bytes) -> AsyncIterator[bytes]:
@@ -121,10 +124,51 @@ async def test_a_release_that_is_ready_nowhere_is_answered_inside_the_stream() -
     assert error == "release 1.0.0 of engine 'damage' is ready on no instance"
 
 
-async def test_an_engines_own_refusal_is_passed_on_without_a_response_made_up() -> None:
+async def test_an_engines_own_refusal_keeps_its_id_and_its_words() -> None:
     fleet = make_fleet(FakeInstance())
     found = await answers_of(fleet, sent(infer_request("damage", request_id="refuse me")))
-    assert found == [("", "", "", "bad tensor")]
+    assert found == [("damage", "1.0.0", "refuse me", "bad tensor")]
+
+
+async def test_the_twin_that_serves_a_release_is_not_named_to_the_caller() -> None:
+    said = "in ensemble 'damage--1.0.0', model 'damage--1.0.0': no such input"
+
+    class Refusing(FakeInstance):
+        """Refuses inside the stream, as Triton does, and then breaks."""
+
+        async def stream(
+            self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+        ) -> AsyncIterator[bytes]:
+            async for _ in messages:
+                answer = service_pb2.ModelStreamInferResponse(error_message=said)
+                answer.infer_response.id = "r-1"
+                yield answer.SerializeToString()
+                raise call_failed("INTERNAL", said)
+
+    stream = make_stream(make_fleet(Refusing()))
+    async with aclosing(stream.answers(sent_and_left_open(infer_request("damage")))) as answers:
+        refused = service_pb2.ModelStreamInferResponse.FromString(await anext(answers))
+        assert refused.error_message == "model 'damage': no such input"
+        assert refused.infer_response.id == "r-1"
+        with pytest.raises(ControlPlaneError) as broken:
+            await anext(answers)
+    assert broken.value.message == (
+        "the stream to instance 'triton-0' broke: model 'damage': no such input"
+    )
+
+
+async def test_an_error_that_cannot_be_read_ends_the_stream_as_the_instances_fault() -> None:
+    class Garbled(FakeInstance):
+        """Answers the beginning of an error."""
+
+        async def stream(
+            self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+        ) -> AsyncIterator[bytes]:
+            async for _ in messages:
+                yield b"\x0a\x7f"
+
+    broken = await break_of(make_fleet(Garbled()), sent_and_left_open(infer_request("damage")))
+    assert broken.code is ErrorCode.BACKEND_FAULT
 
 
 @pytest.mark.parametrize("stays_open", [False, True])
@@ -150,7 +194,9 @@ async def test_an_answer_that_cannot_be_read_ends_the_stream_as_the_instances_fa
     class Garbled(FakeInstance):
         """Answers bytes that are no message."""
 
-        async def stream(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async def stream(
+            self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+        ) -> AsyncIterator[bytes]:
             async for _ in messages:
                 yield b"\xff"
 
@@ -162,7 +208,9 @@ async def test_an_unexpected_error_ends_the_stream_too() -> None:
     class Bugged(FakeInstance):
         """Fails as only a bug of ours can."""
 
-        async def stream(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async def stream(
+            self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+        ) -> AsyncIterator[bytes]:
             async for _ in messages:
                 raise RuntimeError("a bug")
                 yield b""
@@ -269,3 +317,84 @@ async def test_the_split_is_made_by_the_first_key_there_is(
     async for _ in stream.answers(sent(message.SerializeToString())):
         pass
     assert keys == [key]
+
+
+@pytest.mark.parametrize("timeout_s", [None, 7.0])
+async def test_the_callers_deadline_goes_to_the_instance(timeout_s: float | None) -> None:
+    triton = FakeInstance()
+    stream = make_stream(make_fleet(triton), timeout_s=timeout_s)
+    async for _ in stream.answers(sent(infer_request("damage"))):
+        pass
+    if timeout_s is None:
+        assert triton.timeouts_s == []
+    else:
+        (left_s,) = triton.timeouts_s
+        assert 5.0 < left_s <= 7.0
+
+
+async def test_a_stream_on_which_nothing_moves_is_ended() -> None:
+    fleet = make_fleet(FakeInstance())
+    messages = sent_and_left_open(infer_request("damage"), infer_request("volume"))
+    async with aclosing(make_stream(fleet, idle_s=0.05).answers(messages)) as answers:
+        found = [await anext(answers), await anext(answers)]
+        with pytest.raises(ControlPlaneError) as ended:
+            await anext(answers)
+    assert all(found)
+    assert ended.value.code is ErrorCode.DEADLINE_EXCEEDED
+    assert ended.value.message == "nothing moved on the stream for 0.05 s"
+    assert in_flight(fleet) == 0
+
+
+async def test_a_caller_that_takes_no_answer_is_not_waited_for() -> None:
+    fleet = make_fleet(FakeInstance())
+
+    async def take_one_and_no_more() -> None:
+        messages = sent_and_left_open(infer_request("damage"))
+        async with aclosing(make_stream(fleet, idle_s=0.05).answers(messages)) as answers:
+            await anext(answers)
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(take_one_and_no_more())
+    async with asyncio.timeout(5):
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert in_flight(fleet) == 0
+
+
+async def test_a_stream_on_which_something_moves_goes_on() -> None:
+    async def now_and_then() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield infer_request("damage")
+            await asyncio.sleep(0.1)
+
+    stream = make_stream(make_fleet(FakeInstance()), idle_s=0.3)
+    assert len([answer async for answer in stream.answers(now_and_then())]) == 5
+
+
+async def test_a_stream_holds_a_bounded_number_of_bytes_over_all_its_legs() -> None:
+    triton = FakeInstance()
+    triton.hold.clear()
+    fleet = make_fleet(triton)
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield infer_request(("damage", "volume")[taken % 2], values=bytes(1000))
+
+    answering = make_stream(fleet, max_held_bytes=4000).answers(endless())
+    async with aclosing(answering) as answers:
+        asked = asyncio.ensure_future(anext(answers))
+        for _ in range(500):
+            await asyncio.sleep(0)
+        assert taken == 4  # three are held, the fourth waits for room
+        triton.hold.set()
+        assert await asked
+
+
+async def test_answers_wait_for_room_too_and_one_that_is_too_large_passes_alone() -> None:
+    stream = make_stream(make_fleet(FakeInstance()), max_held_bytes=10)
+    asked = sent(*[infer_request("damage", values=bytes(1000))] * 3)
+    async with asyncio.timeout(5):
+        assert len([answer async for answer in stream.answers(asked)]) == 3
