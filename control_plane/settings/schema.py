@@ -48,12 +48,8 @@ class Section(BaseModel):
 
 
 class HttpSettings(Section):
-    host: Host = Field(
-        default="127.0.0.1", description="address that REST and the dashboard listen on"
-    )
-    port: Port = Field(
-        default=9000, description="port of REST and the dashboard; 0 takes any free one"
-    )
+    host: Host = Field(default="127.0.0.1", description="address that REST listens on")
+    port: Port = Field(default=9000, description="port of REST; 0 takes any free one")
 
 
 class GrpcSettings(Section):
@@ -169,11 +165,6 @@ class RequestSettings(Section):
             )
         return value
 
-    def timeout_s_of(self, engine: str) -> float:
-        """The deadline of one call to ``engine``, its own where it has one."""
-        own = self.engines.get(engine)
-        return self.engine_timeout_s if own is None else own.timeout_s
-
 
 class FleetSettings(Section):
     observe_interval_s: float = Field(
@@ -213,7 +204,8 @@ class Settings(BaseSettings):
         default=Path("model_repository"), description="folder of Triton's layout with releases.yaml"
     )
     state_dir: Path = Field(
-        default=Path("state"), description="folder for what must outlive a restart"
+        default=Path("state"),
+        description="kept for the state store; nothing is written there yet",
     )
     http: HttpSettings = HttpSettings()
     grpc: GrpcSettings = GrpcSettings()
