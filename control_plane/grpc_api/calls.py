@@ -15,13 +15,13 @@ from google.protobuf.message import DecodeError, Message
 
 from control_plane.core.deadline import Deadline
 from control_plane.core.detections import Priority, check_priority
+from control_plane.core.identifiers import CORRELATION_ID
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.grpc_api.status import STATUS
 from control_plane.ports import Clock
 
 log = structlog.get_logger(__name__)
 
-CORRELATION_ID = "x-correlation-id"
 ROUTING_KEY = "x-routing-key"
 PRIORITY = "x-priority"
 RELEASE, INSTANCE, ATTEMPTS = "x-tidegate-release", "x-tidegate-instance", "x-tidegate-attempts"

@@ -100,6 +100,7 @@ class Detection:
             wanted_release=request.releases.get(engine, ""),
             routing_key=request.routing_key or request.request_id,
             deadline=request.deadline,
+            correlation_id=request.correlation_id,
         )
         try:
             answer = await self.gateway.infer(call)

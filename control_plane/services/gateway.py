@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from control_plane.core.catalogue import Release
 from control_plane.core.deadline import Deadline
+from control_plane.core.identifiers import CORRELATION_ID
 from control_plane.core.outcomes import classify
 from control_plane.core.routing import RoutingTable, choose_release
 from control_plane.core.wire import target_suffix
@@ -26,6 +27,7 @@ class InferCall:
     """One request to one engine.
 
     message: a serialized ModelInferRequest; whatever model it names, it is re-targeted.
+    correlation_id: goes along to the instance.
     wanted_release: a semantic version, ``stable``, ``canary``, or "" for the split.
     """
 
@@ -34,6 +36,7 @@ class InferCall:
     wanted_release: str
     routing_key: str
     deadline: Deadline
+    correlation_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Gateway:
                 answer = await instance.calls.infer(
                     call.message + target_suffix(release.model_name, release.model_version),
                     timeout_s=timeout_s,
+                    metadata=((CORRELATION_ID, call.correlation_id),),
                 )
             except CallFailed as failed:
                 raise _settle(failed, call, release, instance) from None

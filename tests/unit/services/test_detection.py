@@ -20,6 +20,7 @@ from control_plane.core.detections import (
     Priority,
 )
 from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import CallMetadata
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import EngineTimeouts, Gateway
@@ -185,7 +186,9 @@ async def test_an_answer_that_cannot_be_read_is_that_engines_failure() -> None:
 class SlowDamage(FakeInstance):
     """Its damage never answers; the others do after damage was asked."""
 
-    async def infer(self, message: bytes, *, timeout_s: float) -> bytes:
+    async def infer(
+        self, message: bytes, *, timeout_s: float, metadata: CallMetadata = ()
+    ) -> bytes:
         if service_pb2.ModelInferRequest.FromString(message).model_name == "damage--1.0.0":
             self.entered.put_nowait("damage")
             try:

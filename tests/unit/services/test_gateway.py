@@ -9,6 +9,7 @@ from tritonclient.grpc import service_pb2
 
 from control_plane.core.deadline import Deadline
 from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import CallMetadata
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import EngineTimeouts, Gateway, InferAnswer, InferCall
 from tests.unit.fakes import FakeClock, FakeInstance, call_failed
@@ -32,7 +33,7 @@ def call(
 ) -> InferCall:
     if message is None:
         message = infer_request("anything", "9", request_id="r-1")
-    return InferCall(message, engine, wanted, "key", Deadline(expires_at_s))
+    return InferCall(message, engine, wanted, "key", Deadline(expires_at_s), "c-1")
 
 
 async def refusal_of(gateway: Gateway, asked: InferCall) -> ControlPlaneError:
@@ -141,7 +142,9 @@ async def test_a_fault_over_a_message_that_is_none_is_the_callers_mistake() -> N
     class Refusing(FakeInstance):
         """As Triton is on bytes its parser refuses."""
 
-        async def infer(self, message: bytes, *, timeout_s: float) -> bytes:
+        async def infer(
+            self, message: bytes, *, timeout_s: float, metadata: CallMetadata = ()
+        ) -> bytes:
             raise call_failed("INTERNAL", "Failed to parse request")
 
     refusal = await refusal_of(make_gateway(make_fleet(Refusing())), call(message=b"\x2a\x01\xff"))
