@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from control_plane.core.catalogue import Release
 from control_plane.core.deadline import Deadline
 from control_plane.core.identifiers import CORRELATION_ID
-from control_plane.core.outcomes import classify
+from control_plane.core.outcomes import CallFailure
 from control_plane.core.routing import RoutingTable, choose_release
 from control_plane.core.wire import target_suffix
 from control_plane.errors import ControlPlaneError, ErrorCode
@@ -20,6 +20,10 @@ from control_plane.kserve import is_infer_request
 from control_plane.ports import CallFailed, Clock
 from control_plane.services.explaining import explain
 from control_plane.services.fleet import Fleet, Instance
+
+
+UNPARSED = CallFailure("INTERNAL", "Unable to parse request")
+"""What gRPC's C++ server, and so Triton, says of bytes that are no message of the method's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ def _settle(
     failed: CallFailed, call: InferCall, release: Release, instance: Instance
 ) -> ControlPlaneError:
     """What a call that brought no answer means to the caller, in the engine's own name."""
-    if classify(failed.failure) is ErrorCode.BACKEND_FAULT and not is_infer_request(call.message):
+    # The whole message is parsed only where Triton's gRPC could not: it may be 64 MiB long.
+    if failed.failure == UNPARSED and not is_infer_request(call.message):
         return ControlPlaneError(
             ErrorCode.INVALID_ARGUMENT, "malformed protobuf: no ModelInferRequest", field="message"
         )
