@@ -21,7 +21,6 @@ from control_plane.ports import CallFailed, Clock
 from control_plane.services.explaining import explain
 from control_plane.services.fleet import Fleet, Instance
 
-
 UNPARSED = CallFailure("INTERNAL", "Unable to parse request")
 """What gRPC's C++ server, and so Triton, says of bytes that are no message of the method's."""
 
