@@ -38,7 +38,7 @@ from control_plane.grpc_api.server import GrpcServer
 from control_plane.loops.readiness import report_readiness
 from control_plane.loops.watch import InstanceWatch, WatchTimes
 from control_plane.rest_api.app import create_app
-from control_plane.rest_api.server import HttpServer
+from control_plane.rest_api.server import HttpLimits, HttpServer
 from control_plane.rest_api.services import RestLimits, RestServices
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet, Instance
@@ -242,9 +242,18 @@ def _http_server(
         max_bytes=settings.photos.max_bytes,
         timeout_s=settings.requests.timeout_s,
         max_timeout_s=settings.requests.max_timeout_s,
+        body_timeout_s=settings.http.body_timeout_s,
     )
     services = RestServices(detection, status, photos, clock, limits, __version__)
-    return HttpServer(create_app(services), settings.http.host, settings.http.port)
+    return HttpServer(
+        create_app(services),
+        settings.http.host,
+        settings.http.port,
+        HttpLimits(
+            max_requests=settings.http.max_requests,
+            max_connections=settings.http.max_connections,
+        ),
+    )
 
 
 def _embedded_fleet(settings: Settings) -> EmbeddedFleet:

@@ -50,6 +50,18 @@ class Section(BaseModel):
 class HttpSettings(Section):
     host: Host = Field(default="127.0.0.1", description="address that REST listens on")
     port: Port = Field(default=9000, description="port of REST; 0 takes any free one")
+    max_requests: int = Field(
+        default=256, ge=1, le=100_000, description="REST requests at once, over all callers"
+    )
+    max_connections: int = Field(
+        default=2048,
+        ge=1,
+        le=100_000,
+        description="HTTP connections open at once, idle ones included",
+    )
+    body_timeout_s: float = Field(
+        default=60, gt=0, le=3600, description="how long a request's body may take to arrive"
+    )
 
 
 class GrpcSettings(Section):

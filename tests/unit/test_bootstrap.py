@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from control_plane import bootstrap
 from control_plane.errors import ConfigurationError
+from control_plane.rest_api.server import HttpLimits
 from control_plane.settings import Settings
 
 
@@ -118,3 +119,24 @@ async def test_a_deadline_for_an_engine_that_is_not_there_is_refused(
     complaint = await complaint_of(settings(requests={"engines": {"eccho": {"timeout_s": 1}}}))
     assert complaint.field == "requests.engines.eccho"
     assert complaint.message.endswith("which has: echo")
+
+
+def test_the_bounds_of_http_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Any] = {}
+
+    def create_app(services: Any) -> str:
+        made["body_timeout_s"] = services.limits.body_timeout_s
+        return "app"
+
+    def http_server(app: str, host: str, port: int, limits: HttpLimits) -> None:
+        made["limits"] = limits
+
+    monkeypatch.setattr(bootstrap, "create_app", create_app)
+    monkeypatch.setattr(bootstrap, "HttpServer", http_server)
+    http = {"max_requests": 7, "max_connections": 8, "body_timeout_s": 9}
+    nothing: Any = None
+    bootstrap._http_server(Settings(http=http), nothing, nothing, nothing, nothing)
+    assert made == {
+        "body_timeout_s": 9.0,
+        "limits": HttpLimits(max_requests=7, max_connections=8),
+    }
