@@ -102,7 +102,7 @@ def test_flags_win_over_environment_over_file_over_default() -> None:
         "log.level": "file given.yaml",
         "embedded.base_port": "flag --triton-base-port",
     }
-    assert loaded.origin_of("http") == "file given.yaml, flag --http-port"
+    assert loaded.origin_of("http") == "default, file given.yaml, flag --http-port"
     assert loaded.origin_of("nonsense") == "default"
 
 
