@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -60,20 +59,6 @@ def check_settings(loaded: LoadedSettings) -> Iterator[Check]:
                 f"{root} is no folder ({loaded.origin_of('photos.allowed_roots')})",
                 "make it, or take it out of the list",
             )
-    yield check_state_dir(settings.state_dir)
-
-
-def check_state_dir(folder: Path) -> Check:
-    existing = folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    if not existing.is_dir():
-        remedy = "name another with --state-dir"
-        return Check(Level.FAIL, "state_dir", f"{existing} is no folder", remedy)
-    if not os.access(existing, os.W_OK | os.X_OK):
-        detail = f"{existing} is not writable for this user"
-        return Check(Level.FAIL, "state_dir", detail, "chown it, or use --state-dir")
-    return Check(Level.OK, "state_dir", f"{folder} is writable or can be made")
 
 
 def check_machine(settings: Settings) -> Iterator[Check]:

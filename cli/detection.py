@@ -17,58 +17,65 @@ if TYPE_CHECKING:
 PRIORITIES = ("high", "normal", "low")
 
 
+Photos = Annotated[
+    list[Path],
+    typer.Argument(metavar="PHOTO", show_default=False, help="JPEG, PNG or WebP files."),
+]
+Types = Annotated[
+    str | None,
+    typer.Option(
+        "--types",
+        metavar="A,B",
+        show_default="all",
+        help="Engines to ask, as in damage,materials,volume.",
+    ),
+]
+Priority = Annotated[
+    str, typer.Option("--priority", metavar="high|normal|low", help="How urgent it is.")
+]
+Annotate = Annotated[
+    Path | None,
+    typer.Option(
+        "--annotate",
+        metavar="DIR",
+        show_default=False,
+        help="Write DIR/<photo>.annotated.jpg with what was found drawn on it.",
+    ),
+]
+Releases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--release",
+        metavar="ENGINE=RELEASE",
+        show_default=False,
+        help="Ask a certain release: a version, stable or canary. May be repeated.",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        min=0.001,
+        max=3600,
+        metavar="S",
+        show_default="the control plane's",
+        help="Seconds that each photo may take.",
+    ),
+]
+Concurrency = Annotated[
+    int,
+    typer.Option("--concurrency", min=1, max=64, metavar="N", help="Photos under way at a time."),
+]
+
+
 def detect(
-    photos: Annotated[
-        list[Path],
-        typer.Argument(metavar="PHOTO", show_default=False, help="JPEG, PNG or WebP files."),
-    ],
-    types: Annotated[
-        str | None,
-        typer.Option(
-            "--types",
-            metavar="A,B",
-            show_default="all",
-            help="Engines to ask, as in damage,materials,volume.",
-        ),
-    ] = None,
-    priority: Annotated[
-        str, typer.Option("--priority", metavar="high|normal|low", help="How urgent it is.")
-    ] = "normal",
-    annotate: Annotated[
-        Path | None,
-        typer.Option(
-            "--annotate",
-            metavar="DIR",
-            show_default=False,
-            help="Write DIR/<photo>.annotated.jpg with what was found drawn on it.",
-        ),
-    ] = None,
-    release: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--release",
-            metavar="ENGINE=RELEASE",
-            show_default=False,
-            help="Ask a certain release: a version, stable or canary. May be repeated.",
-        ),
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout",
-            min=0.001,
-            max=3600,
-            metavar="S",
-            show_default="the control plane's",
-            help="Seconds that each photo may take.",
-        ),
-    ] = None,
-    concurrency: Annotated[
-        int,
-        typer.Option(
-            "--concurrency", min=1, max=64, metavar="N", help="Photos under way at a time."
-        ),
-    ] = 4,
+    photos: Photos,
+    types: Types = None,
+    priority: Priority = "normal",
+    annotate: Annotate = None,
+    release: Releases = None,
+    timeout: Timeout = None,
+    concurrency: Concurrency = 4,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: AsJson = False,

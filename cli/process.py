@@ -26,7 +26,7 @@ StateDir = Annotated[
         "--state-dir",
         metavar="DIR",
         show_default="state",
-        help="Folder for what must outlive a restart.",
+        help="Kept for the state store; nothing is written there yet.",
     ),
 ]
 HttpPort = Annotated[
@@ -35,7 +35,7 @@ HttpPort = Annotated[
         "--http-port",
         metavar="N",
         show_default="9000",
-        help="Port of REST and the dashboard.",
+        help="Port of REST.",
     ),
 ]
 GrpcPort = Annotated[

@@ -34,6 +34,7 @@ from control_plane.core.retry_budget import RetryBudgetOptions
 from control_plane.core.routing import RoutingTable, all_to_stable
 from control_plane.embedded.fleet import EmbeddedFleet
 from control_plane.embedded.options import ADDRESS, FleetOptions, InstancePorts, LogLevel, LogLine
+from control_plane.errors import ConfigurationError
 from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.orchestrator_service import Orchestrator
@@ -41,7 +42,7 @@ from control_plane.grpc_api.server import GrpcServer
 from control_plane.loops.readiness import report_readiness
 from control_plane.loops.watch import InstanceWatch, WatchTimes
 from control_plane.rest_api.app import create_app
-from control_plane.rest_api.server import HttpServer
+from control_plane.rest_api.server import HttpLimits, HttpServer
 from control_plane.rest_api.services import RestLimits, RestServices
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet, Instance
@@ -131,6 +132,7 @@ async def _report_ended(embedded: EmbeddedFleet) -> None:
 async def _wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[ControlPlane]:
     """Builds every part; its end closes the channels to the instances."""
     repository = ModelRepository.read(settings.model_repository)
+    _check_engines(settings, repository)
     table = all_to_stable(repository.engines.values(), revision=1)
     async with AsyncExitStack() as stack:
         tritons = {}
@@ -281,9 +283,18 @@ def _http_server(
         max_bytes=settings.photos.max_bytes,
         timeout_s=settings.requests.timeout_s,
         max_timeout_s=settings.requests.max_timeout_s,
+        body_timeout_s=settings.http.body_timeout_s,
     )
     services = RestServices(detection, status, photos, clock, limits, __version__)
-    return HttpServer(create_app(services), settings.http.host, settings.http.port)
+    return HttpServer(
+        create_app(services),
+        settings.http.host,
+        settings.http.port,
+        HttpLimits(
+            max_requests=settings.http.max_requests,
+            max_connections=settings.http.max_connections,
+        ),
+    )
 
 
 def _embedded_fleet(settings: Settings) -> EmbeddedFleet:
@@ -304,10 +315,31 @@ def _embedded_fleet(settings: Settings) -> EmbeddedFleet:
     )
 
 
+def _check_engines(settings: Settings, repository: ModelRepository) -> None:
+    """Raises ConfigurationError for settings of an engine that the repository lacks."""
+    for name in settings.requests.engines:
+        if name not in repository.engines:
+            known = ", ".join(sorted(repository.engines))
+            raise ConfigurationError(
+                f"requests.engines.{name} is for no engine of {settings.model_repository}, "
+                f"which has: {known}",
+                field=f"requests.engines.{name}",
+            )
+
+
 def _instance_urls(settings: Settings, *, with_tritons: bool) -> dict[str, str]:
+    """Raises ConfigurationError when an instance is called as an embedded Triton is."""
     urls = {instance.name: instance.grpc_url for instance in settings.instances}
     if with_tritons:
         for index in range(settings.embedded.tritons):
             port = InstancePorts.of(settings.embedded.base_port, index).grpc
-            urls[f"triton-{index}"] = f"{ADDRESS}:{port}"
+            name = f"triton-{index}"
+            if name in urls:
+                place = [instance.name for instance in settings.instances].index(name)
+                raise ConfigurationError(
+                    f"instances.{place}.name is {name!r}, as `tidegate up` calls a Triton "
+                    "that it starts itself; choose another name",
+                    field=f"instances.{place}.name",
+                )
+            urls[name] = f"{ADDRESS}:{port}"
     return urls

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError
 from tritonclient.grpc import service_pb2
 
+from control_plane.core.catalogue import PHOTO_INPUT
 from control_plane.core.detections import Priority
 from control_plane.errors import ControlPlaneError, ErrorCode
 
@@ -41,7 +42,7 @@ def write_photo_request(photo: bytes, *, request_id: str, priority: Priority) ->
     """A serialized ModelInferRequest with ``IMAGE`` ``[1, 1]``, to be targeted by its sender."""
     request = service_pb2.ModelInferRequest(id=request_id)
     request.parameters["priority"].int64_param = priority.triton_level
-    request.inputs.add(name="IMAGE", datatype="BYTES", shape=[1, 1])
+    request.inputs.add(name=PHOTO_INPUT, datatype="BYTES", shape=[1, 1])
     request.raw_input_contents.append(struct.pack("<I", len(photo)) + photo)
     return bytes(request.SerializeToString())
 

@@ -49,15 +49,25 @@ class CallFailed(Exception):
         self.failure = failure
 
 
+CallMetadata = tuple[tuple[str, str], ...]
+"""What goes along with a call besides its message: names in lower case, and values."""
+
+
 class InferenceCalls(Protocol):
     """The data path to one instance: bytes in, bytes out. Raises CallFailed."""
 
-    async def infer(self, message: bytes, *, timeout_s: float) -> bytes:
+    async def infer(
+        self, message: bytes, *, timeout_s: float, metadata: CallMetadata = ()
+    ) -> bytes:
         """ModelInfer: a serialized request to a serialized response."""
         ...
 
     def stream(
-        self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+        self,
+        messages: AsyncIterator[bytes],
+        *,
+        timeout_s: float | None = None,
+        metadata: CallMetadata = (),
     ) -> AsyncIterator[bytes]:
         """ModelStreamInfer: ends when both sides have ended, or after ``timeout_s``."""
         ...

@@ -170,23 +170,40 @@ def export(
 def evaluate(
     engine: Annotated[str | None, typer.Argument(help="One engine; all when left out.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many held-out scenes.")] = 200,
+    long_side: Annotated[
+        tuple[int, int],
+        typer.Option(metavar="MIN MAX", help="Long sides of the held-out photos, 640 to 4000."),
+    ] = (640, 1600),
     runs: Runs = Path("runs"),
     workers: Workers = _WORKERS,
     models: Models = Path("model_repository"),
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Find score thresholds on scenes of their own.")
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Find score thresholds, on scenes of their own in the sizes of training.",
+        ),
     ] = False,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures.")] = None,
 ) -> None:
     """Measure the exported files on scenes that no training has seen."""
     wanted = ENGINES if engine is None else (_known(engine),)
+    if not 640 <= long_side[0] <= long_side[1] <= 4000:
+        raise typer.BadParameter(f"--long-side {long_side[0]} {long_side[1]}: 640 to 4000, rising")
     found: list[evaluation.Figures] = []
     for name in wanted:
         task = task_named(name)
         first = datasets.CALIBRATION_SEEDS if calibrate else datasets.HELD_OUT_SEEDS
         seeds = range(first, first + count)
         with counting(console, f"drawing {name} scenes", count) as tick:
-            dataset = datasets.load(task, seeds, runs / "cache", workers=workers, tick=tick)
+            dataset = datasets.load(
+                task,
+                seeds,
+                runs / "cache",
+                workers=workers,
+                tick=tick,
+                long_side=None if calibrate else long_side,
+            )
         for version in [number for owner, number in RECIPES if owner == name]:
             path = model_path(models, name, version)
             if calibrate:

@@ -26,13 +26,20 @@ from engines.tasks import Task
 
 TRAINING_SEEDS = 1_000_000
 CALIBRATION_SEEDS = 8_000_000
-HELD_OUT_SEEDS = 9_000_000
+# The seeds from 9,000,000 on were looked at while damage 1.0.0's size was chosen.
+HELD_OUT_SEEDS = 9_500_000
 
 _PHOTO_SIZES = ((800, 600), (960, 720), (1024, 768), (720, 960), (640, 480), (1280, 960))
 
 _LISTING = "truth.json"
 
 Tick = Callable[[int], None]
+
+# One photo in its square, and its truth.
+Row = tuple[Square, dict[str, npt.NDArray[Any]]]
+
+# The least and the most pixels of a photo's long side.
+LongSide = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,14 @@ class Dataset:
         return len(self.pixels)
 
 
+def sized(seed: int, long_side: LongSide) -> tuple[int, int]:
+    """(width, height) of a seed's photo, 4:3, upright or across, its long side within bounds."""
+    rng = np.random.default_rng([seed, 0x51])
+    longer = int(rng.integers(long_side[0], long_side[1] + 1))
+    shorter = round(longer * 0.75)
+    return (longer, shorter) if rng.random() < 0.5 else (shorter, longer)
+
+
 def photo_of(task: Task, seed: int, size: tuple[int, int] | None = None) -> tuple[Scene, bytes]:
     """The scene of a seed and its JPEG; size and quality follow from the seed when not given."""
     rng = np.random.default_rng([seed, 0xCA])
@@ -57,19 +72,19 @@ def photo_of(task: Task, seed: int, size: tuple[int, int] | None = None) -> tupl
     return scene, encode_jpeg(scene.pixels, quality)
 
 
-def sample(name: str, seed: int) -> tuple[Square, dict[str, npt.NDArray[Any]]]:
+def sample(name: str, seed: int, *, long_side: LongSide | None = None) -> Row:
     """One row of a data set; runs in a worker process."""
     task = task_named(name)
-    scene, photo = photo_of(task, seed)
+    scene, photo = photo_of(task, seed, None if long_side is None else sized(seed, long_side))
     square = letterbox(photo, task.input_size)
     return square, task.truth(scene, square.scale)
 
 
 def samples(
-    task: Task, seeds: range, workers: int
-) -> Iterator[tuple[Square, dict[str, npt.NDArray[Any]]]]:
+    task: Task, seeds: range, workers: int, long_side: LongSide | None = None
+) -> Iterator[Row]:
     """The rows of these seeds in order, drawn by ``workers`` processes (0: by this one)."""
-    draw = partial(sample, task.name)
+    draw = partial(sample, task.name, long_side=long_side)
     if workers == 0:
         yield from map(draw, seeds)
         return
@@ -79,17 +94,28 @@ def samples(
 
 
 def load(
-    task: Task, seeds: range, cache: Path, *, workers: int, tick: Tick, redraw: bool = False
+    task: Task,
+    seeds: range,
+    cache: Path,
+    *,
+    workers: int,
+    tick: Tick,
+    long_side: LongSide | None = None,
+    redraw: bool = False,
 ) -> Dataset:
     """The data set of these seeds, from ``cache`` or drawn now; ``tick`` counts drawn scenes.
 
-    A larger data set that starts with the same seed is used too.
+    Photos have the sizes that training uses, or a long side within ``long_side``. A larger data
+    set that starts with the same seed is used too.
     """
     count = len(seeds)
-    folder = None if redraw else _cached(task, seeds, cache)
+    sizes = "" if long_side is None else f"{long_side[0]}to{long_side[1]}-"
+    series = f"{task.name}-{task.input_size}-{sizes}{seeds.start}"
+    folder = None if redraw else _cached(series, count, cache)
     if folder is None:
-        folder = cache / f"{task.name}-{task.input_size}-{seeds.start}-{count}"
-        _draw(task, seeds, folder, workers=workers, tick=tick)
+        folder = cache / f"{series}-{count}"
+        rows = samples(task, seeds, workers, long_side)
+        _write(rows, folder, count=count, side=task.input_size, tick=tick)
     names = json.loads((folder / _LISTING).read_text())
     return Dataset(
         np.load(folder / "pixels.npy", mmap_mode="r")[:count],
@@ -98,23 +124,22 @@ def load(
     )
 
 
-def _cached(task: Task, seeds: range, cache: Path) -> Path | None:
+def _cached(series: str, count: int, cache: Path) -> Path | None:
     """A finished folder that holds at least these scenes."""
-    for listing in sorted(cache.glob(f"{task.name}-{task.input_size}-{seeds.start}-*/{_LISTING}")):
-        if int(listing.parent.name.rsplit("-", 1)[1]) >= len(seeds):
+    for listing in sorted(cache.glob(f"{series}-*/{_LISTING}")):
+        if int(listing.parent.name.rsplit("-", 1)[1]) >= count:
             return listing.parent
     return None
 
 
-def _draw(task: Task, seeds: range, folder: Path, *, workers: int, tick: Tick) -> None:
+def _write(drawn: Iterator[Row], folder: Path, *, count: int, side: int, tick: Tick) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    side = task.input_size
     pixels = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
-        folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(seeds), side, side, 3)
+        folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(count, side, side, 3)
     )
-    extents = np.zeros((len(seeds), 2), np.int64)
+    extents = np.zeros((count, 2), np.int64)
     rows: dict[str, list[npt.NDArray[Any]]] = {}
-    for index, (square, truth) in enumerate(samples(task, seeds, workers)):
+    for index, (square, truth) in enumerate(drawn):
         pixels[index] = square.pixels
         extents[index] = square.extent
         for name, values in truth.items():

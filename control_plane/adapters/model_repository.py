@@ -26,7 +26,11 @@ class ModelRepository:
     @classmethod
     def read(cls, folder: Path) -> ModelRepository:
         """Raises ConfigurationError naming the file and what is wrong in it."""
-        if not folder.is_dir():
+        try:
+            is_folder = folder.is_dir()
+        except OSError as error:
+            raise _unreadable(folder, error, field="model_repository") from error
+        if not is_folder:
             raise ConfigurationError(
                 f"model_repository {folder} is not a folder", field="model_repository"
             )
@@ -47,25 +51,32 @@ def _read_spec(path: Path) -> ModelSpec:
         message = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: {error}", field=name) from error
+    except OSError as error:
+        raise _unreadable(path, error, field=name) from error
     config = json_format.MessageToDict(message, preserving_proto_field_name=True)
     if config.setdefault("name", name) != name:
         raise ConfigurationError(
             f"{path}: name is {config['name']!r}, the folder is {name!r}", field=name
         )
-    versions = sorted(
-        int(child.name)
-        for child in path.parent.iterdir()
-        if child.is_dir() and child.name.isascii() and child.name.isdigit()
-    )
+    try:
+        versions = sorted(
+            int(child.name)
+            for child in path.parent.iterdir()
+            if child.is_dir() and child.name.isascii() and child.name.isdigit()
+        )
+    except OSError as error:
+        raise _unreadable(path.parent, error, field=name) from error
     return ModelSpec(name, config, tuple(versions))
 
 
 def _read_declarations(path: Path) -> dict[str, Any]:
     """The ``engines`` mapping of releases.yaml; a repository without the file declares none."""
-    if not path.exists():
-        return {}
     try:
         document = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _unreadable(path, error, field=RELEASES_FILE) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: {error}", field=RELEASES_FILE) from error
     engines = document.get("engines") if isinstance(document, dict) else None
@@ -78,6 +89,10 @@ def _read_declarations(path: Path) -> dict[str, Any]:
             raise ConfigurationError(f"{path}: engines.{name} is no mapping", field=str(name))
         _check_shape(path, str(name), engine)
     return engines
+
+
+def _unreadable(path: Path, error: OSError, *, field: str) -> ConfigurationError:
+    return ConfigurationError(f"{path} cannot be read: {error.strerror}", field=field)
 
 
 def _check_shape(path: Path, name: str, engine: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from tritonclient.grpc import service_pb2
 from control_plane.core.catalogue import Config, Release
 from control_plane.core.loading import Observation, read_pins
 from control_plane.core.outcomes import CallFailure
-from control_plane.ports import CallFailed
+from control_plane.ports import CallFailed, CallMetadata
 
 SERVICE = "/inference.GRPCInferenceService/"
 
@@ -57,17 +57,23 @@ class TritonInstance:
     async def close(self) -> None:
         await self._channel.close()
 
-    async def infer(self, message: bytes, *, timeout_s: float) -> bytes:
+    async def infer(
+        self, message: bytes, *, timeout_s: float, metadata: CallMetadata = ()
+    ) -> bytes:
         try:
-            answer: bytes = await self._infer(message, timeout=timeout_s)
+            answer: bytes = await self._infer(message, timeout=timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise CallFailed(_failure(error)) from None
         return answer
 
     async def stream(
-        self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+        self,
+        messages: AsyncIterator[bytes],
+        *,
+        timeout_s: float | None = None,
+        metadata: CallMetadata = (),
     ) -> AsyncIterator[bytes]:
-        call = self._stream(messages, timeout=timeout_s)
+        call = self._stream(messages, timeout=timeout_s, metadata=metadata)
         try:
             async for answer in call:
                 yield answer

@@ -20,6 +20,10 @@ from control_plane.errors import ControlPlaneError, ErrorCode
 Tensors = Mapping[str, npt.NDArray[Any]]
 Findings = dict[str, object]
 
+MAX_ELEMENTS = 100_000
+"""Of another engine's answer, all tensors together: each becomes a Python object, on the event
+loop, and a piece of JSON. Who wants more asks over KServe."""
+
 # What reading a tensor of another name, shape, kind of value or encoding raises.
 _MISSHAPEN = (LookupError, ValueError, TypeError, AttributeError, OverflowError)
 
@@ -31,9 +35,9 @@ def read_findings(engine: str, tensors: Tensors) -> Findings:
         ``(n, 4)``, SCORES ``(n,)``, CLASSES ``(n,)`` bytes, COUNT ``(1,)``, and BRANDS
         ``(n,)`` bytes; for volume VOLUME_M3 and CONFIDENCE ``(1,)``.
 
-    Engines other than the three get their tensors as lists, by name.
-    Raises ControlPlaneError(BACKEND_FAULT) when an output is missing, misshapen or, of the
-    three, not a finite number.
+    Engines other than the three get their tensors as lists, by name, MAX_ELEMENTS at the most.
+    Raises ControlPlaneError(BACKEND_FAULT) when an output is missing, misshapen, too large or
+    not a finite number.
     """
     reader = _READERS.get(engine, _read_anything)
     try:
@@ -66,10 +70,15 @@ def _read_volume(tensors: Tensors) -> Findings:
 
 
 def _read_anything(tensors: Tensors) -> Findings:
+    elements = sum(values.size for values in tensors.values())
+    if elements > MAX_ELEMENTS:
+        raise ValueError(f"{elements} elements; the limit is {MAX_ELEMENTS}")
     return {name: _plain(values) for name, values in tensors.items()}
 
 
 def _plain(values: npt.NDArray[Any]) -> object:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError("a value is no finite number")
     if values.dtype == np.object_:
         return [value.decode(errors="replace") for value in values.ravel().tolist()]
     return values.tolist()

@@ -23,6 +23,9 @@ SEMANTIC_VERSION = re.compile(
 )
 TWIN_SEPARATOR = "--"
 FLOATING = -1
+PHOTO_INPUT = "IMAGE"
+PHOTO_FAULT = f"{PHOTO_INPUT}:"
+"""How a model begins what it says of a photo that cannot be used (preprocess does)."""
 
 Config = Mapping[str, Any]
 """A Triton ``ModelConfig`` as JSON, field names as in the protobuf."""
@@ -51,9 +54,14 @@ class ModelSpec:
 
     @property
     def takes_photo(self) -> bool:
-        """Whether its one input is ``IMAGE``, an encoded photo; else only KServe reaches it."""
-        inputs = [(one.get("name"), one.get("data_type")) for one in self.config.get("input", ())]
-        return inputs == [("IMAGE", "TYPE_STRING")]
+        """Whether its one input is ``IMAGE``, a batch of encoded photos; else only KServe
+        reaches it."""
+        inputs = [
+            (one.get("name"), one.get("data_type"), [int(size) for size in one.get("dims", ())])
+            for one in self.config.get("input", ())
+        ]
+        is_batched = int(self.config.get("max_batch_size", 0)) > 0
+        return is_batched and inputs == [(PHOTO_INPUT, "TYPE_STRING", [1])]
 
 
 @dataclass(frozen=True, slots=True)

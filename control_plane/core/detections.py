@@ -6,6 +6,7 @@ same mistake gets the same answer over REST, gRPC and the queue.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from control_plane.core.deadline import Deadline
 from control_plane.errors import ErrorCode, InvalidArgument
 
 MAX_ENGINES = 32
+UUID = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}", re.ASCII | re.IGNORECASE
+)
 ALIASES = {"material": "materials"}
 
 
@@ -159,8 +163,11 @@ def check_priority(value: str) -> Priority:
 
 
 def check_uuid(value: str, name: str) -> str:
-    """The canonical form of a UUID. Raises InvalidArgument naming the field otherwise."""
-    try:
-        return str(uuid.UUID(value))
-    except ValueError:
-        raise InvalidArgument(f"{name} is not a UUID: {value[:80]!r}", field=name) from None
+    """The canonical form of a UUID: 32 hexadecimal digits, with all its hyphens or none.
+
+    Raises InvalidArgument naming the field otherwise; uuid.UUID alone would take much else and
+    make another identifier of some of it.
+    """
+    if UUID.fullmatch(value) is None:
+        raise InvalidArgument(f"{name} is not a UUID: {value[:80]!r}", field=name)
+    return str(uuid.UUID(value))

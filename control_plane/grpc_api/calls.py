@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from google.protobuf.message import DecodeError, Message
 
 from control_plane.core.deadline import Deadline
 from control_plane.core.detections import Priority, check_priority
+from control_plane.core.identifiers import CORRELATION_ID, check_routing_key, is_correlation_id
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.grpc_api.status import STATUS
 from control_plane.ports import Clock
 
 log = structlog.get_logger(__name__)
 
-CORRELATION_ID = "x-correlation-id"
 ROUTING_KEY = "x-routing-key"
 PRIORITY = "x-priority"
 RELEASE, INSTANCE, ATTEMPTS = "x-tidegate-release", "x-tidegate-instance", "x-tidegate-attempts"
@@ -29,11 +28,8 @@ ERROR_CODE, ERROR_FIELD = "x-tidegate-code", "x-tidegate-field"
 RETRY_AFTER = "x-tidegate-retry-after-s"
 OPAQUE = "internal error; the log has more under this correlation id"
 
-MAX_KEY_CHARACTERS = 128
 MAX_MESSAGE_BYTES = 2000
 """Longest explanation of a refusal; an instance may explain itself with a whole traceback."""
-
-_CORRELATION_ID = re.compile(rf"[A-Za-z0-9._:/-]{{1,{MAX_KEY_CHARACTERS}}}")
 
 Context: TypeAlias = Any
 """A grpc.aio.ServicerContext; grpcio ships no types."""
@@ -59,7 +55,7 @@ def read_metadata(context: Context) -> CallHead:
     """Raises InvalidArgument for a routing key that is too long and an unknown priority."""
     correlation_id = routing_key = priority = ""
     for key, value in context.invocation_metadata() or ():
-        if key == CORRELATION_ID and isinstance(value, str) and _CORRELATION_ID.fullmatch(value):
+        if key == CORRELATION_ID and isinstance(value, str) and is_correlation_id(value):
             correlation_id = value
         elif key == ROUTING_KEY and isinstance(value, str):
             routing_key = value
@@ -68,11 +64,7 @@ def read_metadata(context: Context) -> CallHead:
     correlation_id = correlation_id or secrets.token_hex(16)
     structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
     context.set_trailing_metadata(((CORRELATION_ID, correlation_id),))
-    if len(routing_key) > MAX_KEY_CHARACTERS:
-        raise InvalidArgument(
-            f"{ROUTING_KEY} has {len(routing_key)} characters; the limit is {MAX_KEY_CHARACTERS}",
-            field=ROUTING_KEY,
-        )
+    check_routing_key(routing_key, ROUTING_KEY)
     return CallHead(correlation_id, routing_key, check_priority(priority) if priority else None)
 
 

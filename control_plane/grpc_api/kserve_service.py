@@ -6,20 +6,22 @@ engines. Whatever would change a server is refused: the fleet belongs to the con
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import structlog
 from tritonclient.grpc import service_pb2
 
 from control_plane.core.deadline import Deadline
+from control_plane.core.identifiers import CORRELATION_ID
 from control_plane.core.wire import priority_suffix, read_request_head
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.grpc_api.calls import (
     ATTEMPTS,
-    CORRELATION_ID,
     INSTANCE,
     RELEASE,
     Answering,
@@ -37,6 +39,10 @@ from control_plane.services.gateway import Gateway, InferCall
 from control_plane.services.model_reads import ModelReads, index
 from control_plane.services.status import Status
 from control_plane.services.streaming import InferStream
+
+log = structlog.get_logger(__name__)
+# Asking structlog whether a line would be written takes microseconds, of every call.
+level = logging.getLogger(__name__)
 
 SERVICE = "inference.GRPCInferenceService"
 
@@ -113,9 +119,17 @@ class KServe:
                     wanted_release=request.model_version,
                     routing_key=_routing_key(head, request.sequence or request.request_id),
                     deadline=read_deadline(context, self.clock, self.timeouts),
+                    correlation_id=head.correlation_id,
                     sequence=request.sequence,
                 )
             )
+            if level.isEnabledFor(logging.DEBUG):
+                log.debug(
+                    "inferred",
+                    engine=request.model_name,
+                    release=answer.release,
+                    instance=answer.instance,
+                )
             context.set_trailing_metadata(
                 (
                     (CORRELATION_ID, head.correlation_id),
@@ -135,7 +149,7 @@ class KServe:
                 choose=self.gateway.choose,
                 fleet=self.fleet,
                 routing_key=head.routing_key,
-                fallback_key=head.correlation_id,
+                correlation_id=head.correlation_id,
                 addition=_priority(head),
                 timeout_s=context.time_remaining(),
                 idle_s=self.stream_idle_s,
@@ -144,6 +158,7 @@ class KServe:
             async with aclosing(stream.answers(messages)) as answers:
                 async for answer in answers:
                     yield answer
+            log.debug("streamed", releases=stream.releases)
 
     def _read(self, kind: Any, answer: Callable[[Any], Awaitable[Any]]) -> Unary:
         async def call(raw: bytes, context: Context) -> bytes:

@@ -54,7 +54,6 @@ class GrpcServer:
     async def start(self) -> None:
         """Raises ConfigurationError when the port cannot be had."""
         for name, handlers in self._services.items():
-            self._server.add_registered_method_handlers(name, handlers)
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(name, dict(handlers)),)
             )

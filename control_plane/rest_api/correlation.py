@@ -11,7 +11,6 @@ second task, which breaks context variables and cancellation. It
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable, Iterable
 
@@ -19,11 +18,13 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from control_plane.core.identifiers import CORRELATION_ID, is_correlation_id
 from control_plane.rest_api.problems import CLIENT_CLOSED_REQUEST, internal_problem
 
 log = structlog.get_logger(__name__)
 
 HEADER = "X-Correlation-ID"
+_NAME = CORRELATION_ID.encode()
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -32,7 +33,6 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
-_ACCEPTABLE = re.compile(rb"[A-Za-z0-9._:/-]{1,128}")
 # Asked every few seconds by whoever watches; they would drown the rest.
 _PROBES = frozenset({"/healthz", "/readyz"})
 
@@ -95,8 +95,8 @@ class CorrelationMiddleware:
 def read_or_make_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's id if it is one that fits in a log line and a header, else a new one."""
     for name, value in headers:
-        if name == b"x-correlation-id" and _ACCEPTABLE.fullmatch(value):
-            return str(value.decode("ascii"))
+        if name == _NAME and is_correlation_id(given := value.decode("latin-1")):
+            return given
     return str(uuid.uuid4())
 
 

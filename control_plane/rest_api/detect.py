@@ -23,6 +23,7 @@ from starlette.responses import Response
 
 from control_plane.core.deadline import Deadline
 from control_plane.core.detections import DetectionAnswer, DetectionRequest, DetectionStatus
+from control_plane.core.identifiers import check_routing_key
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.rest_api.forms import JSON, MULTIPART, DetectForm, read_form
 from control_plane.rest_api.problems import (
@@ -35,8 +36,6 @@ from control_plane.rest_api.problems import (
 from control_plane.rest_api.schemas import DetectBody, Detection, Problem
 from control_plane.rest_api.services import RestLimits, RestServices
 from control_plane.services.photo_fetch import fetch_photo
-
-MAX_ROUTING_KEY_CHARACTERS = 128
 
 Result = TypeVar("Result")
 
@@ -162,12 +161,7 @@ def read_timeout_s(request: Request, limits: RestLimits) -> float:
 def _read_routing_key(request: Request) -> str | None:
     name = "X-Routing-Key"
     key = request.headers.get(name)
-    if key is not None and len(key) > MAX_ROUTING_KEY_CHARACTERS:
-        raise InvalidArgument(
-            f"{name} has {len(key)} characters; the limit is {MAX_ROUTING_KEY_CHARACTERS}",
-            field=name,
-        )
-    return key or None
+    return check_routing_key(key, name) if key else None
 
 
 def _refuse_async(request: Request) -> None:

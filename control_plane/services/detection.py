@@ -2,7 +2,8 @@
 
 An engine that fails leaves the others' results, and the answer says ``partial`` and why.
 A photo that an engine calls unreadable is the caller's mistake and refused as a whole:
-every engine would say the same.
+every engine would say the same. Whatever else an engine says against its request is its
+own failure, because the request was written here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 import structlog
 
 from control_plane.core.answers import read_findings
+from control_plane.core.catalogue import PHOTO_FAULT
 from control_plane.core.detections import (
     DetectionAnswer,
     DetectionRequest,
@@ -98,18 +100,21 @@ class Detection:
             wanted_release=request.releases.get(engine, ""),
             routing_key=request.routing_key or request.request_id,
             deadline=request.deadline,
+            correlation_id=request.correlation_id,
         )
         try:
             answer = await self.gateway.infer(call)
             findings = read_findings(engine, read_tensors(answer.message))
         except ControlPlaneError as error:
-            if error.code is ErrorCode.INVALID_ARGUMENT:
-                # The request was written here; only the photo in it can be wrong.
-                raise ControlPlaneError(
-                    ErrorCode.PHOTO_INVALID, error.message, field="photo"
-                ) from error
             if error.code in WRONG_FOR_ALL:
                 raise
-            log.warning("engine failed", engine=engine, code=error.code, reason=error.message)
-            return EngineFailure(error.code, error.message)
+            code = error.code
+            if code is ErrorCode.INVALID_ARGUMENT:
+                if error.message.startswith(PHOTO_FAULT):
+                    raise ControlPlaneError(
+                        ErrorCode.PHOTO_INVALID, error.message, field="photo"
+                    ) from error
+                code = ErrorCode.BACKEND_FAULT
+            log.warning("engine failed", engine=engine, code=code, reason=error.message)
+            return EngineFailure(code, error.message)
         return EngineResult(findings, answer.release, answer.instance, answer.attempts)

@@ -17,6 +17,7 @@ import structlog
 from control_plane.core.backoff import Rng
 from control_plane.core.catalogue import Release
 from control_plane.core.deadline import Deadline
+from control_plane.core.identifiers import CORRELATION_ID
 from control_plane.core.outcomes import MEANINGS, CallFailure, Ending, Verdict, classify
 from control_plane.core.retry import GiveUp, RetryOptions, decide
 from control_plane.core.retry_budget import RetryBudget, RetryBudgetOptions
@@ -30,12 +31,16 @@ from control_plane.services.fleet import Fleet, Place
 
 log = structlog.get_logger(__name__)
 
+UNPARSED = CallFailure("INTERNAL", "Unable to parse request")
+"""What gRPC's C++ server, and so Triton, says of bytes that are no message of the method's."""
+
 
 @dataclass(frozen=True, slots=True)
 class InferCall:
     """One request to one engine.
 
     message: a serialized ModelInferRequest; whatever model it names, it is re-targeted.
+    correlation_id: goes along to the instance.
     wanted_release: a semantic version, ``stable``, ``canary``, or "" for the split.
     sequence: the stateful sequence it belongs to; such a request is never tried again.
     """
@@ -45,6 +50,7 @@ class InferCall:
     wanted_release: str
     routing_key: str
     deadline: Deadline
+    correlation_id: str
     sequence: str | None = None
 
 
@@ -174,10 +180,12 @@ class Gateway:
                 answer = await instance.calls.infer(
                     call.message + target_suffix(release.model_name, release.model_version),
                     timeout_s=timeout_s,
+                    metadata=((CORRELATION_ID, call.correlation_id),),
                 )
             except CallFailed as failed:
                 ending = classify(failed.failure, is_past_deadline=is_callers_limit)
-                if ending is Ending.BACKEND_FAULT and not is_infer_request(call.message):
+                # All of it is parsed only where Triton could not: it may be 64 MiB long.
+                if failed.failure == UNPARSED and not is_infer_request(call.message):
                     ending = Ending.MALFORMED
                 if ending in (Ending.UNREACHABLE, Ending.NOT_READY_HERE):
                     instance.look_again.set()

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from control_plane.core.catalogue import Release
+from control_plane.core.identifiers import CORRELATION_ID
 from control_plane.core.outcomes import MEANINGS, classify
 from control_plane.core.wire import (
     MalformedMessage,
@@ -77,7 +78,7 @@ class InferStream:
     """One caller's stream. ``answers`` ends when the caller's messages and all answers have.
 
     routing_key: the caller's own, for all its messages; "" leaves each to its sequence or id.
-    fallback_key: what a message is split by that has neither.
+    correlation_id: goes along to the instances, and splits a message that has neither key.
     addition: bytes appended to every message, such as a priority.
     timeout_s: what remains of the caller's deadline; None when it gave none.
     idle_s: how long nothing may move either way before the stream is ended.
@@ -91,7 +92,7 @@ class InferStream:
         choose: Choose,
         fleet: Fleet,
         routing_key: str,
-        fallback_key: str,
+        correlation_id: str,
         addition: bytes = b"",
         timeout_s: float | None = None,
         idle_s: float = 600.0,
@@ -109,11 +110,16 @@ class InferStream:
         self._choose = choose
         self._fleet = fleet
         self._routing_key = routing_key
-        self._fallback_key = fallback_key
+        self._correlation_id = correlation_id
         self._legs: dict[str, _Leg] = {}
         self._answers: asyncio.Queue[Item] = asyncio.Queue(WAITING_MESSAGES)
         self._pumps: list[asyncio.Task[None]] = []
         self._places = ExitStack()
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """What was asked so far, as ``engine release``."""
+        return tuple(f"{leg.release.engine} {leg.release.version}" for leg in self._legs.values())
 
     async def answers(self, messages: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Raises ControlPlaneError when an instance's stream breaks, or nothing moves."""
@@ -198,7 +204,7 @@ class InferStream:
         release = self._choose(
             head.model_name,
             head.model_version,
-            self._routing_key or head.sequence or head.request_id or self._fallback_key,
+            self._routing_key or head.sequence or head.request_id or self._correlation_id,
         )
         leg = self._legs.get(release.model_name)
         if leg is None:
@@ -220,7 +226,10 @@ class InferStream:
         reword = partial(own_words, release=leg.release)
         try:
             timeout_s = None if self._ends_at_s is None else self._ends_at_s - self._now_s()
-            stream = leg.place.instance.calls.stream(leg.messages(), timeout_s=timeout_s)
+            metadata = ((CORRELATION_ID, self._correlation_id),)
+            stream = leg.place.instance.calls.stream(
+                leg.messages(), timeout_s=timeout_s, metadata=metadata
+            )
             async for raw in stream:
                 answer = reword_stream_error(raw, reword)
                 await self._put_answer(answer + suffix if has_stream_response(answer) else answer)

@@ -48,11 +48,19 @@ class Section(BaseModel):
 
 
 class HttpSettings(Section):
-    host: Host = Field(
-        default="127.0.0.1", description="address that REST and the dashboard listen on"
+    host: Host = Field(default="127.0.0.1", description="address that REST listens on")
+    port: Port = Field(default=9000, description="port of REST; 0 takes any free one")
+    max_requests: int = Field(
+        default=256, ge=1, le=100_000, description="REST requests at once, over all callers"
     )
-    port: Port = Field(
-        default=9000, description="port of REST and the dashboard; 0 takes any free one"
+    max_connections: int = Field(
+        default=2048,
+        ge=1,
+        le=100_000,
+        description="HTTP connections open at once, idle ones included",
+    )
+    body_timeout_s: float = Field(
+        default=60, gt=0, le=3600, description="how long a request's body may take to arrive"
     )
 
 
@@ -178,11 +186,6 @@ class RequestSettings(Section):
             )
         return value
 
-    def timeout_s_of(self, engine: str) -> float:
-        """The deadline of one call to ``engine``, its own where it has one."""
-        own = self.engines.get(engine)
-        return self.engine_timeout_s if own is None else own.timeout_s
-
 
 class RetrySettings(Section):
     max_attempts: int = Field(
@@ -258,7 +261,8 @@ class Settings(BaseSettings):
         default=Path("model_repository"), description="folder of Triton's layout with releases.yaml"
     )
     state_dir: Path = Field(
-        default=Path("state"), description="folder for what must outlive a restart"
+        default=Path("state"),
+        description="kept for the state store; nothing is written there yet",
     )
     http: HttpSettings = HttpSettings()
     grpc: GrpcSettings = GrpcSettings()

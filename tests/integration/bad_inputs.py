@@ -143,6 +143,28 @@ REQUEST_FAULTS = (
         ("17",),
     ),
     RequestFault(
+        "photo_id is almost a UUID",
+        {"photo_id": "0_" * 15 + "00"},
+        {"photo_id": "0_" * 15 + "00"},
+        "invalid_argument",
+        "photo_id",
+        ("0_0_",),
+    ),
+    RequestFault(
+        "photo_id is a UUID in braces",
+        {"photo_id": "{12345678-1234-4234-9234-123456789abc}"},
+        {"photo_id": "{12345678-1234-4234-9234-123456789abc}"},
+        "invalid_argument",
+        "photo_id",
+    ),
+    RequestFault(
+        "photo_id is in other digits",
+        {"photo_id": "\u0660" * 32},
+        {"photo_id": "\u0660" * 32},
+        "invalid_argument",
+        "photo_id",
+    ),
+    RequestFault(
         "project_id is no UUID",
         {"metadata": {"project_id": "roofs"}},
         {"metadata": pb.Metadata(project_id="roofs")},

@@ -12,7 +12,7 @@ from control_plane.core.catalogue import Config, Release
 from control_plane.core.loading import Observation, read_pins
 from control_plane.core.outcomes import CallFailure
 from control_plane.errors import ControlPlaneError, ErrorCode
-from control_plane.ports import CallFailed
+from control_plane.ports import CallFailed, CallMetadata
 
 
 def call_failed(status: str, message: str) -> CallFailed:
@@ -91,6 +91,7 @@ class FakeInstance:
     is_away: bool = False
     calls: list[str] = field(default_factory=list)
     timeouts_s: list[float] = field(default_factory=list)
+    metadata: list[dict[str, str]] = field(default_factory=list)
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     breaks_after: int | None = None
@@ -106,21 +107,29 @@ class FakeInstance:
 
     # InferenceCalls
 
-    async def infer(self, message: bytes, *, timeout_s: float) -> bytes:
+    async def infer(
+        self, message: bytes, *, timeout_s: float, metadata: CallMetadata = ()
+    ) -> bytes:
         self._check_reachable()
         request = service_pb2.ModelInferRequest.FromString(message)
         self.calls.append(f"{request.model_name}/{request.model_version}")
+        self.metadata.append(dict(metadata))
         self.timeouts_s.append(timeout_s)
         self.entered.put_nowait(request.model_name)
         await self._held(timeout_s)
         return bytes(self._answer_to(request).SerializeToString())
 
     async def stream(
-        self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+        self,
+        messages: AsyncIterator[bytes],
+        *,
+        timeout_s: float | None = None,
+        metadata: CallMetadata = (),
     ) -> AsyncIterator[bytes]:
         self._check_reachable()
         if timeout_s is not None:
             self.timeouts_s.append(timeout_s)
+        self.metadata.append(dict(metadata))
         answered = 0
         async for message in messages:
             request = service_pb2.ModelInferRequest.FromString(message)

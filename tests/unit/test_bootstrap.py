@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from control_plane import bootstrap
+from control_plane.errors import ConfigurationError
+from control_plane.rest_api.server import HttpLimits
+from control_plane.settings import Settings
 
 
 class FakeFleet:
@@ -67,3 +72,71 @@ async def test_without_embedded_tritons_the_loops_run_until_the_stop() -> None:
     stop = asyncio.Event()
     stop.set()
     await run_loops(None, stop)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Settings whose repository holds one engine, ``echo``."""
+    model = tmp_path / "models" / "echo"
+    (model / "1").mkdir(parents=True)
+    (model / "config.pbtxt").write_text('backend: "python"')
+    return partial(Settings, model_repository=model.parent)
+
+
+async def complaint_of(settings: Settings, *, with_tritons: bool = True) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as complaint:
+        async with bootstrap._wired(settings, with_tritons=with_tritons):
+            raise AssertionError("it was wired")
+    return complaint.value
+
+
+def instances(*names: str) -> list[dict[str, str]]:
+    return [{"name": name, "grpc_url": "gpu:8001"} for name in names]
+
+
+async def test_an_instance_called_as_an_embedded_triton_is_refused(
+    settings: Callable[..., Settings],
+) -> None:
+    complaint = await complaint_of(settings(instances=instances("gpu", "triton-1")))
+    assert complaint.field == "instances.1.name"
+    assert "'triton-1'" in complaint.message
+
+
+async def test_an_instance_may_be_called_so_where_no_embedded_triton_is(
+    settings: Callable[..., Settings],
+) -> None:
+    called = settings(instances=instances("triton-0", "triton-2"))
+    async with bootstrap._wired(called, with_tritons=False) as plane:
+        assert len(plane.watches) == 2
+    called = settings(instances=instances("triton-2"))
+    async with bootstrap._wired(called, with_tritons=True) as plane:
+        assert len(plane.watches) == 3
+
+
+async def test_a_deadline_for_an_engine_that_is_not_there_is_refused(
+    settings: Callable[..., Settings],
+) -> None:
+    complaint = await complaint_of(settings(requests={"engines": {"eccho": {"timeout_s": 1}}}))
+    assert complaint.field == "requests.engines.eccho"
+    assert complaint.message.endswith("which has: echo")
+
+
+def test_the_bounds_of_http_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Any] = {}
+
+    def create_app(services: Any) -> str:
+        made["body_timeout_s"] = services.limits.body_timeout_s
+        return "app"
+
+    def http_server(app: str, host: str, port: int, limits: HttpLimits) -> None:
+        made["limits"] = limits
+
+    monkeypatch.setattr(bootstrap, "create_app", create_app)
+    monkeypatch.setattr(bootstrap, "HttpServer", http_server)
+    http = {"max_requests": 7, "max_connections": 8, "body_timeout_s": 9}
+    nothing: Any = None
+    bootstrap._http_server(Settings(http=http), nothing, nothing, nothing, nothing)
+    assert made == {
+        "body_timeout_s": 9.0,
+        "limits": HttpLimits(max_requests=7, max_connections=8),
+    }

@@ -102,7 +102,7 @@ def test_flags_win_over_environment_over_file_over_default() -> None:
         "log.level": "file given.yaml",
         "embedded.base_port": "flag --triton-base-port",
     }
-    assert loaded.origin_of("http") == "file given.yaml, flag --http-port"
+    assert loaded.origin_of("http") == "default, file given.yaml, flag --http-port"
     assert loaded.origin_of("nonsense") == "default"
 
 
@@ -132,8 +132,8 @@ def test_the_environment_may_hold_lists_and_engines() -> None:
     settings = loaded.settings
     assert [one.model_dump() for one in settings.instances] == instances
     assert settings.photos.allowed_roots == (Path("/photos"), Path("/more photos"))
-    timeouts = [settings.requests.timeout_s_of(name) for name in ("damage", "volume", "other")]
-    assert timeouts == [2, 3, 5]
+    timeouts = {name: own.timeout_s for name, own in settings.requests.engines.items()}
+    assert timeouts == {"damage": 2, "volume": 3}
     assert loaded.origin_of("instances[0].name") == "environment TIDEGATE_INSTANCES"
     assert loaded.origins["state_dir"] == "default"
 
@@ -147,7 +147,7 @@ def test_a_list_may_be_json_too() -> None:
 def test_engine_names_may_hold_dots() -> None:
     loaded = load("requests: {engines: {roof.v2: {timeout_s: 1}}}")
 
-    assert loaded.settings.requests.timeout_s_of("roof.v2") == 1
+    assert loaded.settings.requests.engines["roof.v2"].timeout_s == 1
     assert loaded.origins["requests.engines.roof.v2.timeout_s"] == "file given.yaml"
 
 

@@ -25,6 +25,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.hangs: set[str] = set()
         self.loads: list[service_pb2.RepositoryModelLoadRequest] = []
         self.config_failure: grpc.StatusCode | None = None
+        self.correlation_ids: list[str] = []
         self.has_nameless_step = False
         self.odd_versions: tuple[str, ...] = ("",)
 
@@ -69,6 +70,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
         await self._answer("ModelInfer")
+        self._note(context)
         with aborting(context) as failures:
             raw = await self.instance.infer(request.SerializeToString(), timeout_s=1.0)
             return service_pb2.ModelInferResponse.FromString(raw)
@@ -76,6 +78,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         return None
 
     async def ModelStreamInfer(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        self._note(context)
+
         async def messages() -> AsyncIterator[bytes]:
             async for request in requests:
                 yield request.SerializeToString()
@@ -84,6 +88,10 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             async for raw in self.instance.stream(messages()):
                 yield service_pb2.ModelStreamInferResponse.FromString(raw)
         await abort_by(context, failures)
+
+    def _note(self, context: Any) -> None:
+        metadata = dict(context.invocation_metadata())
+        self.correlation_ids.append(metadata.get("x-correlation-id", ""))
 
     async def _answer(self, method: str) -> None:
         if method in self.hangs:

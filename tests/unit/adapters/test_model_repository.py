@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,26 @@ def test_the_repository_of_this_project_can_be_read() -> None:
     repository = ModelRepository.read(Path(__file__).parents[3] / "model_repository")
     assert {"damage", "materials"} <= set(repository.engines)
     assert set(repository.engines["damage"].releases) == {"1.0.0", "1.1.0"}
+
+
+@pytest.mark.parametrize(
+    ("path", "field"), [("detector/config.pbtxt", "detector"), ("releases.yaml", "releases.yaml")]
+)
+def test_a_file_that_cannot_be_read_is_named(folder: Path, path: str, field: str) -> None:
+    (folder / path).unlink()
+    (folder / path).mkdir()  # also for root, who may read everything else
+    assert complaint_of(folder) == (f"{folder / path} cannot be read: Is a directory", field)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [("is_dir", "", "model_repository"), ("iterdir", "damage", "damage")],
+)
+def test_a_folder_that_cannot_be_read_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, method: str, path: str, field: str
+) -> None:
+    def refuse(_path: Path) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, method, refuse)
+    assert complaint_of(folder) == (f"{folder / path} cannot be read: Permission denied", field)

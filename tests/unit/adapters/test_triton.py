@@ -223,3 +223,12 @@ async def test_a_load_that_is_refused_says_why(site: Site) -> None:
 def test_the_clock_only_goes_forward() -> None:
     clock = MonotonicClock()
     assert clock.now_s() <= clock.now_s()
+
+
+async def test_metadata_goes_along_with_a_call_and_a_stream(site: Site) -> None:
+    sent = (("x-correlation-id", "c-1"),)
+    await site.adapter.infer(infer_request("volume"), timeout_s=5.0, metadata=sent)
+    asked = messages(infer_request("volume"))
+    async with aclosing(site.adapter.stream(asked, metadata=sent)) as answers:
+        await anext(answers)
+    assert site.triton.correlation_ids == ["c-1", "c-1"]

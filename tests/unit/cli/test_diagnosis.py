@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -241,17 +240,6 @@ def test_a_photo_root_that_is_not_there_is_told(tmp_path: Path) -> None:
 
     assert found.level is Level.WARN
     assert "/absent is no folder (environment TIDEGATE_PHOTOS__ALLOWED_ROOTS)" in found.detail
-
-
-def test_the_state_needs_a_folder_that_can_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("")
-
-    assert checks.check_state_dir(tmp_path / "new" / "deep").level is Level.OK
-    assert checks.check_state_dir(tmp_path / "file").level is Level.FAIL
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    assert "not writable" in checks.check_state_dir(tmp_path).detail
 
 
 @pytest.mark.parametrize(

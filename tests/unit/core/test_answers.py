@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from control_plane.core.answers import read_findings
+from control_plane.core.answers import MAX_ELEMENTS, read_findings
 from control_plane.errors import ControlPlaneError, ErrorCode
 from tests.unit.samples import DETECTED, MEASURED
 
@@ -66,6 +66,25 @@ def test_another_engine_gets_its_tensors_as_lists() -> None:
         "labels": ["a", "�"],
         "flag": [True],
     }
+
+
+def refusal_of(values: npt.NDArray[Any]) -> str:
+    with pytest.raises(ControlPlaneError) as refusal:
+        read_findings("roofness", {"logits": np.zeros(1), "map": values})
+    assert refusal.value.code is ErrorCode.BACKEND_FAULT
+    return refusal.value.message
+
+
+def test_another_engines_answer_is_bounded() -> None:
+    read_findings("roofness", {"map": np.zeros((10, MAX_ELEMENTS // 10), np.uint8)})
+    for values in (np.zeros(MAX_ELEMENTS, np.uint8), text(*[b"a"] * MAX_ELEMENTS)):
+        assert f"{MAX_ELEMENTS + 1} elements; the limit is {MAX_ELEMENTS}" in refusal_of(values)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_another_engines_numbers_are_finite(value: float, kind: type[np.floating[Any]]) -> None:
+    assert "no finite number" in refusal_of(np.array([[1.0, value]], kind))
 
 
 BAD: dict[str, tuple[str, dict[str, Any]]] = {

@@ -274,7 +274,10 @@ def test_a_component_without_any_version_is_said_to_have_none() -> None:
     ("inputs", "takes_photo"),
     [
         ([{"name": "IMAGE", "data_type": "TYPE_STRING", "dims": ["1"]}], True),
-        ([{"name": "IMAGE", "data_type": "TYPE_UINT8", "dims": ["-1"]}], False),
+        ([{"name": "IMAGE", "data_type": "TYPE_STRING", "dims": ["-1"]}], False),
+        ([{"name": "IMAGE", "data_type": "TYPE_STRING", "dims": ["1", "1"]}], False),
+        ([{"name": "IMAGE", "data_type": "TYPE_STRING"}], False),
+        ([{"name": "IMAGE", "data_type": "TYPE_UINT8", "dims": ["1"]}], False),
         ([{"name": "INPUT", "data_type": "TYPE_STRING", "dims": ["1"]}], False),
         (
             [
@@ -286,8 +289,11 @@ def test_a_component_without_any_version_is_said_to_have_none() -> None:
         ([], False),
     ],
 )
-def test_what_takes_a_photo_has_image_for_its_one_input(
+def test_what_takes_a_photo_has_batches_of_image_for_its_one_input(
     inputs: list[dict[str, Any]], takes_photo: bool
 ) -> None:
-    assert ModelSpec("roofs", {"input": inputs}, (1,)).takes_photo is takes_photo
+    config = {"input": inputs, "max_batch_size": 8}
+    assert ModelSpec("roofs", config, (1,)).takes_photo is takes_photo
+    assert not ModelSpec("roofs", {"input": inputs, "max_batch_size": 0}, (1,)).takes_photo
+    assert not ModelSpec("roofs", {"input": inputs}, (1,)).takes_photo
     assert not ModelSpec("roofs", {}, (1,)).takes_photo

@@ -91,11 +91,31 @@ def test_another_priority_is_refused(word: str) -> None:
 
 @given(st.uuids())
 def test_a_uuid_comes_back_in_its_canonical_form(value: uuid.UUID) -> None:
-    for written in (str(value), str(value).upper(), value.hex, value.urn, f"{{{value}}}"):
+    for written in (str(value), str(value).upper(), value.hex, value.hex.upper()):
         assert check_uuid(written, "photo_id") == str(value)
 
 
-@pytest.mark.parametrize("value", ["", "7", "g" * 32, "x" * 200])
+GOOD = "12345678-1234-4234-9234-123456789abc"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "7",
+        "g" * 32,
+        "x" * 200,
+        "0_" * 15 + "00",
+        " " + "0" * 31,
+        "+" + "0" * 31,
+        "\u0660" * 32,
+        f"{{{GOOD}}}",
+        f"urn:uuid:{GOOD}",
+        GOOD + "\n",
+        GOOD.replace("-", "", 1),
+        GOOD[1:] + "-",
+    ],
+)
 def test_what_is_no_uuid_is_refused_with_its_field(value: str) -> None:
     with pytest.raises(InvalidArgument) as refusal:
         check_uuid(value, "metadata.user_id")

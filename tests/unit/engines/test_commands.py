@@ -49,6 +49,14 @@ def test_train_resume_export_evaluate(tmp_path: Path) -> None:
     assert "damage 1:" in output
 
 
+@pytest.mark.parametrize("bounds", [("600", "900"), ("900", "700"), ("640", "4001")])
+def test_photos_are_measured_at_sizes_that_are_promised(bounds: tuple[str, str]) -> None:
+    result = runner.invoke(commands.app, ["evaluate", "damage", "--long-side", *bounds])
+
+    assert result.exit_code == 2
+    assert "640 to 4000" in result.output
+
+
 @pytest.mark.parametrize("options", [(), ("--drawn",)])
 def test_scenes_are_written_with_their_truth(tmp_path: Path, options: tuple[str, ...]) -> None:
     out = str(tmp_path / "scenes")

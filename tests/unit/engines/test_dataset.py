@@ -53,6 +53,18 @@ def test_a_photo_follows_from_its_seed(tiny_task: Task) -> None:
     assert datasets.photo_of(tiny_task, 5, (96, 64))[0].pixels.shape == (64, 96, 3)
 
 
+def test_sizes_follow_from_seeds_within_the_bounds() -> None:
+    sizes = [datasets.sized(seed, (640, 1600)) for seed in range(200)]
+
+    assert sizes == [datasets.sized(seed, (640, 1600)) for seed in range(200)]
+    assert all(640 <= max(size) <= 1600 for size in sizes)
+    assert min(map(max, sizes)) < 700
+    assert max(map(max, sizes)) > 1540
+    upright = sum(height > width for width, height in sizes)
+    assert 60 < upright < 140
+    assert all(min(size) == round(max(size) * 0.75) for size in sizes)
+
+
 @pytest.fixture
 def _tiny_by_name(tiny_task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "task_named", lambda _: tiny_task)
@@ -81,6 +93,19 @@ def test_a_data_set_can_be_drawn_anew(tiny_task: Task, tmp_path: Path) -> None:
         datasets.load(tiny_task, range(2), tmp_path, workers=0, tick=drawn.append, redraw=redraw)
 
     assert len(drawn) == 4
+
+
+@pytest.mark.usefixtures("_tiny_by_name")
+def test_other_sizes_are_another_data_set(tiny_task: Task, tmp_path: Path) -> None:
+    drawn: list[int] = []
+    for long_side in (None, (96, 96), (96, 128), (96, 96)):
+        found = datasets.load(
+            tiny_task, range(3), tmp_path, workers=0, tick=drawn.append, long_side=long_side
+        )
+        if long_side == (96, 96):
+            assert sorted(found.extents[0]) == [96, 128]  # 96 x 72, enlarged to the square's 128
+
+    assert len(drawn) == 9
 
 
 def test_workers_draw_what_this_process_draws(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ async def test_a_correlation_id_goes_through(edge: Edge) -> None:
     for method, message in ((INFER, infer_request("damage")), (LIVE, b"")):
         _, metadata = await edge.call(method, message, x_correlation_id="job-7:a/b._c")
         assert metadata["x-correlation-id"] == "job-7:a/b._c"
+    assert edge.triton.metadata == [{"x-correlation-id": "job-7:a/b._c"}]
     refusal = await edge.refusal(INFER, infer_request("roof"), x_correlation_id="job-8")
     assert refusal.metadata["x-correlation-id"] == "job-8"
 

@@ -11,6 +11,7 @@ import grpc.aio
 import numpy as np
 import pytest
 import tritonclient.grpc.aio as triton
+from structlog.testing import capture_logs
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
@@ -76,6 +77,28 @@ async def test_the_server_is_not_ready_before_every_engine_is(client: Any, edge:
     assert not await client.is_server_ready()
     assert await client.is_server_live()
     assert not await client.is_model_ready("damage")
+
+
+async def test_a_served_call_is_one_line_for_who_looks_closely(
+    edge: Edge, caplog: pytest.LogCaptureFixture
+) -> None:
+    with capture_logs() as logs:
+        await edge.call(INFER, infer_request("damage"))
+    assert logs == []
+    caplog.set_level("DEBUG", "control_plane")
+    with capture_logs() as logs:
+        await edge.call(INFER, infer_request("damage"))
+        call = edge.channel.stream_stream(STREAM)(timeout=10.0)
+        await call.write(infer_request("volume"))
+        await call.done_writing()
+        await answer(call)
+        assert await call.read() is grpc.aio.EOF
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("inferred", "debug"),
+        ("streamed", "debug"),
+    ]
+    assert (logs[0]["release"], logs[0]["instance"]) == ("1.0.0", "triton-0")
+    assert logs[1]["releases"] == ("volume 4.0.0",)
 
 
 async def test_an_answer_says_who_served_it(edge: Edge) -> None:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from control_plane.adapters.photo_heads import MAX_JPEG_SCANS
+from control_plane.core.catalogue import PHOTO_FAULT
 from tests.unit.model_repository.conftest import InferenceRequest, TritonError
 
 GREY = 114
@@ -48,6 +49,7 @@ def refusal(model: Any, photo: bytes) -> str:
     with pytest.raises(TritonError) as caught:
         run(model, photo)
     assert caught.value.code() == TritonError.INVALID_ARG
+    assert caught.value.message().startswith(PHOTO_FAULT)
     return caught.value.message()
 
 

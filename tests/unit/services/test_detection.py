@@ -20,6 +20,7 @@ from control_plane.core.detections import (
     Priority,
 )
 from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import CallMetadata
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
 from tests.unit.fakes import FakeClock, FakeInspector, FakeInstance, call_failed
@@ -182,7 +183,9 @@ async def test_an_answer_that_cannot_be_read_is_that_engines_failure() -> None:
 class SlowDamage(FakeInstance):
     """Its damage never answers; the others do after damage was asked."""
 
-    async def infer(self, message: bytes, *, timeout_s: float) -> bytes:
+    async def infer(
+        self, message: bytes, *, timeout_s: float, metadata: CallMetadata = ()
+    ) -> bytes:
         if service_pb2.ModelInferRequest.FromString(message).model_name == "damage--1.0.0":
             self.entered.put_nowait("damage")
             try:
@@ -191,7 +194,17 @@ class SlowDamage(FakeInstance):
                 self.calls.append("damage was cancelled")
                 raise
         await self.entered.get()
-        raise call_failed("INVALID_ARGUMENT", "the image is truncated")
+        raise call_failed("INVALID_ARGUMENT", "IMAGE: the JPEG image is truncated")
+
+
+async def test_what_an_engine_says_against_its_request_is_its_own_failure() -> None:
+    said = call_failed("INVALID_ARGUMENT", "unexpected shape for input 'IMAGE'")
+    triton = FakeInstance(answer=look_at_photo, failures={"volume": said})
+    answer = await make_detection(make_fleet(triton)).detect(request("volume", "damage"))
+    assert answer.status is DetectionStatus.PARTIAL
+    assert answer.errors["volume"].code is ErrorCode.BACKEND_FAULT
+    assert "unexpected shape" in answer.errors["volume"].message
+    assert "damage" in answer.results
 
 
 async def test_a_photo_that_an_engine_calls_unreadable_ends_the_others() -> None:
@@ -199,7 +212,7 @@ async def test_a_photo_that_an_engine_calls_unreadable_ends_the_others() -> None
     fleet = make_fleet(triton)
     refusal = await refusal_of(make_detection(fleet), request("damage", "volume"))
     assert (refusal.code, refusal.field) == (ErrorCode.PHOTO_INVALID, "photo")
-    assert refusal.message == "the image is truncated"
+    assert refusal.message == "IMAGE: the JPEG image is truncated"
     assert triton.calls == ["damage was cancelled"]
     assert in_flight(fleet) == 0
 

@@ -9,6 +9,8 @@ from tritonclient.grpc import service_pb2
 
 from control_plane.core.deadline import Deadline
 from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import CallMetadata
+from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway, InferAnswer, InferCall
 from tests.unit.fakes import FakeClock, FakeInstance, call_failed
 from tests.unit.samples import TABLE, infer_request, make_fleet, make_gateway
@@ -22,7 +24,7 @@ def call(
 ) -> InferCall:
     if message is None:
         message = infer_request("anything", "9", request_id="r-1")
-    return InferCall(message, engine, wanted, "key", Deadline(expires_at_s))
+    return InferCall(message, engine, wanted, "key", Deadline(expires_at_s), "c-1")
 
 
 async def refusal_of(gateway: Gateway, asked: InferCall) -> ControlPlaneError:
@@ -131,13 +133,37 @@ async def test_a_fault_over_a_message_that_is_none_is_the_callers_mistake() -> N
     class Refusing(FakeInstance):
         """As Triton is on bytes its parser refuses."""
 
-        async def infer(self, message: bytes, *, timeout_s: float) -> bytes:
-            raise call_failed("INTERNAL", "Failed to parse request")
+        async def infer(
+            self, message: bytes, *, timeout_s: float, metadata: CallMetadata = ()
+        ) -> bytes:
+            raise call_failed("INTERNAL", "Unable to parse request")
 
     refusal = await refusal_of(make_gateway(make_fleet(Refusing())), call(message=b"\x2a\x01\xff"))
     assert refusal.code is ErrorCode.INVALID_ARGUMENT
     assert refusal.field == "message"
     assert refusal.message == "malformed protobuf: no ModelInferRequest"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [("INTERNAL", "stub died"), ("UNKNOWN", "Unable to parse request")]
+)
+async def test_no_other_fault_has_the_message_parsed(
+    monkeypatch: pytest.MonkeyPatch, status: str, said: str
+) -> None:
+    def parse(_message: bytes) -> bool:
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr("control_plane.services.gateway.is_infer_request", parse)
+    triton = FakeInstance(failures={"damage--1.0.0": call_failed(status, said)})
+    refusal = await refusal_of(make_gateway(make_fleet(triton)), call())
+    assert (refusal.code, refusal.message) == (ErrorCode.BACKEND_FAULT, said)
+
+
+async def test_a_fault_over_a_message_that_parses_is_the_instances() -> None:
+    said = call_failed("INTERNAL", "Unable to parse request")
+    triton = FakeInstance(failures={"damage--1.0.0": said})
+    refusal = await refusal_of(make_gateway(make_fleet(triton)), call())
+    assert refusal.code is ErrorCode.BACKEND_FAULT
 
 
 async def test_a_cancelled_call_gives_its_place_back() -> None:

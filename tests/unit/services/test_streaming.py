@@ -13,6 +13,7 @@ from tritonclient.grpc import service_pb2
 from control_plane.core.catalogue import Release
 from control_plane.core.routing import choose_release
 from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import CallMetadata
 from control_plane.services import streaming
 from control_plane.services.fleet import Fleet
 from control_plane.services.streaming import InferStream
@@ -27,7 +28,7 @@ def make_stream(fleet: Fleet, routing_key: str = "", **options: Any) -> InferStr
         return choose_release(TABLE.route(engine), wanted, key)
 
     return InferStream(
-        choose=choose, fleet=fleet, routing_key=routing_key, fallback_key="c-1", **options
+        choose=choose, fleet=fleet, routing_key=routing_key, correlation_id="c-1", **options
     )
 
 
@@ -137,7 +138,11 @@ async def test_the_twin_that_serves_a_release_is_not_named_to_the_caller() -> No
         """Refuses inside the stream, as Triton does, and then breaks."""
 
         async def stream(
-            self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+            self,
+            messages: AsyncIterator[bytes],
+            *,
+            timeout_s: float | None = None,
+            metadata: CallMetadata = (),
         ) -> AsyncIterator[bytes]:
             async for _ in messages:
                 answer = service_pb2.ModelStreamInferResponse(error_message=said)
@@ -162,7 +167,11 @@ async def test_an_error_that_cannot_be_read_ends_the_stream_as_the_instances_fau
         """Answers the beginning of an error."""
 
         async def stream(
-            self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+            self,
+            messages: AsyncIterator[bytes],
+            *,
+            timeout_s: float | None = None,
+            metadata: CallMetadata = (),
         ) -> AsyncIterator[bytes]:
             async for _ in messages:
                 yield b"\x0a\x7f"
@@ -195,7 +204,11 @@ async def test_an_answer_that_cannot_be_read_ends_the_stream_as_the_instances_fa
         """Answers bytes that are no message."""
 
         async def stream(
-            self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+            self,
+            messages: AsyncIterator[bytes],
+            *,
+            timeout_s: float | None = None,
+            metadata: CallMetadata = (),
         ) -> AsyncIterator[bytes]:
             async for _ in messages:
                 yield b"\xff"
@@ -209,7 +222,11 @@ async def test_an_unexpected_error_ends_the_stream_too() -> None:
         """Fails as only a bug of ours can."""
 
         async def stream(
-            self, messages: AsyncIterator[bytes], *, timeout_s: float | None = None
+            self,
+            messages: AsyncIterator[bytes],
+            *,
+            timeout_s: float | None = None,
+            metadata: CallMetadata = (),
         ) -> AsyncIterator[bytes]:
             async for _ in messages:
                 raise RuntimeError("a bug")
@@ -312,7 +329,7 @@ async def test_the_split_is_made_by_the_first_key_there_is(
         choose=choose,
         fleet=make_fleet(FakeInstance()),
         routing_key=routing_key,
-        fallback_key="c-1",
+        correlation_id="c-1",
     )
     async for _ in stream.answers(sent(message.SerializeToString())):
         pass
@@ -398,3 +415,12 @@ async def test_answers_wait_for_room_too_and_one_that_is_too_large_passes_alone(
     asked = sent(*[infer_request("damage", values=bytes(1000))] * 3)
     async with asyncio.timeout(5):
         assert len([answer async for answer in stream.answers(asked)]) == 3
+
+
+async def test_the_correlation_id_goes_to_every_instance() -> None:
+    triton = FakeInstance()
+    stream = make_stream(make_fleet(triton))
+    async for _ in stream.answers(sent(infer_request("damage"), infer_request("volume"))):
+        pass
+    assert triton.metadata == [{"x-correlation-id": "c-1"}] * 2
+    assert stream.releases == ("damage 1.0.0", "volume 4.0.0")
