@@ -10,7 +10,6 @@ from tritonclient.grpc import service_pb2
 from control_plane.core.deadline import Deadline
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import CallMetadata
-from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway, InferAnswer, InferCall
 from tests.unit.fakes import FakeClock, FakeInstance, call_failed
 from tests.unit.samples import TABLE, infer_request, make_fleet, make_gateway
