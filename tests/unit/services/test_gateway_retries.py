@@ -32,7 +32,7 @@ MISTAKE = {TWIN: call_failed("INVALID_ARGUMENT", "unexpected shape")}
 
 def call(sequence: str | None = None, expires_at_s: float = 1030.0) -> InferCall:
     deadline = Deadline(expires_at_s)
-    return InferCall(infer_request("damage"), "damage", "", "key", deadline, sequence)
+    return InferCall(infer_request("damage"), "damage", "", "key", deadline, "job-1", sequence)
 
 
 async def ask(gateway: Gateway, times: int = 1) -> list[InferAnswer]:
