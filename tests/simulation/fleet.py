@@ -8,6 +8,9 @@ generator each, so that two policies see the same callers.
 
 An event is one entry of a heap: (when, number, what, whom). Two for each call: its arrival,
 and its end, which is computed when it is sent and replaced if a fault strikes in between.
+
+One thing differs: a try that ran out of time counts as a fault. In the request path the watch
+takes an instance out that hangs, and timeouts move no breaker (ADR 8); there is no watch here.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from control_plane.core.balancing import Pool, PoolOptions, Reservation
-from control_plane.core.outcomes import MEANINGS, Ending
+from control_plane.core.outcomes import MEANINGS, Ending, Verdict
 from control_plane.core.retry import RetryOptions, TryElsewhere, decide
 from control_plane.core.retry_budget import RetryBudget, RetryBudgetOptions
 from tests.simulation.instances import Answer, InstanceModel, Mode, SimulatedInstance
@@ -156,7 +159,7 @@ class FleetSimulation:
         del self._running[reservation.name][sent]
         has_moved = self.pool.settle(
             reservation,
-            MEANINGS[sent.ending].verdict,
+            Verdict.FAILURE if sent.ending is Ending.SLOW else MEANINGS[sent.ending].verdict,
             latency_s=self.now_s - reservation.started_s,
             now_s=self.now_s,
             rng=self._dice,
