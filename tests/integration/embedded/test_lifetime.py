@@ -110,7 +110,7 @@ def parent(tmp_path: Path) -> Iterator[Parent]:
 def test_a_stop_leaves_nothing(parent: Parent, number: signal.Signals) -> None:
     parent.load()
     family = parent.family()
-    assert len(family) == 5  # a guardian, a Triton and the stubs of three components
+    assert len(family) == 8  # a guardian, a Triton and two stubs of each of three components
     assert len(twins_of(parent.name)) == 1
     parent.process.send_signal(number)
     assert parent.process.communicate(timeout=DEADLINE_S)[0] == "stopped\n"
