@@ -6,7 +6,7 @@ permit comes back through ``settle``, whatever the ending. Between two admission
 happens by itself: an open breaker whose time is over becomes half open when it is next asked.
 
 - *closed*: everyone is admitted. Endings are counted, and the trip rule looks at them.
-- *open*: nobody is, until ``opens_until_s``.
+- *open*: nobody is, until ``opens_until_s`` or until somebody vouches for it.
 - *half_open*: ``max_probes`` at a time. ``probes_to_close`` good ones close it and wipe the
   counters; one bad one opens it for twice as long. A slow probe is a bad one (as in
   resilience4j): an instance that was shut out for being slow is not well because it answers.
@@ -199,6 +199,13 @@ class Breaker:
         now_s: only for showing since when. Raises IllegalEvent if it is not isolated.
         """
         self._move(Event.RELEASE, now_s)
+
+    def vouch(self, now_s: float) -> None:
+        """End the open time early, for a sign of life; probes must prove it as ever.
+
+        Raises IllegalEvent if it is not open.
+        """
+        self._move(Event.VOUCH, now_s)
 
     def retry_after_s(self, now_s: float) -> float:
         """When it makes sense to ask again; 0 when that is now.

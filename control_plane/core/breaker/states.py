@@ -10,8 +10,14 @@ A person, or the mending of an instance, can take it out of this circle: *isolat
 nobody through for as long as it takes, and only RELEASE ends it. Released is not trusted:
 it comes back half open and must prove itself like after any other outage.
 
-                     TRIP                            PROBE
-      +----------+  too many faults   +--------+  the open time is over   +-----------+
+Nor is an open one that somebody vouches for: it has answered a call that was made against the
+breaker's advice, because nobody else was left, or health checks have found it well. It need
+not sit out its open time, and probes decide. When a whole fleet comes back, waiting for every
+open time to pass would leave the first one or two that are due with the traffic of all.
+
+                                                     PROBE
+                     TRIP                         the open time is over
+      +----------+  too many faults   +--------+  VOUCH a sign of life    +-----------+
       |  closed  | -----------------> |  open  | -----------------------> | half_open |
       +----------+                    +--------+ <----------------------- +-----------+
         ^                                              RELAPSE a bad probe   |       ^
@@ -53,6 +59,7 @@ class Event(StrEnum):
 
     TRIP = "trip"
     PROBE = "probe"
+    VOUCH = "vouch"
     RELAPSE = "relapse"
     PROVE = "prove"
     ISOLATE = "isolate"
@@ -66,6 +73,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     },
     State.OPEN: {
         Event.PROBE: State.HALF_OPEN,
+        Event.VOUCH: State.HALF_OPEN,
         Event.ISOLATE: State.ISOLATED,
     },
     State.HALF_OPEN: {

@@ -58,8 +58,8 @@ class BreakerMachine(RuleBasedStateMachine):
        staying closed.
     8. Isolated, it admits nobody and stays so until it is released.
     9. settle says True exactly when the state changed.
-    10. What is illegal (settling twice, another's permit, a release that is none) raises and
-        changes nothing.
+    10. What is illegal (settling twice, another's permit, a release that is none, vouching for
+        one that is not open) raises and changes nothing.
     """
 
     held = Bundle("held")
@@ -207,6 +207,19 @@ class BreakerMachine(RuleBasedStateMachine):
         with pytest.raises(IllegalEvent):
             self.breaker.release(self.now_s)
         assert self.shown() == before
+
+    @rule()
+    def vouch(self) -> None:
+        before = self.shown()
+        if before.state is not State.OPEN:
+            with pytest.raises(IllegalEvent):
+                self.breaker.vouch(self.now_s)
+            assert self.shown() == before
+            return
+        self.breaker.vouch(self.now_s)
+        self.begin_period(State.HALF_OPEN)
+        assert self.breaker.admits(self.now_s)
+        assert self.shown().opened_times == before.opened_times
 
     @rule(permit=spent, verdict=st.sampled_from(Verdict))
     def settle_twice(self, permit: Permit | None, verdict: Verdict) -> None:

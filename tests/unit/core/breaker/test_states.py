@@ -9,6 +9,7 @@ from control_plane.core.breaker.states import TRANSITIONS, Event, IllegalEvent, 
 ARROWS = {
     (State.CLOSED, Event.TRIP): State.OPEN,
     (State.OPEN, Event.PROBE): State.HALF_OPEN,
+    (State.OPEN, Event.VOUCH): State.HALF_OPEN,
     (State.HALF_OPEN, Event.RELAPSE): State.OPEN,
     (State.HALF_OPEN, Event.PROVE): State.CLOSED,
     (State.CLOSED, Event.ISOLATE): State.ISOLATED,
