@@ -56,6 +56,7 @@ class Member:
         "_warm_since_s",
         "breaker",
         "in_flight",
+        "is_benched",
         "name",
         "picks",
         "weight",
@@ -69,6 +70,7 @@ class Member:
         self.breaker = breaker
         self.in_flight = 0
         self.picks = 0
+        self.is_benched = False
         self._options = options
         self._waiting_elsewhere = 0
         self.start_afresh(now_s)

@@ -59,6 +59,10 @@ class Places:
             self._index[last.name] = index
         return True
 
+    def hold(self, member: Member, is_here: bool) -> bool:
+        """Have it here or not. False when it was so already."""
+        return self.enter(member) if is_here else self.leave(member.name)
+
     def indices(self, names: Collection[str]) -> list[int]:
         """Where those of the names are that are here, in rising order."""
         return sorted({self._index[name] for name in names if name in self._index})

@@ -5,8 +5,8 @@ when it returns, and every reservation comes back through ``settle``, once, howe
 ended and whatever has become of the member meanwhile. Nothing is awaited in between, so a
 synchronous call is the critical section.
 
-Where a member is follows from its breaker, and is kept so that no request looks through the
-members; a pick costs the same for ten and for ten thousand:
+Where a member is follows from its breaker and the bench, and is kept so that no request looks
+through the members; a pick costs the same for ten and for ten thousand:
 
     breaker                                       place
     closed                                        in rotation: the policy chooses among them
@@ -14,6 +14,12 @@ members; a pick costs the same for ten and for ten thousand:
     open and that is over, half open with room    probing: the next first try may go there
     half open without room                        nowhere, until a probe comes back
     isolated                                      nowhere; not even in panic
+
+Whatever its breaker says, a member that health checks have *benched* is on the bench and at
+none of these places: no share of traffic, no probe, and no ejection, so that it never helps
+to overrule the breakers of others. Its readiness or its probes look bad, and they can err, so
+it is the last resort. A call that it answers then teaches its breaker as ever and does not
+bring it back: only who benched it does. Isolated and benched, it is isolated.
 
 A member in rotation whose latest call failed is a suspect, too.
 
@@ -25,11 +31,12 @@ How a member is chosen, in this order:
    minute: too long for one stray fault, and too seldom for its breaker to learn the truth.
 2. In rotation, by the policy, unless so many are out that the breakers are overruled.
 3. Nobody left there: any member that may be probed.
-4. Panic: the least loaded of a few drawn from all members but the isolated, whatever their
-   breakers say. When most of a fleet seems broken, more likely the release, the network or
-   the load is at fault than each instance, and an answer that may fail beats none. Panic is
-   counted, never failed (Finagle's PanicMode; Envoy's panic threshold). A member that answers
-   in panic is due for probes at once.
+4. Panic: the least loaded of a few drawn from all members but the isolated and the benched,
+   whatever their breakers say; from the benched only when nobody else is left. When most of a
+   fleet seems broken, more likely the release, the network or the load is at fault than each
+   instance, and an answer that may fail beats none. Panic is counted, never failed (Finagle's
+   PanicMode; Envoy's panic threshold). An answer in panic vouches for its member: its breaker
+   takes probes at once.
 """
 
 from __future__ import annotations
@@ -54,6 +61,7 @@ class Pool:
     __slots__ = (
         "_agenda",
         "_allowance",
+        "_benched",
         "_members",
         "_options",
         "_outstanding",
@@ -73,6 +81,7 @@ class Pool:
         self._allowance = ProbeAllowance(options.probe_share, options.probe_floor_per_s)
         self._members: dict[str, Member] = {}
         self._ready = Places()
+        self._benched = Places()
         self._rotation = Places()
         self._probing = Places()
         self._suspects = Places()
@@ -124,6 +133,7 @@ class Pool:
         if member is None:
             return False
         self._ready.leave(name)
+        self._benched.leave(name)
         self._probing.leave(name)
         self._suspects.leave(name)
         self._agenda.leave(name)
@@ -147,6 +157,27 @@ class Pool:
         """End the isolation; probes decide. Raises KeyError, and IllegalEvent if it was not."""
         member = self._members[name]
         member.breaker.release(now_s)
+        self._file(member, now_s)
+
+    def bench(self, name: str, now_s: float) -> None:
+        """Keep calls away, but for the last resort, until unbenched. Raises KeyError."""
+        member = self._members[name]
+        member.is_benched = True
+        self._file(member, now_s)
+
+    def unbench(self, name: str, now_s: float) -> None:
+        """It is well again: a slow start, and an open breaker takes probes at once.
+
+        Health checks say little about calls, so what the breaker has learnt is kept. Nothing
+        happens to a member that is not benched. Raises KeyError.
+        """
+        member = self._members[name]
+        if not member.is_benched:
+            return
+        member.is_benched = False
+        member.start_afresh(now_s)
+        if member.breaker.state is State.OPEN:
+            member.breaker.vouch(now_s)
         self._file(member, now_s)
 
     def reserve(self, now_s: float, rng: Rng, exclude: Collection[str] = ()) -> Reservation | None:
@@ -199,13 +230,15 @@ class Pool:
                 reservation.permit, verdict, latency_s=latency_s, now_s=now_s, rng=rng
             )
         else:
-            has_changed = verdict is Verdict.SUCCESS and _probe_early(breaker, now_s)
+            has_changed = verdict is Verdict.SUCCESS and breaker.state is State.OPEN
+            if has_changed:
+                breaker.vouch(now_s)
         is_closed = breaker.state is State.CLOSED
         if has_changed and is_closed:
             member.start_afresh(now_s)
         if self._members.get(member.name) is not member:
             return has_changed
-        if has_changed or not is_closed:
+        if has_changed or not is_closed or member.is_benched:
             self._file(member, now_s)
         elif verdict is Verdict.FAILURE:
             self._suspects.enter(member)
@@ -229,6 +262,7 @@ class Pool:
             panics=self._panics,
             in_rotation=len(self._rotation),
             ejected=len(self._ready) - len(self._rotation),
+            benched=len(self._benched),
             is_overruling=self.is_overruling,
         )
 
@@ -251,7 +285,8 @@ class Pool:
                 member = least_loaded(self._probing.draw(rng, 1, exclude), now_s)
             if member is not None:
                 return member, False
-        drawn = self._ready.draw(rng, self._options.panic_choices, exclude)
+        count = self._options.panic_choices
+        drawn = self._ready.draw(rng, count, exclude) or self._benched.draw(rng, count, exclude)
         return least_loaded(drawn, now_s), bool(drawn)
 
     def _doubted(self, rng: Rng) -> Member | None:
@@ -262,38 +297,22 @@ class Pool:
         return None
 
     def _file(self, member: Member, now_s: float) -> None:
-        """Put a member where its breaker's state says. The only place where it moves."""
+        """Put a member where its breaker and the bench say. The only place where it moves."""
         breaker, name = member.breaker, member.name
-        state = breaker.state
-        if state is State.ISOLATED:
-            self._ready.leave(name)
-        else:
-            self._ready.enter(member)
-        if state is State.CLOSED:
-            self._rotation.enter(member)
-            self._policy.entered(member, now_s)
+        is_isolated = breaker.state is State.ISOLATED
+        is_closed = breaker.state is State.CLOSED
+        is_ready = not (is_isolated or member.is_benched)
+        self._ready.hold(member, is_ready)
+        self._benched.hold(member, member.is_benched and not is_isolated)
+        if is_ready and is_closed:
+            if self._rotation.enter(member):
+                self._policy.entered(member, now_s)
         elif self._rotation.leave(name):
             self._policy.left(member)
             self._suspects.leave(name)
-        is_due = state is not State.CLOSED and breaker.admits(now_s)
-        if is_due:
-            self._probing.enter(member)
-        else:
-            self._probing.leave(name)
-        if breaker.opens_until_s is not None and not is_due:
+        is_due = is_ready and not is_closed and breaker.admits(now_s)
+        self._probing.hold(member, is_due)
+        if is_ready and not is_due and breaker.opens_until_s is not None:
             self._agenda.enter(name, breaker.opens_until_s)
         else:
             self._agenda.leave(name)
-
-
-def _probe_early(breaker: Breaker, now_s: float) -> bool:
-    """Let a member that answered in panic prove itself now. True if it was open.
-
-    When a whole fleet comes back, waiting for every open time to pass would leave the first
-    one or two that are due with the traffic of all, and drown them.
-    """
-    if breaker.state is not State.OPEN:
-        return False
-    breaker.isolate(now_s)
-    breaker.release(now_s)
-    return True

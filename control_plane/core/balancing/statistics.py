@@ -16,6 +16,7 @@ class MemberStatistics:
     warmth: how far its slow start has come; 1 when it is over.
     waiting_elsewhere: calls that wait there beside this pool's, as last hinted.
     picks: how often it was chosen since it became a member.
+    is_benched: whether health checks keep it out, but for the last resort.
     """
 
     name: str
@@ -26,6 +27,7 @@ class MemberStatistics:
     warmth: float
     waiting_elsewhere: int
     picks: int
+    is_benched: bool
 
     @classmethod
     def of(cls, member: Member, now_s: float) -> MemberStatistics:
@@ -38,6 +40,7 @@ class MemberStatistics:
             warmth=member.warmth(now_s),
             waiting_elsewhere=member.waiting_elsewhere,
             picks=member.picks,
+            is_benched=member.is_benched,
         )
 
 
@@ -47,7 +50,8 @@ class PoolStatistics:
 
     in_flight: reservations that are not settled, those on former members included.
     reserved, probes, panics: how often since the pool was made.
-    ejected: members kept out by their breakers, without the isolated.
+    ejected: members kept out by their breakers, without the benched and the isolated.
+    benched: members kept out by health checks, without the isolated.
     is_overruling: whether too many are, so that breakers are disregarded.
     """
 
@@ -58,4 +62,5 @@ class PoolStatistics:
     panics: int
     in_rotation: int
     ejected: int
+    benched: int
     is_overruling: bool

@@ -3,7 +3,8 @@
 1. A place in flight is taken once and given back once: the count of a member is the number of
    its reservations that are out, never negative, and 0 when all are settled.
 2. A reservation is settled once; a second time is refused and changes nothing.
-3. The excluded and the isolated are never picked; None only if there is nobody else.
+3. The excluded and the isolated are never picked; None only if there is nobody else. The
+   benched are picked in panic only, and only if there is nobody else but them.
 4. The lists and the agenda hold exactly the members that a naive look at every breaker says.
 5. Beyond the ejected share every pick but a probe or a check is a panic; else only one that
    found nobody in rotation or to be probed is. Panics are counted.
@@ -63,6 +64,24 @@ class PoolMachine(RuleBasedStateMachine):
         else:
             self.pool.isolate(name, self.now_s)
 
+    @rule(name=NAMES)
+    def bench(self, name: str) -> None:
+        if name in self.pool:
+            self.pool.bench(name, self.now_s)
+
+    @rule(name=NAMES)
+    def unbench(self, name: str) -> None:
+        if name not in self.pool:
+            return
+        member = self.pool._members[name]
+        was_benched, before = member.is_benched, self.pool.statistics(self.now_s)
+        self.pool.unbench(name, self.now_s)
+        if was_benched:
+            assert not member.is_benched
+            assert member.breaker.state is not State.OPEN
+        else:
+            assert self.pool.statistics(self.now_s) == before
+
     @rule(name=NAMES, pending=st.integers(0, 50))
     def hint(self, name: str, pending: int) -> None:
         self.pool.update_hint(name, pending)
@@ -79,7 +98,9 @@ class PoolMachine(RuleBasedStateMachine):
             for each in members
             if each.breaker.state is not State.ISOLATED and each.name not in exclude
         }
-        willing = {name for name, breaker in allowed.items() if breaker.admits(self.now_s)}
+        admitting = {name for name, breaker in allowed.items() if breaker.admits(self.now_s)}
+        fit = {each.name for each in members if not each.is_benched} & allowed.keys()
+        willing = admitting & fit
         is_overruling = self.is_too_many_out()
         suspects = {each.name for each in self.pool._suspects if not each.in_flight}
         reservation = self.pool.reserve(self.now_s, self.rng, exclude)
@@ -90,7 +111,8 @@ class PoolMachine(RuleBasedStateMachine):
         if reservation.is_panic:
             self.panics += 1
             assert is_overruling or not willing
-            assert (reservation.permit is not None) == (reservation.name in willing)
+            assert reservation.name in fit or not fit
+            assert (reservation.permit is not None) == (reservation.name in admitting)
         else:
             is_check = not exclude and reservation.name in suspects
             assert reservation.name in willing
@@ -122,7 +144,8 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool.settle(reservation, verdict, latency_s=latency_s, now_s=self.now_s, rng=self.rng)
 
     def is_too_many_out(self) -> bool:
-        states = [each.breaker.state for each in self.pool._members.values()]
+        members = self.pool._members.values()
+        states = [each.breaker.state for each in members if not each.is_benched]
         ready = len(states) - states.count(State.ISOLATED)
         return ready - states.count(State.CLOSED) > max(1, ready // 2)
 
@@ -134,7 +157,15 @@ class PoolMachine(RuleBasedStateMachine):
 
     @invariant()
     def everybody_is_where_a_naive_look_says(self) -> None:
-        members = self.pool._members.values()
+        everybody = self.pool._members.values()
+        members = [each for each in everybody if not each.is_benched]
+        benched = {
+            each.name
+            for each in everybody
+            if each.is_benched and each.breaker.state is not State.ISOLATED
+        }
+        assert {each.name for each in self.pool._benched} == benched
+        assert self.pool.statistics(self.now_s).benched == len(benched)
         by_state = {state: set[str]() for state in State}
         for each in members:
             by_state[each.breaker.state].add(each.name)
