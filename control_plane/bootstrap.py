@@ -26,6 +26,7 @@ from control_plane.adapters.logs import LEVELS, set_up_logs
 from control_plane.adapters.model_repository import ModelRepository
 from control_plane.adapters.photos import HeadInspector, LocalPhotos, PhotoLimits
 from control_plane.adapters.triton import TritonInstance
+from control_plane.adapters.triton_metrics import TritonMetrics, open_client
 from control_plane.core.balancing import LoadOptions, PolicyName, PoolOptions
 from control_plane.core.breaker import BreakerOptions
 from control_plane.core.loading import with_parameters
@@ -40,6 +41,7 @@ from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.orchestrator_service import Orchestrator
 from control_plane.grpc_api.server import GrpcServer
 from control_plane.loops.readiness import report_readiness
+from control_plane.loops.scrape import InstanceScrape
 from control_plane.loops.watch import InstanceWatch, WatchTimes
 from control_plane.rest_api.app import create_app
 from control_plane.rest_api.server import HttpLimits, HttpServer
@@ -74,6 +76,7 @@ class ControlPlane:
 
     status: Status
     watches: tuple[InstanceWatch, ...]
+    scrapes: tuple[InstanceScrape, ...]
     grpc: GrpcServer
     http: HttpServer
 
@@ -113,6 +116,7 @@ async def _run_loops(
     """Until ``stop`` is set, or a loop ends by an error, which ends the process too."""
     async with asyncio.TaskGroup() as group:
         loops = [group.create_task(watch.run()) for watch in plane.watches]
+        loops += [group.create_task(scrape.run()) for scrape in plane.scrapes]
         loops.append(group.create_task(report_readiness(plane.status.is_ready, plane.grpc.report)))
         if embedded is not None:
             loops.append(group.create_task(_report_ended(embedded)))
@@ -140,7 +144,10 @@ async def _wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[Con
             triton = TritonInstance(url, max_message_bytes=settings.grpc.max_message_bytes)
             stack.push_async_callback(triton.close)
             tritons[name] = (url, triton)
-        yield _wire(settings, repository, table, tritons)
+        urls = _metrics_urls(settings, with_tritons=with_tritons)
+        client = await stack.enter_async_context(open_client(len(urls)))
+        metrics = {name: TritonMetrics(url, client) for name, url in urls.items()}
+        yield _wire(settings, repository, table, tritons, metrics)
 
 
 def _wire(
@@ -148,6 +155,7 @@ def _wire(
     repository: ModelRepository,
     table: RoutingTable,
     tritons: Mapping[str, tuple[str, TritonInstance]],
+    metrics: Mapping[str, TritonMetrics],
 ) -> ControlPlane:
     clock = MonotonicClock()
     rng = random.Random()  # noqa: S311  jitter and choices, no secret
@@ -180,6 +188,7 @@ def _wire(
     return ControlPlane(
         status=status,
         watches=_watches(settings, repository, table, tritons, fleet, clock),
+        scrapes=_scrapes(settings, table, metrics, fleet),
         grpc=GrpcServer(
             kserve=KServe(
                 gateway=gateway,
@@ -272,6 +281,22 @@ def _watches(
     )
 
 
+def _scrapes(
+    settings: Settings, table: RoutingTable, metrics: Mapping[str, TritonMetrics], fleet: Fleet
+) -> tuple[InstanceScrape, ...]:
+    return tuple(
+        InstanceScrape(
+            name,
+            metrics=page,
+            fleet=fleet,
+            releases=table.releases,
+            interval_s=settings.fleet.scrape_interval_s,
+            timeout_s=settings.fleet.observe_timeout_s,
+        )
+        for name, page in metrics.items()
+    )
+
+
 def _http_server(
     settings: Settings,
     detection: Detection,
@@ -342,4 +367,14 @@ def _instance_urls(settings: Settings, *, with_tritons: bool) -> dict[str, str]:
                     field=f"instances.{place}.name",
                 )
             urls[name] = f"{ADDRESS}:{port}"
+    return urls
+
+
+def _metrics_urls(settings: Settings, *, with_tritons: bool) -> dict[str, str]:
+    """The page to scrape of each instance that has one."""
+    urls = {each.name: each.metrics_url for each in settings.instances if each.metrics_url}
+    if with_tritons:
+        for index in range(settings.embedded.tritons):
+            port = InstancePorts.of(settings.embedded.base_port, index).metrics
+            urls[f"triton-{index}"] = f"http://{ADDRESS}:{port}/metrics"
     return urls

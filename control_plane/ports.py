@@ -11,6 +11,7 @@ from typing import Protocol
 from control_plane.core.catalogue import Config, Release
 from control_plane.core.loading import Observation
 from control_plane.core.outcomes import CallFailure
+from control_plane.core.triton_metrics import MetricFamily
 
 
 class Clock(Protocol):
@@ -88,4 +89,16 @@ class ModelControl(Protocol):
         self, model: str, config: Config, *, is_twin: bool = False, timeout_s: float
     ) -> None:
         """Load a model with this configuration; a twin needs no folder in the repository."""
+        ...
+
+
+class ScrapeFailed(Exception):
+    """An instance's metrics could not be had; the words say why."""
+
+
+class InstanceMetrics(Protocol):
+    """What one instance measures of itself. Raises ScrapeFailed."""
+
+    async def scrape(self, prefix: str, *, timeout_s: float) -> tuple[MetricFamily, ...]:
+        """The families whose names begin with ``prefix``, as they are now."""
         ...

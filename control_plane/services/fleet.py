@@ -185,6 +185,14 @@ class Fleet:
         instance.observed_at_s = now_s
         return has_changed
 
+    def hint(self, name: str, pending: Mapping[Served, int]) -> None:
+        """Take in how many requests were just seen to wait on an instance for each release.
+
+        A release that is left out has none waiting.
+        """
+        for served in self._by_name[name].serving:
+            self._pools[served].update_hint(name, pending.get(served, 0))
+
     def instance(self, name: str) -> Instance:
         return self._by_name[name]
 

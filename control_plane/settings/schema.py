@@ -35,8 +35,23 @@ def _check_host_port(value: str) -> str:
     return value
 
 
+def _check_metrics_url(value: str) -> str:
+    """A page to be scraped is named whole, in plain HTTP: Triton serves no other."""
+    scheme, _, rest = value.partition("://")
+    host_port, slash, path = rest.partition("/")
+    is_printable = value.isascii() and value.isprintable() and not set(value) & set(" #\\")
+    try:
+        _check_host_port(host_port)
+    except PydanticCustomError:
+        is_printable = False
+    if scheme != "http" or not is_printable or not (slash and path):
+        raise PydanticCustomError("metrics_url", "should be http://host:port/metrics")
+    return value
+
+
 Port = Annotated[int, Field(ge=0, le=HIGHEST_PORT)]
 HostPort = Annotated[str, Field(max_length=300), AfterValidator(_check_host_port)]
+MetricsUrl = Annotated[str, Field(max_length=500), AfterValidator(_check_metrics_url)]
 Host = Annotated[str, Field(min_length=1, max_length=255)]
 EngineName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=128)]
 
@@ -118,6 +133,9 @@ class InstanceSettings(Section):
         pattern=r"^[a-z0-9-]+$", max_length=63, description="what the instance is called here"
     )
     grpc_url: HostPort = Field(description="host:port of its gRPC endpoint")
+    metrics_url: MetricsUrl | None = Field(
+        default=None, description="http://host:port/metrics of it; not scraped if not set"
+    )
     weight: float = Field(
         default=1, gt=0, le=1000, description="its share of the traffic against the others'"
     )
@@ -230,6 +248,9 @@ class FleetSettings(Section):
     observe_timeout_s: float = Field(
         default=1.0, ge=0.05, le=60, description="how long one look at an instance may take"
     )
+    scrape_interval_s: float = Field(
+        default=1.0, ge=0.1, le=300, description="pause between two scrapes of /metrics"
+    )
     load_timeout_s: float = Field(
         default=60, ge=1, le=3600, description="how long an instance may take to load a release"
     )
@@ -270,7 +291,7 @@ class Settings(BaseSettings):
     instances: tuple[InstanceSettings, ...] = Field(
         default=(),
         max_length=256,
-        description="the remote fleet of `tidegate serve`: name and grpc_url",
+        description="the remote fleet of `tidegate serve`: name, grpc_url, metrics_url",
     )
     photos: PhotoSettings = PhotoSettings()
     requests: RequestSettings = RequestSettings()

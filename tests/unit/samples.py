@@ -79,14 +79,18 @@ LOADED = {
 STABLE = frozenset({("damage", "1.0.0"), ("materials", "1.0.0"), ("volume", "4.0.0")})
 
 
-def make_fleet(*tritons: FakeInstance, serving: frozenset[tuple[str, str]] = STABLE) -> Fleet:
+def make_fleet(
+    *tritons: FakeInstance,
+    serving: frozenset[tuple[str, str]] = STABLE,
+    policy: PolicyName = PolicyName.ROUND_ROBIN,
+) -> Fleet:
     """A fleet of these Tritons, named ``triton-0`` and so on, all seen to serve ``serving``."""
     fleet = Fleet(
         (
             Instance(f"triton-{number}", f"host:{8001 + number}", triton)
             for number, triton in enumerate(tritons)
         ),
-        options=PoolOptions(policy=PolicyName.ROUND_ROBIN),
+        options=PoolOptions(policy=policy),
         clock=FakeClock(),
         rng=Random(7),
     )

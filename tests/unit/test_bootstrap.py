@@ -39,6 +39,7 @@ async def report(_is_ready: bool) -> None:
 def a_plane() -> Any:
     return SimpleNamespace(
         watches=(),
+        scrapes=(),
         status=SimpleNamespace(is_ready=lambda: True),
         grpc=SimpleNamespace(report=report),
     )
@@ -111,6 +112,21 @@ async def test_an_instance_may_be_called_so_where_no_embedded_triton_is(
     called = settings(instances=instances("triton-2"))
     async with bootstrap._wired(called, with_tritons=True) as plane:
         assert len(plane.watches) == 3
+
+
+async def test_metrics_are_scraped_where_the_settings_say_and_of_every_embedded_triton(
+    settings: Callable[..., Settings],
+) -> None:
+    named = [{**instances("gpu")[0], "metrics_url": "http://gpu:8002/metrics"}, *instances("cpu")]
+    given = settings(instances=named, embedded={"base_port": 7000})
+    assert bootstrap._metrics_urls(given, with_tritons=False) == {"gpu": "http://gpu:8002/metrics"}
+    assert bootstrap._metrics_urls(given, with_tritons=True) == {
+        "gpu": "http://gpu:8002/metrics",
+        "triton-0": "http://127.0.0.1:7002/metrics",
+        "triton-1": "http://127.0.0.1:7012/metrics",
+    }
+    async with bootstrap._wired(given, with_tritons=True) as plane:
+        assert len(plane.scrapes) == 3
 
 
 async def test_a_deadline_for_an_engine_that_is_not_there_is_refused(

@@ -117,8 +117,13 @@ def test_the_file_is_found_where_it_should_be() -> None:
 
 def test_the_environment_may_hold_lists_and_engines() -> None:
     instances = [
-        {"name": "gpu-0", "grpc_url": "10.0.0.5:8001", "weight": 1.0},
-        {"name": "gpu-1", "grpc_url": "[::1]:8001", "weight": 2.5},
+        {"name": "gpu-0", "grpc_url": "10.0.0.5:8001", "metrics_url": None, "weight": 1.0},
+        {
+            "name": "gpu-1",
+            "grpc_url": "[::1]:8001",
+            "metrics_url": "http://[::1]:8002/metrics",
+            "weight": 2.5,
+        },
     ]
 
     loaded = load(
@@ -250,6 +255,28 @@ def test_an_instance_needs_host_and_port(url: str) -> None:
     error = refusal(f"instances: [{{name: a, grpc_url: {url!r}}}]")
 
     assert error.field == "instances[0].grpc_url"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "h:8002/metrics",
+        "https://h:8002/metrics",
+        "http://h/metrics",
+        "http://h:8002",
+        "http://h:8002/",
+        "http://u@h:8002/metrics",
+        "http://h:8002/a b",
+        "http://h:8002/m#x",
+        "http://h:0/metrics",
+        "http://h:8002/" + "m" * 500,
+    ],
+)
+def test_metrics_are_at_a_whole_url(url: str) -> None:
+    error = refusal(f"instances: [{{name: a, grpc_url: 'h:1', metrics_url: {url!r}}}]")
+
+    assert error.field == "instances[0].metrics_url"
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:

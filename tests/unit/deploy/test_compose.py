@@ -153,11 +153,16 @@ def test_the_settings_name_what_is_mounted(tidegate: Service, settings: Settings
     assert mounts(tidegate)[str(settings.state_dir)]["type"] == "volume"
 
 
-def test_the_instances_are_the_tritons_at_their_grpc_ports(
+def test_the_instances_are_the_tritons_at_their_grpc_and_metrics_ports(
     tritons: dict[str, Service], settings: Settings
 ) -> None:
     wanted = {name: f"{name}:{flags(each)['--grpc-port']}" for name, each in tritons.items()}
     assert {each.name: each.grpc_url for each in settings.instances} == wanted
+    wanted = {
+        name: f"http://{name}:{flags(each)['--metrics-port']}/metrics"
+        for name, each in tritons.items()
+    }
+    assert {each.name: each.metrics_url for each in settings.instances} == wanted
 
 
 def test_tritons_flags_are_those_of_an_embedded_one(tritons: dict[str, Service]) -> None:

@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from control_plane.core.balancing import PoolOptions
+from control_plane.core.balancing import PolicyName, PoolOptions
+from control_plane.core.outcomes import Verdict
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.fleet import Fleet
 from tests.unit.fakes import FakeClock, FakeInstance
@@ -87,3 +88,20 @@ def test_an_instance_is_first_not_observed() -> None:
     fresh = Fleet(fleet.instances, options=PoolOptions(), clock=FakeClock(), rng=Random(7))
     assert fresh.ready_on(*SERVED) == ()  # ready is what this fleet was told, nothing else
     assert "calls" not in repr(fleet.instances[0])
+
+
+def test_a_hint_of_what_waits_there_sends_calls_elsewhere() -> None:
+    fleet = make_fleet(FakeInstance(), FakeInstance(), policy=PolicyName.P2C_EWMA)
+
+    def where_go(calls: int) -> list[str]:
+        """Where so many calls at once go; each is answered in no time, more or less."""
+        places = [fleet.reserve(DAMAGE) for _ in range(calls)]
+        for place in places:
+            place.settle(Verdict.SUCCESS)
+        return sorted(place.instance.name for place in places)
+
+    assert where_go(4) == ["triton-0"] * 2 + ["triton-1"] * 2
+    fleet.hint("triton-0", {("damage", "1.0.0"): 5})
+    assert where_go(5) == ["triton-1"] * 5
+    fleet.hint("triton-0", {})
+    assert where_go(4) == ["triton-0"] * 2 + ["triton-1"] * 2
