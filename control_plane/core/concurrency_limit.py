@@ -6,7 +6,8 @@ only from refusals, and a Triton without a queue bound never refuses; Vegas comp
 lowest latency ever seen, which for mixed photo sizes is a lucky one. Gradient2 compares a
 short measurement with a slow baseline and lets a little queueing pass:
 
-    gradient = tolerance * baseline / latency, kept within 0.5 .. 1
+    bearable = max(tolerance * baseline, baseline + patience)
+    gradient = bearable / latency, kept within 0.5 .. 1
     limit    = (1 - smoothing) * limit + smoothing * (gradient * limit + sqrt(limit))
 
 Where it departs from the Java, and why:
@@ -14,6 +15,13 @@ Where it departs from the Java, and why:
 - A *latency* is the median of a window, as in Envoy's adaptive concurrency filter: what one
   slow instance of two does is for balancing and the breaker, not for the bound of them all.
 - The headroom is ``sqrt(limit)``, as in Envoy and in Netflix's first Gradient.
+- ``patience_s`` of queueing is borne, whatever the baseline is: a queue of thirty calls that
+  take two milliseconds each is many times the baseline and harms nobody, and who would shed
+  it would shed a handful of callers that wait for each other's answers. It stays far below
+  the time that a try may take. (CoDel's target, RFC 8289, is an absolute time for the same
+  reason.)
+- Until queueing is seen for the first time, the limit doubles with each busy window, as in
+  TCP's slow start (RFC 5681, 3.1): 40 s from 20 to 200 by the headroom alone is too long.
 - Under lasting overload Gradient2's baseline follows the queue it has let build up, and the
   limit drifts to its maximum. Here only samples *below half of the limit* teach the
   baseline. When latency has stood above tolerance for ``remeasure_s`` without such a window,
@@ -57,19 +65,24 @@ class LimitOptions:
 
     smoothing: share of the new estimate in the limit, per window.
     baseline_smoothing: share of an idle window's median in the baseline.
-    tolerance: how many times the baseline a latency may be before it counts as queueing.
+    tolerance, patience_s: a latency counts as queueing when it is over this many times the
+        baseline and over the baseline by as much.
+    start_growth: what the limit is multiplied by, per busy window, until queueing is first
+        seen; 1 for no more than the headroom.
     overload_ratio: what remains of the limit after an overload, at most once per window.
     window_s, least_samples, most_samples: a window closes when it is old enough and has
         enough samples, or has the most it may hold.
     remeasure_s: how long queueing may be seen before the baseline is put to the test.
     """
 
-    initial: int = 20
+    initial: int = 40
     min_limit: int = 4
-    max_limit: int = 200
+    max_limit: int = 512
     smoothing: float = 0.2
     baseline_smoothing: float = 0.2
     tolerance: float = 1.5
+    patience_s: float = 0.5
+    start_growth: float = 2.0
     overload_ratio: float = 0.9
     window_s: float = 0.25
     least_samples: int = 10
@@ -81,6 +94,10 @@ class LimitOptions:
             raise ValueError("1 <= min_limit <= initial <= max_limit must hold")
         if not 1.0 <= self.tolerance < 2.0:
             raise ValueError("tolerance must be at least 1 and below 2")
+        if self.patience_s < 0.0:
+            raise ValueError("patience_s must not be negative")
+        if self.start_growth < 1.0:
+            raise ValueError("start_growth must be at least 1")
         if not 0.0 < self.smoothing <= 1.0 or not 0.0 < self.baseline_smoothing <= 1.0:
             raise ValueError("smoothing and baseline_smoothing must be above 0 and at most 1")
         if not 0.0 < self.overload_ratio < 1.0:
@@ -134,6 +151,7 @@ class GradientLimit:
         self._limit = float(options.initial)
         self._baseline_s: float | None = None
         self._lowest_s = inf
+        self._is_starting = True
         self._taught_at_s = -inf
         self._shrunk_at_s = -inf
         self._measuring_since_s: float | None = None
@@ -186,6 +204,7 @@ class GradientLimit:
 
     def shrink(self, now_s: float) -> None:
         """An instance refused for want of room. At most one step per window, as in TCP."""
+        self._is_starting = False
         if now_s - self._shrunk_at_s >= self._options.window_s:
             self._shrunk_at_s = now_s
             self._set_limit(self._limit * self._options.overload_ratio)
@@ -193,7 +212,12 @@ class GradientLimit:
     def _is_queueing(self, latency_s: float) -> bool:
         """Also where nothing was ever answered: there is no better guess."""
         baseline_s = self._lowest_s if self._baseline_s is None else self._baseline_s
-        return baseline_s == inf or latency_s > self._options.tolerance * baseline_s
+        return baseline_s == inf or latency_s > self._bearable_s(baseline_s)
+
+    def _bearable_s(self, baseline_s: float) -> float:
+        """The longest latency that is not queueing."""
+        options = self._options
+        return max(options.tolerance * baseline_s, baseline_s + options.patience_s)
 
     def _learn(self, latency_s: float, now_s: float) -> None:
         reading = self._idle.add(latency_s, now_s)
@@ -209,7 +233,7 @@ class GradientLimit:
             # Never idle so far: the luckiest sample stands in until a measurement.
             self._baseline_s = self._lowest_s
         options, baseline_s = self._options, self._baseline_s
-        gradient = 0.0 if baseline_s is None else options.tolerance * baseline_s / reading.median_s
+        gradient = 0.0 if baseline_s is None else self._bearable_s(baseline_s) / reading.median_s
         self._step(gradient, reading.took_s)
         if baseline_s is not None and reading.median_s < baseline_s:
             self._pull_baseline(reading.median_s)
@@ -219,10 +243,14 @@ class GradientLimit:
     def _step(self, gradient: float, took_s: float) -> None:
         keep = 1.0 - self._options.smoothing
         if gradient < 1.0:
+            self._is_starting = False
             # A slow engine fills its windows slowly: as much is shed per second as elsewhere.
             keep **= max(1.0, took_s / self._options.window_s)
         wanted = self._limit * max(STEEPEST, min(1.0, gradient)) + sqrt(self._limit)
-        self._set_limit(keep * self._limit + (1.0 - keep) * wanted)
+        stepped = keep * self._limit + (1.0 - keep) * wanted
+        if self._is_starting:
+            stepped = max(stepped, self._options.start_growth * self._limit)
+        self._set_limit(stepped)
 
     def _measure(
         self, latency_s: float, since_s: float, in_flight: int, now_s: float, is_whole: bool

@@ -31,6 +31,8 @@ QUICK = LimitOptions(
     window_s=1e-9,
     least_samples=1,
     most_samples=1,
+    patience_s=0.0,
+    start_growth=1.0,
     overload_ratio=0.5,
 )
 
@@ -72,8 +74,8 @@ def test_options_at_their_bounds_are_taken() -> None:
     options = AdmissionOptions(
         low_percent=100, normal_percent=100, reserved=0, least_retry_after_s=5.0
     )
-    assert [Admission(options).bound(priority) for priority in Priority] == [20, 20, 20]
-    assert Admission(AdmissionOptions(low_percent=1)).bound(LOW) == 10
+    assert [Admission(options).bound(priority) for priority in Priority] == [40, 40, 40]
+    assert Admission(AdmissionOptions(low_percent=1)).bound(LOW) == 20
 
 
 class TestPriorities:

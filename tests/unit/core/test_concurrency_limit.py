@@ -25,6 +25,8 @@ BARE = LimitOptions(
     smoothing=1.0,
     baseline_smoothing=0.5,
     tolerance=1.5,
+    patience_s=0.0,
+    start_growth=1.0,
     overload_ratio=0.5,
     window_s=1e-9,
     least_samples=1,
@@ -47,6 +49,8 @@ def limit_with(baseline_s: float = 0.1, **changes: float) -> GradientLimit:
         ({"max_limit": 15}, "max_limit"),
         ({"tolerance": 0.99}, "tolerance"),
         ({"tolerance": 2.0}, "tolerance"),
+        ({"patience_s": -0.01}, "patience_s"),
+        ({"start_growth": 0.99}, "start_growth"),
         ({"smoothing": 0.0}, "smoothing"),
         ({"smoothing": 1.01}, "smoothing"),
         ({"baseline_smoothing": 0.0}, "baseline_smoothing"),
@@ -71,6 +75,7 @@ def test_options_out_of_bounds_are_refused(changes: dict[str, float], complaint:
         {"min_limit": 16, "max_limit": 16},
         {"tolerance": 1.0},
         {"smoothing": 1.0, "baseline_smoothing": 1.0},
+        {"patience_s": 0.0, "start_growth": 1.0},
         {"window_s": 0.001, "remeasure_s": 0.001},
     ],
 )
@@ -80,12 +85,14 @@ def test_options_at_their_bounds_are_taken(changes: dict[str, float]) -> None:
 
 def test_the_defaults() -> None:
     assert LimitOptions() == LimitOptions(
-        initial=20,
+        initial=40,
         min_limit=4,
-        max_limit=200,
+        max_limit=512,
         smoothing=0.2,
         baseline_smoothing=0.2,
         tolerance=1.5,
+        patience_s=0.5,
+        start_growth=2.0,
         overload_ratio=0.9,
         window_s=0.25,
         least_samples=10,
@@ -359,6 +366,55 @@ class TestMeasuring:
         assert limit.is_measuring
         limit.observe(0.2, in_flight=1, now_s=31.0)
         assert limit.baseline_s == 0.2
+
+
+class TestPatience:
+    def test_a_short_queue_is_borne_however_many_times_the_baseline_it_is(self) -> None:
+        limit = limit_with(0.002, patience_s=0.5)
+        limit.observe(0.502, in_flight=16, now_s=1.0)
+        assert limit.limit == 20
+        limit.observe(0.6, in_flight=20, now_s=2.0)
+        assert limit.limit == int(20 * 0.502 / 0.6 + sqrt(20))
+
+    def test_of_a_slow_engine_the_tolerance_is_borne_which_is_more(self) -> None:
+        limit = limit_with(2.0, patience_s=0.5)
+        limit.observe(3.0, in_flight=16, now_s=1.0)
+        assert limit.limit == 20
+        limit.observe(4.0, in_flight=20, now_s=2.0)
+        assert limit.limit == int(20 * 3.0 / 4.0 + sqrt(20))
+
+    def test_a_call_that_was_cut_off_within_it_says_nothing(self) -> None:
+        limit = limit_with(0.002, patience_s=0.5)
+        limit.observe(0.502, in_flight=16, now_s=1.0, is_whole=False)
+        assert limit.limit == 16
+        limit.observe(1.004, in_flight=16, now_s=1.0, is_whole=False)
+        assert limit.limit == int(16 * 0.5 + 4)
+
+
+class TestSlowStart:
+    def test_it_doubles_while_it_is_used_and_nothing_queues(self) -> None:
+        limit = limit_with(0.1, start_growth=2.0)
+        for expected in (32, 64, 100):
+            limit.observe(0.1, in_flight=limit.limit, now_s=1.0)
+            assert limit.limit == expected
+
+    def test_it_does_not_grow_unused(self) -> None:
+        limit = limit_with(0.1, start_growth=2.0)
+        limit.observe(0.1, in_flight=7, now_s=1.0)
+        assert limit.limit == 16
+
+    def test_after_the_first_queueing_it_grows_by_its_headroom(self) -> None:
+        limit = limit_with(0.1, start_growth=2.0)
+        limit.observe(0.3, in_flight=16, now_s=1.0)
+        assert limit.limit == 12
+        limit.observe(0.1, in_flight=12, now_s=2.0)
+        assert limit.limit == int(12 + sqrt(12))
+
+    def test_after_the_first_refusal_it_grows_by_its_headroom(self) -> None:
+        limit = limit_with(0.1, start_growth=2.0)
+        limit.shrink(1.0)
+        limit.observe(0.1, in_flight=8, now_s=2.0)
+        assert limit.limit == int(8 + sqrt(8))
 
 
 @given(
