@@ -27,8 +27,10 @@ from control_plane.adapters.model_repository import ModelRepository
 from control_plane.adapters.photos import HeadInspector, LocalPhotos, PhotoLimits
 from control_plane.adapters.triton import TritonInstance
 from control_plane.adapters.triton_metrics import TritonMetrics, open_client
+from control_plane.core.admission import AdmissionOptions
 from control_plane.core.balancing import LoadOptions, PolicyName, PoolOptions
 from control_plane.core.breaker import BreakerOptions
+from control_plane.core.concurrency_limit import LimitOptions
 from control_plane.core.loading import with_parameters
 from control_plane.core.retry import RetryOptions
 from control_plane.core.retry_budget import RetryBudgetOptions
@@ -46,12 +48,13 @@ from control_plane.loops.watch import InstanceWatch, WatchTimes
 from control_plane.rest_api.app import create_app
 from control_plane.rest_api.server import HttpLimits, HttpServer
 from control_plane.rest_api.services import RestLimits, RestServices
+from control_plane.services.calling import CallTimes
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet, Instance
-from control_plane.services.gateway import CallTimes, Gateway, GatewayOptions
+from control_plane.services.gateway import Gateway, GatewayOptions
 from control_plane.services.model_reads import ModelReads
 from control_plane.services.status import Status
-from control_plane.settings import LoadedSettings, Settings
+from control_plane.settings import AdmissionSettings, LoadedSettings, Settings
 
 log = structlog.get_logger(__name__)
 triton_log = structlog.get_logger("triton", source="triton")
@@ -243,6 +246,21 @@ def _gateway_options(settings: Settings) -> GatewayOptions:
         ),
         RetryOptions(max_attempts=retries.max_attempts),
         RetryBudgetOptions(ratio=retries.budget_ratio, floor_per_s=retries.budget_floor_per_s),
+        _admission_options(settings.admission),
+    )
+
+
+def _admission_options(admission: AdmissionSettings) -> AdmissionOptions:
+    return AdmissionOptions(
+        LimitOptions(
+            initial=admission.initial_limit,
+            min_limit=admission.min_limit,
+            max_limit=admission.max_limit,
+            tolerance=admission.tolerance,
+            patience_s=admission.patience_s,
+        ),
+        low_percent=admission.low_percent,
+        normal_percent=admission.normal_percent,
     )
 
 

@@ -66,10 +66,11 @@ class DetectionRequest:
 
 @dataclass(frozen=True, slots=True)
 class EngineFailure:
-    """Why one engine gave no result."""
+    """Why one engine gave no result, and when asking again makes sense, where that is known."""
 
     code: ErrorCode
     message: str
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

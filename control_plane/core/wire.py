@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from control_plane.core.detections import Priority
 from control_plane.errors import InvalidArgument
 
 MAX_FIELDS = 8192
@@ -39,7 +40,8 @@ _PARAMETERS = 4
 # map<string, InferParameter> entries, and InferParameter's members.
 _KEY, _VALUE = 1, 2
 _BOOL_PARAM, _INT64_PARAM, _STRING_PARAM, _DOUBLE_PARAM, _UINT64_PARAM = 1, 2, 3, 4, 5
-_SEQUENCE_ID = b"sequence_id"
+_SEQUENCE_ID, _PRIORITY = b"sequence_id", b"priority"
+_PRIORITY_OF_LEVEL = {b"%d" % priority.triton_level: priority for priority in Priority}
 # ModelStreamInferResponse.
 _INFER_RESPONSE = 2
 
@@ -57,17 +59,20 @@ class RequestHead:
 
     sequence: the id of the stateful sequence the request belongs to, None when it
         belongs to none.
+    priority: by the levels that Triton's ``priority`` parameter has here, 1 to 3; normal
+        when it is another or none.
     """
 
     model_name: str
     model_version: str
     request_id: str
     sequence: str | None
+    priority: Priority = Priority.NORMAL
 
 
 def read_request_head(message: bytes) -> RequestHead:
     """The head of a serialized ``ModelInferRequest``. O(fields), not O(bytes)."""
-    name = version = request_id = sequence = b""
+    name = version = request_id = sequence = level = b""
     position, end, steps = 0, len(message), iter(range(MAX_FIELDS))
     while position < end:
         _count(steps)
@@ -89,8 +94,11 @@ def read_request_head(message: bytes) -> RequestHead:
         elif number == _ID:
             request_id = message[start:position]
         elif number == _PARAMETERS:
-            value = _read_sequence(message, start, position, steps)
-            sequence = sequence if value is None else value
+            key, value = _read_parameter(message, start, position, steps)
+            if key == _SEQUENCE_ID:
+                sequence = value
+            elif key == _PRIORITY:
+                level = value
         else:
             raise MalformedMessage("field number 0")
     return RequestHead(
@@ -98,6 +106,7 @@ def read_request_head(message: bytes) -> RequestHead:
         model_version=_text(version, "model_version"),
         request_id=_text(request_id, "id"),
         sequence=None if sequence in (b"", b"0") else _text(sequence, "parameters.sequence_id"),
+        priority=_PRIORITY_OF_LEVEL.get(level, Priority.NORMAL),
     )
 
 
@@ -136,8 +145,10 @@ def has_stream_response(message: bytes) -> bool:
     return False
 
 
-def _read_sequence(message: bytes, position: int, end: int, steps: Iterator[int]) -> bytes | None:
-    """The value of one entry of ``parameters`` when its key is ``sequence_id``, else None."""
+def _read_parameter(
+    message: bytes, position: int, end: int, steps: Iterator[int]
+) -> tuple[bytes, bytes]:
+    """Key and value of one entry of ``parameters``; the value only of those that are known."""
     key, values = b"", []
     while position < end:
         _count(steps)
@@ -150,12 +161,12 @@ def _read_sequence(message: bytes, position: int, end: int, steps: Iterator[int]
         elif tag == (_VALUE << 3 | _LENGTH):
             _, start = _read_varint(message, start, end)
             values.append((start, position))
-    if key != _SEQUENCE_ID:
-        return None
     value = b""
+    if key not in (_SEQUENCE_ID, _PRIORITY):
+        return key, value
     for start, stop in values:  # several values of one entry are merged: the last member wins
         value = _read_parameter_value(message, start, stop, value, steps)
-    return value
+    return key, value
 
 
 def _read_parameter_value(

@@ -34,8 +34,9 @@ from control_plane.grpc_api.calls import (
     read_metadata,
 )
 from control_plane.ports import Clock
+from control_plane.services.calling import InferCall
 from control_plane.services.fleet import Fleet
-from control_plane.services.gateway import Gateway, InferCall
+from control_plane.services.gateway import Gateway
 from control_plane.services.model_reads import ModelReads, index
 from control_plane.services.status import Status
 from control_plane.services.streaming import InferStream
@@ -121,6 +122,7 @@ class KServe:
                     deadline=read_deadline(context, self.clock, self.timeouts),
                     correlation_id=head.correlation_id,
                     sequence=request.sequence,
+                    priority=head.priority or request.priority,
                 )
             )
             if level.isEnabledFor(logging.DEBUG):

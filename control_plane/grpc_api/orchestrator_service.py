@@ -145,8 +145,13 @@ def write_detection(answer: DetectionAnswer) -> bytes:
     for engine, result in answer.results.items():
         message.results[engine].CopyFrom(_write_result(engine, result))
     for engine, failure in answer.errors.items():
-        message.errors[engine].code = failure.code.value
-        message.errors[engine].message = failure.message
+        message.errors[engine].CopyFrom(
+            pb.EngineError(
+                code=failure.code.value,
+                message=failure.message,
+                retry_after_s=failure.retry_after_s,
+            )
+        )
     return message.SerializeToString()
 
 

@@ -179,10 +179,14 @@ def _write(answer: DetectionAnswer) -> Response:
     body = write_answer(answer)
     if answer.status is not DetectionStatus.FAILED or not answer.errors:
         return Response(orjson.dumps(body, default=dict), media_type=JSON)
-    worst = max(answer.errors.values(), key=lambda failure: STATUS_OF[failure.code])
+    worst = max(
+        answer.errors.values(), key=lambda one: (STATUS_OF[one.code], one.retry_after_s or 0)
+    )
     reasons = "; ".join(f"{name}: {failure.message}" for name, failure in answer.errors.items())
     problem_status = body.pop("status")
-    error = ControlPlaneError(worst.code, f"no engine answered: {reasons}")
+    error = ControlPlaneError(
+        worst.code, f"no engine answered: {reasons}", retry_after_s=worst.retry_after_s
+    )
     # RFC 9457 gives "status" to the HTTP status; the detection's own goes beside it.
     return problem_of(
         error, answer.correlation_id, extensions={**body, "detection_status": problem_status}
@@ -199,7 +203,11 @@ def write_answer(answer: DetectionAnswer) -> dict[str, Any]:
         "status": answer.status.value,
         "results": {name: result.findings for name, result in answer.results.items()},
         "errors": {
-            name: {"code": failure.code.value, "message": failure.message}
+            name: {
+                "code": failure.code.value,
+                "message": failure.message,
+                "retry_after_s": failure.retry_after_s,
+            }
             for name, failure in answer.errors.items()
         },
         "processing_time_ms": answer.processing_time_ms,

@@ -68,6 +68,7 @@ class DetectBody(BaseModel):
 class EngineError(BaseModel):
     code: str = Field(examples=["backend_unavailable"])
     message: str
+    retry_after_s: float | None = Field(description="Null where it is not known.")
 
 
 class ServedBy(BaseModel):

@@ -28,7 +28,8 @@ from control_plane.core.detections import (
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.kserve import read_tensors, write_photo_request
 from control_plane.ports import Clock, PhotoInspector
-from control_plane.services.gateway import Gateway, InferCall
+from control_plane.services.calling import InferCall
+from control_plane.services.gateway import Gateway
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +102,7 @@ class Detection:
             routing_key=request.routing_key or request.request_id,
             deadline=request.deadline,
             correlation_id=request.correlation_id,
+            priority=request.priority,
         )
         try:
             answer = await self.gateway.infer(call)
@@ -116,5 +118,5 @@ class Detection:
                     ) from error
                 code = ErrorCode.BACKEND_FAULT
             log.warning("engine failed", engine=engine, code=code, reason=error.message)
-            return EngineFailure(code, error.message)
+            return EngineFailure(code, error.message, error.retry_after_s)
         return EngineResult(findings, answer.release, answer.instance, answer.attempts)

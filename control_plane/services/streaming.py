@@ -5,6 +5,10 @@ stream, so a stateful sequence stays where its state is. Answers come back as th
 ready, in the order of each release's own stream. A message that cannot be routed is
 answered inside the stream, as Triton does; a stream to an instance that breaks ends the
 caller's stream, because nobody can know which of its answers were lost.
+
+Streams are not admitted by measured latency: how long one stays open says nothing of how
+busy its engine is, and what is in it has the instance's own pace, because messages wait in a
+bounded inbox. What bounds them is the number of calls the gRPC edge takes at once.
 """
 
 from __future__ import annotations

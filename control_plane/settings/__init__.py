@@ -1,6 +1,7 @@
 """The settings: what may be set (``schema``) and where values come from (``sources``)."""
 
 from control_plane.settings.schema import (
+    AdmissionSettings,
     BreakerSettings,
     EmbeddedSettings,
     EngineRequestSettings,
@@ -19,6 +20,7 @@ from control_plane.settings.schema import (
 from control_plane.settings.sources import LoadedSettings, flag_of, flatten, load_settings
 
 __all__ = [
+    "AdmissionSettings",
     "BreakerSettings",
     "EmbeddedSettings",
     "EngineRequestSettings",

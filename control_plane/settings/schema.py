@@ -49,6 +49,26 @@ def _check_metrics_url(value: str) -> str:
     return value
 
 
+def _at_least(value: int, info: ValidationInfo, other: str) -> int:
+    least = info.data.get(other, value)
+    if value < least:
+        raise PydanticCustomError(
+            "bounds",
+            "should be at least admission.{other}, {least}",
+            {"other": other, "least": least},
+        )
+    return value
+
+
+def _at_most(value: int, info: ValidationInfo, other: str) -> int:
+    most = info.data.get(other, value)
+    if value > most:
+        raise PydanticCustomError(
+            "bounds", "should be at most admission.{other}, {most}", {"other": other, "most": most}
+        )
+    return value
+
+
 Port = Annotated[int, Field(ge=0, le=HIGHEST_PORT)]
 HostPort = Annotated[str, Field(max_length=300), AfterValidator(_check_host_port)]
 MetricsUrl = Annotated[str, Field(max_length=500), AfterValidator(_check_metrics_url)]
@@ -217,6 +237,63 @@ class RetrySettings(Section):
     )
 
 
+class AdmissionSettings(Section):
+    min_limit: int = Field(
+        default=4, ge=1, le=100_000, description="requests of one engine in flight, at least"
+    )
+    max_limit: int = Field(
+        default=512,
+        ge=1,
+        le=100_000,
+        validate_default=True,
+        description="requests of one engine in flight, at most",
+    )
+    initial_limit: int = Field(
+        default=40,
+        ge=1,
+        le=100_000,
+        validate_default=True,
+        description="the limit before anything is measured",
+    )
+    tolerance: float = Field(
+        default=1.5,
+        ge=1,
+        lt=2,
+        description="times its usual latency that an engine may take before its limit shrinks",
+    )
+    patience_s: float = Field(
+        default=0.5,
+        ge=0,
+        le=60,
+        description="seconds over its usual latency that it may take before that, if more",
+    )
+    normal_percent: int = Field(
+        default=90, ge=1, le=100, description="share of the limit that normal priority may fill"
+    )
+    low_percent: int = Field(
+        default=70,
+        ge=1,
+        le=100,
+        validate_default=True,
+        description="share of the limit that low priority may fill",
+    )
+
+    @field_validator("max_limit", "initial_limit")
+    @classmethod
+    def _at_least_the_least(cls, value: int, info: ValidationInfo) -> int:
+        return _at_least(value, info, "min_limit")
+
+    @field_validator("initial_limit")
+    @classmethod
+    def _at_most_the_most(cls, value: int, info: ValidationInfo) -> int:
+        return _at_most(value, info, "max_limit")
+
+    @field_validator("low_percent")
+    @classmethod
+    def _at_most_normal(cls, value: int, info: ValidationInfo) -> int:
+        return _at_most(value, info, "normal_percent")
+
+
 class BreakerSettings(Section):
     consecutive_failures: int = Field(
         default=5, ge=1, le=1000, description="failures in a row that open a breaker"
@@ -297,6 +374,7 @@ class Settings(BaseSettings):
     requests: RequestSettings = RequestSettings()
     fleet: FleetSettings = FleetSettings()
     retries: RetrySettings = RetrySettings()
+    admission: AdmissionSettings = AdmissionSettings()
     breakers: BreakerSettings = BreakerSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()

@@ -13,6 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from control_plane import bootstrap
+from control_plane.core.admission import AdmissionOptions
+from control_plane.core.concurrency_limit import LimitOptions
 from control_plane.errors import ConfigurationError
 from control_plane.rest_api.server import HttpLimits
 from control_plane.settings import Settings
@@ -135,6 +137,24 @@ async def test_a_deadline_for_an_engine_that_is_not_there_is_refused(
     complaint = await complaint_of(settings(requests={"engines": {"eccho": {"timeout_s": 1}}}))
     assert complaint.field == "requests.engines.eccho"
     assert complaint.message.endswith("which has: echo")
+
+
+def test_admission_is_as_the_settings_say() -> None:
+    assert bootstrap._gateway_options(Settings()).admission == AdmissionOptions()
+    told = {
+        "min_limit": 2,
+        "max_limit": 9,
+        "initial_limit": 3,
+        "tolerance": 1.2,
+        "patience_s": 0.1,
+        "normal_percent": 80,
+        "low_percent": 60,
+    }
+    assert bootstrap._gateway_options(Settings(admission=told)).admission == AdmissionOptions(
+        LimitOptions(initial=3, min_limit=2, max_limit=9, tolerance=1.2, patience_s=0.1),
+        low_percent=60,
+        normal_percent=80,
+    )
 
 
 def test_the_bounds_of_http_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

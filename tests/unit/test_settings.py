@@ -211,6 +211,27 @@ def test_what_kubernetes_says_of_a_service_is_no_setting() -> None:
             "embedded.base_port",
             "at most 64903 with 64 Tritons",
         ),
+        (
+            {"TIDEGATE_ADMISSION__MAX_LIMIT": "3"},
+            "admission.max_limit",
+            "at least admission.min_limit, 4",
+        ),
+        (
+            {"TIDEGATE_ADMISSION__INITIAL_LIMIT": "3"},
+            "admission.initial_limit",
+            "at least admission.min_limit, 4",
+        ),
+        (
+            {"TIDEGATE_ADMISSION__MAX_LIMIT": "39"},
+            "admission.initial_limit",
+            "at most admission.max_limit, 39",
+        ),
+        (
+            {"TIDEGATE_ADMISSION__NORMAL_PERCENT": "69"},
+            "admission.low_percent",
+            "at most admission.normal_percent, 69",
+        ),
+        ({"TIDEGATE_ADMISSION__TOLERANCE": "2"}, "admission.tolerance", "less than 2"),
         ({"TIDEGATE_GRPC__PORT": "9000"}, "grpc.port", "should differ from http.port, 9000"),
         ({"TIDEGATE_EMBEDDED__TRITONS": "65"}, "embedded.tritons", "less than or equal to 64"),
     ],

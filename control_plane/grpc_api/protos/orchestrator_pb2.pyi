@@ -136,12 +136,14 @@ class EngineResult(_message.Message):
     def __init__(self, release: _Optional[str] = ..., instance: _Optional[str] = ..., attempts: _Optional[int] = ..., damage: _Optional[_Union[Objects, _Mapping]] = ..., materials: _Optional[_Union[Objects, _Mapping]] = ..., volume: _Optional[_Union[Volume, _Mapping]] = ..., other: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class EngineError(_message.Message):
-    __slots__ = ("code", "message")
+    __slots__ = ("code", "message", "retry_after_s")
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_S_FIELD_NUMBER: _ClassVar[int]
     code: str
     message: str
-    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    retry_after_s: float
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
 
 class Detection(_message.Message):
     __slots__ = ("request_id", "detection_id", "correlation_id", "status", "results", "errors", "processing_time_ms", "timestamp", "photo_id")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2
 
 from control_plane.core import wire
+from control_plane.core.detections import Priority
 from control_plane.core.wire import (
     MAX_FIELDS,
     MAX_NAME_BYTES,
@@ -124,7 +125,19 @@ def head_by_parser(message: bytes) -> RequestHead:
         request.model_version,
         request.id,
         sequence if sequence not in ("", "0") else None,
+        priority_by_parser(request),
     )
+
+
+def priority_by_parser(request: Request) -> Priority:
+    if "priority" not in request.parameters:
+        return Priority.NORMAL
+    parameter = request.parameters["priority"]
+    kind = parameter.WhichOneof("parameter_choice")
+    if kind not in ("int64_param", "uint64_param", "string_param"):
+        return Priority.NORMAL
+    levels = {"1": Priority.HIGH, "2": Priority.NORMAL, "3": Priority.LOW}
+    return levels.get(str(getattr(parameter, kind)), Priority.NORMAL)
 
 
 def is_readable(head: RequestHead) -> bool:
@@ -191,6 +204,27 @@ def test_the_last_of_two_entries_of_a_key_wins() -> None:
     eight = field(4, 2, _KEY + field(2, 2, field(2, 0, varint(8))))
     message = field(4, 2, _KEY + _SEVEN) + eight
     assert head_by_parser(message).sequence == read_request_head(message).sequence == "8"
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [
+        (1, Priority.HIGH),
+        (2, Priority.NORMAL),
+        (3, Priority.LOW),
+        (0, Priority.NORMAL),
+        (4, Priority.NORMAL),
+    ],
+)
+@pytest.mark.parametrize("kind", ["int64_param", "uint64_param"])
+def test_a_priority_is_found_among_the_parameters(
+    level: int, priority: Priority, kind: str
+) -> None:
+    request = Request(model_name="damage")
+    request.parameters["sequence_id"].int64_param = 7
+    setattr(request.parameters["priority"], kind, level)
+    head = read_request_head(request.SerializeToString())
+    assert (head.priority, head.sequence) == (priority, "7")
 
 
 def test_other_parameters_are_not_looked_into() -> None:

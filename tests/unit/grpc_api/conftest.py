@@ -16,6 +16,7 @@ from control_plane.grpc_api.orchestrator_service import Orchestrator
 from control_plane.grpc_api.server import GrpcServer
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
+from control_plane.services.gateway import Gateway
 from control_plane.services.model_reads import ModelReads
 from control_plane.services.status import Status
 from tests.unit.fakes import FakeClock, FakeInspector, FakeInstance, FakePhotos
@@ -45,6 +46,7 @@ class Edge:
     server: GrpcServer
     clock: FakeClock
     photos: FakePhotos
+    gateway: Gateway
     channel: Any = field(default=None)
 
     @property
@@ -80,8 +82,9 @@ def make_server(
     port: int = 0,
     stream_idle_s: float = 600.0,
     max_concurrent_calls: int = 1024,
+    gateway: Gateway | None = None,
 ) -> GrpcServer:
-    gateway = make_gateway(fleet, clock)
+    gateway = gateway or make_gateway(fleet, clock)
     status = Status(engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock)
     components = frozenset({"preprocess", "damage_detector", "materials_detector"})
     return GrpcServer(
@@ -117,9 +120,10 @@ async def edge() -> AsyncIterator[Edge]:
     triton, clock = FakeInstance(), FakeClock()
     fleet = make_fleet(triton)
     photos = FakePhotos({"file:///roof.jpg": b"photo from a file"})
-    server = make_server(fleet, clock, photos)
+    gateway = make_gateway(fleet, clock)
+    server = make_server(fleet, clock, photos, gateway=gateway)
     await server.start()
-    running = Edge(triton, fleet, server, clock, photos)
+    running = Edge(triton, fleet, server, clock, photos, gateway)
     async with grpc.aio.insecure_channel(server.address) as channel:
         running.channel = channel
         yield running

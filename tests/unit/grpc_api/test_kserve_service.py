@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
+from control_plane.core.detections import Priority
 from control_plane.grpc_api.kserve_service import EXTENSIONS, REFUSED
 from tests.unit.fakes import call_failed
 from tests.unit.grpc_api.conftest import KSERVE, Edge, trailing
@@ -123,6 +124,36 @@ async def test_a_priority_in_the_metadata_goes_to_triton(edge: Edge, word: str, 
     await edge.call(INFER, infer_request("damage"))
     assert seen[0].parameters["priority"].uint64_param == level
     assert "priority" not in seen[1].parameters
+
+
+@pytest.mark.parametrize(
+    ("metadata", "level", "priority"),
+    [({}, 3, Priority.LOW), ({"x_priority": "high"}, 3, Priority.HIGH), ({}, 0, Priority.NORMAL)],
+)
+async def test_a_call_is_admitted_by_the_metadatas_priority_or_its_own(
+    edge: Edge, metadata: dict[str, str], level: int, priority: Priority
+) -> None:
+    request = service_pb2.ModelInferRequest.FromString(infer_request("damage"))
+    request.parameters["priority"].uint64_param = level
+    await edge.call(INFER, request.SerializeToString(), **metadata)
+    admitted = edge.gateway.admission("damage").admitted
+    assert [one for one in admitted if admitted[one]] == [priority]
+
+
+async def test_what_is_shed_is_told_when_to_come_back(edge: Edge) -> None:
+    edge.triton.hold.clear()
+    under_way = []
+    for _ in range(36):  # as many as normal priority may have in flight before anything is known
+        under_way.append(asyncio.create_task(edge.call(INFER, infer_request("damage"))))
+        await edge.triton.entered.get()
+    refusal = await edge.refusal(INFER, infer_request("damage"))
+    assert (refusal.status, refusal.metadata["x-tidegate-code"]) == (
+        "RESOURCE_EXHAUSTED",
+        "overloaded",
+    )
+    assert float(refusal.metadata["x-tidegate-retry-after-s"]) > 0
+    edge.triton.hold.set()
+    await asyncio.gather(*under_way)
 
 
 async def test_a_priority_in_a_streams_metadata_goes_with_every_message(edge: Edge) -> None:

@@ -89,6 +89,12 @@ async def test_a_failed_detection_is_an_answer(edge: Edge) -> None:
     assert {error.code for error in found.errors.values()} == {"backend_unavailable"}
 
 
+async def test_when_to_ask_an_engine_again_is_told(edge: Edge) -> None:
+    edge.fleet.publish("triton-0", serving=(), is_live=True, reason="", now_s=0.0)
+    found = await detect(edge, request(detection_types=["volume"]))
+    assert found.errors["volume"].retry_after_s == 1.0
+
+
 async def test_a_photo_by_its_url(edge: Edge) -> None:
     seen: list[bytes] = []
 

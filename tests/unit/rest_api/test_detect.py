@@ -120,7 +120,9 @@ async def test_a_part_of_the_answer_is_still_an_answer(edge: Edge) -> None:
     assert response.status_code == 200
     body = response.json()
     assert body["status"] == "partial"
-    assert body["errors"] == {"volume": {"code": "backend_fault", "message": "it broke"}}
+    assert body["errors"] == {
+        "volume": {"code": "backend_fault", "message": "it broke", "retry_after_s": None}
+    }
     assert sorted(body["results"]) == ["damage", "materials"]
 
 
@@ -138,6 +140,19 @@ async def test_no_answer_at_all_is_a_problem_that_keeps_what_is_known(edge: Edge
     assert sorted(body["errors"]) == ["damage", "volume"]
     assert body["request_id"]
     schemas.Problem.model_validate(body)
+
+
+async def test_an_overload_of_all_engines_tells_when_to_come_back(edge: Edge) -> None:
+    edge.detection.failures = {
+        "damage": EngineFailure(ErrorCode.OVERLOADED, "full", 0.4),
+        "volume": EngineFailure(ErrorCode.OVERLOADED, "full", 1.5),
+    }
+    async with edge.client() as client:
+        response = await upload(client, detection_types="damage,volume")
+    check_problem(response, 429, ErrorCode.OVERLOADED, None)
+    assert response.headers["retry-after"] == "2"
+    assert response.json()["retry_after_s"] == 1.5
+    assert response.json()["errors"]["damage"]["retry_after_s"] == 0.4
 
 
 @pytest.mark.parametrize(

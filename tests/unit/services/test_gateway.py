@@ -10,7 +10,8 @@ from tritonclient.grpc import service_pb2
 from control_plane.core.deadline import Deadline
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import CallMetadata
-from control_plane.services.gateway import Gateway, InferAnswer, InferCall
+from control_plane.services.calling import InferCall
+from control_plane.services.gateway import Gateway, InferAnswer
 from tests.unit.fakes import FakeClock, FakeInstance, call_failed
 from tests.unit.samples import TABLE, infer_request, make_fleet, make_gateway
 
@@ -152,7 +153,7 @@ async def test_no_other_fault_has_the_message_parsed(
     def parse(_message: bytes) -> bool:
         raise AssertionError("parsed")
 
-    monkeypatch.setattr("control_plane.services.gateway.is_infer_request", parse)
+    monkeypatch.setattr("control_plane.services.calling.is_infer_request", parse)
     triton = FakeInstance(failures={"damage--1.0.0": call_failed(status, said)})
     refusal = await refusal_of(make_gateway(make_fleet(triton)), call())
     assert (refusal.code, refusal.message) == (ErrorCode.BACKEND_FAULT, said)

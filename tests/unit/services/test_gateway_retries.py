@@ -11,14 +11,9 @@ from control_plane.core.deadline import Deadline
 from control_plane.core.retry import RetryOptions
 from control_plane.core.retry_budget import RetryBudgetOptions
 from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.services.calling import CallTimes, InferCall
 from control_plane.services.fleet import Fleet
-from control_plane.services.gateway import (
-    CallTimes,
-    Gateway,
-    GatewayOptions,
-    InferAnswer,
-    InferCall,
-)
+from control_plane.services.gateway import Gateway, GatewayOptions, InferAnswer
 from tests.unit.fakes import FakeInstance, call_failed
 from tests.unit.samples import infer_request, make_fleet, make_gateway
 

@@ -1,0 +1,176 @@
+"""Calling instances for one request: a place on one, one try there, and what its end means.
+
+A place is reserved and settled here, whatever becomes of the call. Whether there is another
+try, and of which release, is the gateway's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from control_plane.core.catalogue import Release
+from control_plane.core.deadline import Deadline
+from control_plane.core.detections import Priority
+from control_plane.core.identifiers import CORRELATION_ID
+from control_plane.core.outcomes import MEANINGS, CallFailure, Ending, classify
+from control_plane.core.retry_budget import RetryBudget
+from control_plane.core.wire import target_suffix
+from control_plane.errors import ControlPlaneError, InvalidArgument
+from control_plane.kserve import is_infer_request
+from control_plane.ports import CallFailed, Clock
+from control_plane.services.explaining import explain
+from control_plane.services.fleet import Fleet, Place
+
+UNPARSED = CallFailure("INTERNAL", "Unable to parse request")
+"""What gRPC's C++ server, and so Triton, says of bytes that are no message of the method's."""
+
+
+@dataclass(frozen=True, slots=True)
+class InferCall:
+    """One request to one engine.
+
+    message: a serialized ModelInferRequest; whatever model it names, it is re-targeted.
+    correlation_id: goes along to the instance.
+    wanted_release: a semantic version, ``stable``, ``canary``, or "" for the split.
+    sequence: the stateful sequence it belongs to; such a request is never tried again.
+    """
+
+    message: bytes = field(repr=False)
+    engine: str
+    wanted_release: str
+    routing_key: str
+    deadline: Deadline
+    correlation_id: str
+    sequence: str | None = None
+    priority: Priority = Priority.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class CallTimes:
+    """How long things may take, in seconds.
+
+    engine_s: an engine's whole part of a request, retries included; by_engine: exceptions.
+    try_s: one try at one instance; half of the engine's part when None, so that a second one
+        fits. It bounds what a caller waits for an instance that hangs, and must be well above
+        what a healthy engine takes under load.
+    """
+
+    engine_s: float
+    try_s: float | None = None
+    by_engine: Mapping[str, float] = field(default_factory=dict)
+
+    def of_engine(self, engine: str) -> float:
+        return self.by_engine.get(engine, self.engine_s)
+
+    def of_try(self, engine: str) -> float:
+        return self.of_engine(engine) / 2 if self.try_s is None else self.try_s
+
+
+@dataclass(slots=True)
+class Try:
+    """One try of a release at one instance.
+
+    ending: how it ended; a try that is still out is cancelled if nothing comes of it.
+    latency_s: how long it took to that end.
+    """
+
+    release: str
+    instance: str
+    ending: Ending = Ending.CANCELLED
+    latency_s: float | None = None
+
+
+@dataclass(slots=True)
+class Request:
+    """One request on its way: what was asked, what is left for it, what was tried.
+
+    deadline: the engine's part of the caller's.
+    tries: in the order in which they were begun.
+    """
+
+    call: InferCall
+    deadline: Deadline
+    budget: RetryBudget
+    tries: list[Try] = field(default_factory=list)
+
+    def tried(self, release: Release) -> list[str]:
+        """The instances that were asked for the release."""
+        return [made.instance for made in self.tries if made.release == release.version]
+
+
+class TryFailed(Exception):
+    """A try that brought no answer, what that means, and what the caller is to be told."""
+
+    def __init__(self, ending: Ending, refusal: ControlPlaneError) -> None:
+        super().__init__(refusal.message)
+        self.ending = ending
+        self.refusal = refusal
+
+
+class Calling:
+    """Asks instances, one try at a time."""
+
+    def __init__(self, *, fleet: Fleet, times: CallTimes, clock: Clock) -> None:
+        self._fleet = fleet
+        self._times = times
+        self._clock = clock
+
+    async def ask(self, request: Request, release: Release, deadline: Deadline) -> bytes:
+        """One try at an instance where the release was not tried yet, if there is one.
+
+        Raises TryFailed; ControlPlaneError when no try was made: RELEASE_NOT_READY,
+        DEADLINE_EXCEEDED.
+        """
+        tried = request.tried(release) if request.tries else ()
+        call = request.call
+        with self._fleet.reserve(release, exclude=tried, sequence=call.sequence) as place:
+            return await self._try(request, release, place, deadline)
+
+    async def _try(
+        self, request: Request, release: Release, place: Place, deadline: Deadline
+    ) -> bytes:
+        """One call to one instance. Its place is settled by its end, unless it is cancelled."""
+        call, instance = request.call, place.instance
+        started_s = self._clock.now_s()
+        timeout_s = deadline.timeout_s(started_s, self._times.of_try(call.engine))
+        made = Try(release.version, instance.name)
+        request.tries.append(made)
+        try:
+            answer = await instance.calls.infer(
+                call.message + target_suffix(release.model_name, release.model_version),
+                timeout_s=timeout_s,
+                metadata=((CORRELATION_ID, call.correlation_id),),
+            )
+        except CallFailed as failed:
+            is_callers_limit = timeout_s >= call.deadline.remaining_s(started_s)
+            ending = _ending_of(failed.failure, call, is_callers_limit=is_callers_limit)
+            if ending in (Ending.UNREACHABLE, Ending.NOT_READY_HERE):
+                instance.look_again.set()
+            self._end(made, place, ending, started_s)
+            refusal = _refusal(failed.failure, ending, call, release, instance.name)
+            raise TryFailed(ending, refusal) from None
+        self._end(made, place, Ending.SUCCESS, started_s)
+        return answer
+
+    def _end(self, made: Try, place: Place, ending: Ending, started_s: float) -> None:
+        made.ending = ending
+        made.latency_s = self._clock.now_s() - started_s
+        place.settle(MEANINGS[ending].verdict)
+
+
+def _ending_of(failure: CallFailure, call: InferCall, *, is_callers_limit: bool) -> Ending:
+    # All of it is parsed only where Triton could not: it may be 64 MiB long.
+    if failure == UNPARSED and not is_infer_request(call.message):
+        return Ending.MALFORMED
+    return classify(failure, is_past_deadline=is_callers_limit)
+
+
+def _refusal(
+    failure: CallFailure, ending: Ending, call: InferCall, release: Release, instance: str
+) -> ControlPlaneError:
+    """What a try that ended so means to the caller, if it is the last."""
+    if ending is Ending.MALFORMED:
+        return InvalidArgument("malformed protobuf: no ModelInferRequest", field="message")
+    subject = f"engine {call.engine!r}"
+    return explain(failure, ending, subject=subject, instance=instance, release=release)
