@@ -1,22 +1,24 @@
 """The settings: what may be set (``schema``) and where values come from (``sources``)."""
 
-from control_plane.settings.schema import (
+from control_plane.settings.request_path import (
     AdmissionSettings,
     BreakerSettings,
-    EmbeddedSettings,
     EngineRequestSettings,
+    RequestSettings,
+    RetrySettings,
+)
+from control_plane.settings.schema import (
+    EmbeddedSettings,
     FleetSettings,
     GrpcSettings,
     HttpSettings,
     InstanceSettings,
     LogSettings,
     PhotoSettings,
-    RequestSettings,
-    RetrySettings,
-    Section,
     Settings,
     ShutdownSettings,
 )
+from control_plane.settings.section import Section
 from control_plane.settings.sources import LoadedSettings, flag_of, flatten, load_settings
 
 __all__ = [
