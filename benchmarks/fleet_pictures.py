@@ -22,8 +22,7 @@ SLICES = 60
 
 def draw(
     reports: Reports,
-    shared_ns: Mapping[int, float],
-    alone_ns: Mapping[int, float],
+    pick_ns: Mapping[int, float],
     path: Path,
     *,
     colours: Mapping[str, str],
@@ -44,9 +43,8 @@ def draw(
     draw_tail(panels[0][0], reports, colours)
     draw_over_time(panels[0][1], reports, colours, "one slow", "One of four 20 times slower")
     draw_over_time(panels[1][0], reports, colours, "one dead", "One of four dead, and back")
-    draw_pick(panels[1][1], shared_ns, alone_ns)
-    for panel in (panels[0][0], panels[1][1]):
-        panel.legend(frameon=False)
+    draw_pick(panels[1][1], pick_ns)
+    panels[0][0].legend(frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -79,15 +77,8 @@ def draw_over_time(
     panel.set_title(title)
 
 
-def draw_pick(panel: Axes, shared_ns: Mapping[int, float], alone_ns: Mapping[int, float]) -> None:
-    lines = (
-        (shared_ns, "o-", "of pools of that size with 10,000 members in all"),
-        (alone_ns, "o--", "of one pool alone"),
-    )
-    for costs, style, label in lines:
-        panel.plot(
-            list(costs), [ns / 1e3 for ns in costs.values()], style, color="0.3", label=label
-        )
+def draw_pick(panel: Axes, pick_ns: Mapping[int, float]) -> None:
+    panel.plot(list(pick_ns), [ns / 1e3 for ns in pick_ns.values()], "o-", color="0.3")
     panel.set(xscale="log", xlabel="instances in the pool", ylabel="one pick (µs)")
-    panel.set_ylim(0, max(*shared_ns.values(), *alone_ns.values()) / 1e3 * 1.5)
+    panel.set_ylim(0, max(pick_ns.values()) / 1e3 * 1.5)
     panel.set_title("The cost of a pick")

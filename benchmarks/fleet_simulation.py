@@ -1,16 +1,16 @@
 """What each balancing policy does to callers, on a virtual clock; and what one pick costs.
 
-Three stories of four instances: nothing happens, with one slot each and at 80 % of what the
-fleet can do, where queues tell policies apart; one of four with four slots each becomes 20
-times slower at 60 %; one of those dies and comes back. Every policy meets the same callers
-and runs the code of the request path (``tests/simulation``). Prints Markdown and draws
-``docs/images/fleet_simulation.png``.
+Three stories of four instances, by policy: nothing happens, with one slot each and at 80 % of
+what the fleet can do, where queues tell policies apart; one of four with four slots each
+becomes 20 times slower at 60 %; one of those dies and comes back. Every policy meets the same
+callers and runs the code of the request path (``tests/simulation``). Then larger fleets with
+the default policy, of which four of ten instances die at once and come back. Prints Markdown
+and draws ``docs/images/fleet_simulation.png``.
 
-The cost of a pick is taken in two ways. Over 10,000 members in all, as 1,000 pools of ten and
-as one pool of ten thousand, in turn: neither fits into the processor's cache, so that their
-ratio is the algorithm's (the pools of ten pay for their 1,000 pools a little, too). And of one
-pool alone, where the ten are always in the cache and the ten thousand never: their ratio is
-the cache's, and is printed beside it and not judged.
+The cost of a pick is that of one ``reserve`` in a pool of ten members and of ten thousand, in
+turn. Each pool is picked from as often as it has members before its clock starts, so that what
+is compared is a pool at work and not one that another pool has just driven out of the
+processor's cache. What is left of a difference is that cache: ten members are always in it.
 
     python benchmarks/fleet_simulation.py [--requests 100000] [--seed 1] [--no-picture]
 """
@@ -23,7 +23,6 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -43,6 +42,8 @@ ROOMY = (0.6, InstanceModel(slots=4))
 GOOD_S = 0.25
 STORIES = ("healthy", "one slow", "one dead")
 COLOURS = {"p2c_ewma": "#0b6e99", "round_robin": "#d9730d", "weighted": "#8a8f98"}
+# Instances, and times --requests.
+LARGER = ((2, 1), (10, 1), (100, 5), (1_000, 10))
 POOL_SIZES = (10, 100, 1_000, 10_000)
 
 
@@ -65,6 +66,18 @@ def simulate(story: str, policy: PolicyName, requests: int, seed: int) -> tuple[
     return simulation.run(), length_s
 
 
+def simulate_larger(instances: int, requests: int, seed: int) -> tuple[Report, float]:
+    """A correlated failure at 40 % load: four of ten die at a quarter, and are back at half."""
+    model = InstanceModel(slots=4)
+    rate_per_s = 0.4 * instances * model.capacity_per_s
+    length_s = requests / rate_per_s
+    simulation = FleetSimulation(alike(instances, model), Traffic(requests, rate_per_s), seed=seed)
+    for number in range(max(1, instances * 4 // 10)):
+        simulation.becomes(length_s / 4, f"triton-{number}", Mode.DEAD)
+        simulation.becomes(length_s / 2, f"triton-{number}", Mode.HEALTHY)
+    return simulation.run(), length_s
+
+
 def row(story: str, policy: str, report: Report, length_s: float) -> str:
     after_s = length_s / 4 + 5 if story != "healthy" else 0.0
     until_s = length_s / 2 if story == "one dead" else float("inf")
@@ -77,52 +90,59 @@ def row(story: str, policy: str, report: Report, length_s: float) -> str:
     )
 
 
-def filled(sizes: Sequence[int], rng: Random) -> list[Pool]:
-    """Pools whose members are warm and have all been heard."""
-    pools = []
-    for size in sizes:
-        pool = Pool(PoolOptions())
-        for number in range(size):
-            pool.add(f"triton-{number}", 0.0)
-        # Whoever has not been heard goes first, so everybody's turn comes.
-        for _ in range(4 * size):
-            reservation = pool.reserve(20.0, rng)
-            assert reservation is not None
-            pool.settle(reservation, Verdict.SUCCESS, latency_s=0.02, now_s=20.0, rng=rng)
-        pools.append(pool)
-    return pools
+def larger_row(instances: int, report: Report, length_s: float) -> str:
+    before_s = report.latency_s(0.99, 0.0, length_s / 4)
+    during_s = report.latency_s(0.99, length_s / 4, length_s / 2)
+    return (
+        f"| {instances:,} | {report.requests:,} | {before_s * 1e3:.1f} | {during_s * 1e3:.1f} "
+        f"| {report.failed()} | {report.most_probes_in_a_second()} | {report.panics} "
+        f"| {report.amplification:.4f} |"
+    )
 
 
-def pick_cost_ns(pools: Sequence[Pool], picks: int, rng: Random) -> float:
-    """Of one reserve, over pools drawn beforehand; what was reserved is settled after."""
-    drawn = [pools[int(rng.random() * len(pools))] for _ in range(picks)]
+def pick_often(pool: Pool, picks: int, now_s: float, rng: Random) -> None:
+    for _ in range(picks):
+        reservation = pool.reserve(now_s, rng)
+        assert reservation is not None
+        pool.settle(reservation, Verdict.SUCCESS, latency_s=0.02, now_s=now_s, rng=rng)
+
+
+def filled(size: int, rng: Random) -> Pool:
+    """A pool whose members are warm and have all been heard."""
+    pool = Pool(PoolOptions())
+    for number in range(size):
+        pool.add(f"triton-{number}", 0.0)
+    # Whoever has not been heard goes first, so everybody's turn comes.
+    pick_often(pool, 4 * size, 20.0, rng)
+    return pool
+
+
+def pick_cost_ns(pool: Pool, picks: int, rng: Random) -> float:
+    """Of one reserve; what was reserved is settled after."""
+    pick_often(pool, len(pool), 30.0, rng)
     started_ns = time.process_time_ns()
-    held = [pool.reserve(30.0, rng) for pool in drawn]
+    held = [pool.reserve(30.0, rng) for _ in range(picks)]
     cost_ns = (time.process_time_ns() - started_ns) / picks
-    for pool, reservation in zip(drawn, held, strict=True):
+    for reservation in held:
         assert reservation is not None
         pool.settle(reservation, Verdict.SUCCESS, latency_s=0.02, now_s=30.0, rng=rng)
     return cost_ns
 
 
-def pick_costs(rounds: int = 60, picks: int = 1_000) -> tuple[dict[int, float], dict[int, float]]:
-    """Median cost by pool size: of 10,000 members in all, and of one pool alone."""
+def pick_costs(rounds: int = 50, picks: int = 2_000) -> dict[int, list[float]]:
+    """The cost in ns by pool size, one for each round; a round asks every pool."""
     rng = Random(1)
-    shared = {size: filled([size] * (POOL_SIZES[-1] // size), rng) for size in POOL_SIZES}
-    alone = {size: filled([size], rng) for size in POOL_SIZES}
+    pools = {size: filled(size, rng) for size in POOL_SIZES}
+    costs: dict[int, list[float]] = {size: [] for size in POOL_SIZES}
     gc.collect()
+    gc.freeze()
     gc.disable()
-    costs: dict[tuple[str, int], list[float]] = {}
     for _ in range(rounds):
-        for size in POOL_SIZES:
-            costs.setdefault(("shared", size), []).append(pick_cost_ns(shared[size], picks, rng))
-            costs.setdefault(("alone", size), []).append(pick_cost_ns(alone[size], picks, rng))
+        for size, pool in pools.items():
+            costs[size].append(pick_cost_ns(pool, picks, rng))
     gc.enable()
-    medians = {key: statistics.median(values) for key, values in costs.items()}
-    return (
-        {size: medians["shared", size] for size in POOL_SIZES},
-        {size: medians["alone", size] for size in POOL_SIZES},
-    )
+    gc.unfreeze()
+    return costs
 
 
 def main() -> None:
@@ -144,20 +164,29 @@ def main() -> None:
             reports[story, policy] = report, length_s
             print(row(story, policy, report, length_s), flush=True)
 
-    shared, alone = pick_costs()
-    print("\n| members in a pool | one pick of 10,000 members in all, ns | of one pool alone, ns |")
-    print("| --- | --- | --- |")
-    for size in POOL_SIZES:
-        print(f"| {size:,} | {shared[size]:.0f} | {alone[size]:.0f} |")
+    print("\nFour of ten instances (one of two) die at once and come back; latencies in ms\n")
+    print("| instances | requests | p99 before | p99 during | failed | most probes/s ", end="")
+    print("| panics | tries per request |")
+    print("| --- " * 8 + "|")
+    for instances, times in LARGER:
+        report, length_s = simulate_larger(instances, times * options.requests, options.seed)
+        print(larger_row(instances, report, length_s), flush=True)
+
+    costs = pick_costs()
+    medians = {size: statistics.median(costs[size]) for size in POOL_SIZES}
+    print("\n| members in a pool | one pick, ns |\n| --- | --- |")
+    for size, cost_ns in medians.items():
+        print(f"| {size:,} | {cost_ns:.0f} |")
     most, least = POOL_SIZES[-1], POOL_SIZES[0]
-    ratio = shared[most] / shared[least]
+    # Of neighbours in time: a processor that changes its pace changes it for both.
+    ratios = [dear / cheap for dear, cheap in zip(costs[most], costs[least], strict=True)]
+    ratio = statistics.median(ratios)
     print(f"\ncost of a pick, {most:,} to {least} members: {ratio:.2f} (at most 1.3)")
-    print(f"with the cache's help for the small pool: {alone[most] / alone[least]:.2f}")
     if not options.no_picture:
         from fleet_pictures import draw
 
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        draw(reports, shared, alone, PICTURE, colours=COLOURS)
+        draw(reports, medians, PICTURE, colours=COLOURS)
         print(f"drew {PICTURE.relative_to(ROOT)}")
     if ratio > 1.3:
         sys.exit("the cost of a pick grows with the number of members")

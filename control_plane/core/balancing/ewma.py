@@ -30,10 +30,15 @@ import math
 _LEAST_S = 1e-6
 
 
+def cost_s(level: float, now_s: float, decay_s: float) -> float:
+    """The latency to expect now of one that has that level."""
+    return math.exp(level - now_s / decay_s)
+
+
 class PeakEwma:
     """The latency of one instance, in seconds. Looking at it changes nothing."""
 
-    __slots__ = ("_decay_s", "_heard_at_s", "_level", "_mean_level", "_mean_s")
+    __slots__ = ("_decay_s", "_heard_at_s", "_mean_level", "_mean_s", "level")
 
     def __init__(self, decay_s: float) -> None:
         """decay_s: the time in which what was heard last keeps a weight of 1/e."""
@@ -43,13 +48,13 @@ class PeakEwma:
         self._mean_s = 0.0
         self._heard_at_s = 0.0
         self._mean_level: float | None = None
-        # Of the mean, or of a fault that has not been made good and weighs more.
-        self._level: float | None = None
+        # Of the mean, or of a fault that has not been made good and weighs more; None when
+        # nothing has been heard. For others to read.
+        self.level: float | None = None
 
     def cost_s(self, now_s: float) -> float | None:
         """The latency to expect now; None when nothing has been heard."""
-        level = self._level
-        return None if level is None else math.exp(level - now_s / self._decay_s)
+        return None if self.level is None else cost_s(self.level, now_s, self._decay_s)
 
     def succeeded(self, latency_s: float, now_s: float) -> None:
         """Take in the latency of an answer."""
@@ -59,21 +64,21 @@ class PeakEwma:
             kept = math.exp(-max(0.0, now_s - self._heard_at_s) / self._decay_s)
             self._mean_s = self._mean_s * kept + latency_s * (1.0 - kept)
         self._heard_at_s = now_s
-        self._level = self._mean_level = self._level_of(self._mean_s, now_s)
+        self.level = self._mean_level = self._level_of(self._mean_s, now_s)
 
     def failed(self, latency_s: float, now_s: float, *, at_least_s: float) -> None:
         """Take in a fault of the instance, as if it had taken no less than ``at_least_s``."""
         level = self._level_of(max(latency_s, at_least_s), now_s)
-        if self._level is None or level > self._level:
-            self._level = level
+        if self.level is None or level > self.level:
+            self.level = level
 
     def given_up(self, latency_s: float, now_s: float) -> None:
         """Take in a call that nobody waited for: it would have taken at least this long."""
         level = self._level_of(latency_s, now_s)
-        if self._level is None or level > self._level:
+        if self.level is None or level > self.level:
             self._mean_s = latency_s
             self._heard_at_s = now_s
-            self._level = self._mean_level = level
+            self.level = self._mean_level = level
 
     def _level_of(self, latency_s: float, now_s: float) -> float:
         return math.log(max(latency_s, _LEAST_S)) + now_s / self._decay_s
