@@ -25,6 +25,7 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not_found"
     PERMISSION_DENIED = "permission_denied"
     UNIMPLEMENTED = "unimplemented"
+    CONFLICT = "conflict"
     # Nobody's fault, or the fleet's: later, or elsewhere, it may work.
     RELEASE_NOT_READY = "release_not_ready"
     OVERLOADED = "overloaded"
@@ -50,6 +51,7 @@ CALLER_MISTAKES = frozenset(
         ErrorCode.NOT_FOUND,
         ErrorCode.PERMISSION_DENIED,
         ErrorCode.UNIMPLEMENTED,
+        ErrorCode.CONFLICT,
     }
 )
 

@@ -133,8 +133,8 @@ class EngineFitness:
         self._good_row = self._failed_row = 0
         return True
 
-    def probed(self, result: ProbeResult) -> bool:
-        """Take in one probe. True when the state changed."""
+    def probed(self, result: ProbeResult, reason: str = "") -> bool:
+        """Take in one probe; reason: what was wrong, for a person. True when the state changed."""
         if result is ProbeResult.SLOW:
             return False
         if result is ProbeResult.OK:
@@ -148,5 +148,6 @@ class EngineFitness:
         if self._good_row >= needed_good:
             return self.apply(FitnessEvent.PROVED, "probe: ok")
         if self._failed_row >= needed_failed:
-            return self.apply(FitnessEvent.DISPROVED, f"probe: {result}")
+            shown = f"probe: {result}: {reason}" if reason else f"probe: {result}"
+            return self.apply(FitnessEvent.DISPROVED, shown)
         return False

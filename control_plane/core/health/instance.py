@@ -1,23 +1,35 @@
 """One instance's health: its state, the fitness of each engine there, and how both came.
 
-    Look ──► grade ──► row of grades ──► event ──► State        (states.py, looks.py)
-      └────► probe of each engine ────────────────► Fitness      (fitness.py)
+    Look ───► grade ──► row of grades ──► event ──► State        (states.py, looks.py)
+               ▲ the last of each engine
+    Probe ─────┴──────────────────────────────────► Fitness      (fitness.py)
                                                        │
-                          fit_engines = served, fit, and the instance takes traffic
+           fit_engines      = served, fit, and the instance takes traffic
+           standby_engines  = served, and nothing but failed looks or probes against it
 
-Loops look, operators say what they want, the mender reports; each call returns the changes
-that followed, and the last ``history`` of them are kept.
+Loops look and probe, operators say what they want, the mender reports; each call returns the
+changes that followed, and the last ``history`` of them are kept.
+
+A look costs little and comes often, a probe is an inference and comes seldom: a look only
+*shows* what the last probes said, so that one failed probe is never counted twice.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from control_plane.core.health.fitness import EngineFitness, Fitness, FitnessEvent
 from control_plane.core.health.looks import Grade, Look, ProbeResult, grade_look, read_looks
-from control_plane.core.health.states import TAKES_TRAFFIC, Event, IllegalEvent, State, next_state
+from control_plane.core.health.states import (
+    HELD_BACK,
+    TAKES_TRAFFIC,
+    Event,
+    IllegalEvent,
+    State,
+    next_state,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,8 @@ class InstanceHealth:
       beginning where the last one of the same subject ended; the history is bounded;
     - an engine is in fit_engines only if it was served at the last look, its fitness is FIT
       (or it has no probe), and the instance is healthy or degraded;
+    - no engine is in both fit_engines and standby_engines, and none whose last answer to a
+      probe was wrong is in either;
     - while an instance is healthy its last look was not dead.
     """
 
@@ -72,7 +86,9 @@ class InstanceHealth:
         self._recent: deque[Grade] = deque(maxlen=max(options.failed_looks, options.good_looks))
         self._fitness: dict[str, EngineFitness] = {}
         self._serving: frozenset[str] = frozenset()
+        self._probes: dict[str, ProbeResult] = {}
         self._fit: frozenset[str] = frozenset()
+        self._standby: frozenset[str] = frozenset()
         self._history: deque[Change] = deque(maxlen=options.history)
 
     def __repr__(self) -> str:
@@ -93,6 +109,16 @@ class InstanceHealth:
         return self._fit
 
     @property
+    def standby_engines(self) -> frozenset[str]:
+        """The engines that may be asked here when no instance is left where they are fit.
+
+        Not answering a look or a probe is no proof that all is lost, and an answer that may
+        fail beats none. A wrong answer does not: such an engine, one that is being mended, one
+        given up, and all of an instance that an operator holds back, are asked by nobody.
+        """
+        return self._standby
+
+    @property
     def history(self) -> tuple[Change, ...]:
         """The latest changes, oldest first."""
         return tuple(self._history)
@@ -108,10 +134,10 @@ class InstanceHealth:
 
     def looked(self, look: Look, now_s: float) -> tuple[Change, ...]:
         """Take in one look."""
-        graded = grade_look(look)
-        self._recent.append(graded.grade)
         self._serving = frozenset(look.serving) if look.is_live else frozenset()
-        changes = self._probed(look.probes, now_s)
+        changes = self._know(self._serving & look.probed, now_s)
+        graded = grade_look(look, self._probes)
+        self._recent.append(graded.grade)
         event = read_looks(
             self._state,
             tuple(self._recent),
@@ -121,6 +147,19 @@ class InstanceHealth:
         if event is not None:
             changes += self._move(event, graded.reason, now_s)
         return self._settle(changes)
+
+    def probed(
+        self, engine: str, result: ProbeResult, reason: str, now_s: float
+    ) -> tuple[Change, ...]:
+        """Take in one probe. Of an engine that is not served here any more it says nothing."""
+        fitness = self._fitness.get(engine)
+        if fitness is None or engine not in self._serving:
+            return ()
+        self._probes[engine] = result
+        before = fitness.state
+        if not fitness.probed(result, reason):
+            return self._settle([])
+        return self._settle([Change(now_s, before, fitness.state, fitness.reason, engine)])
 
     def drain(self, reason: str, now_s: float) -> tuple[Change, ...]:
         """Take nothing new. Raises IllegalEvent, as the three below do."""
@@ -157,25 +196,23 @@ class InstanceHealth:
         """It stays out until ``heal``."""
         return self._settle(self._apply(engine, FitnessEvent.GIVE_UP, reason, now_s))
 
-    def _probed(self, probes: Mapping[str, ProbeResult], now_s: float) -> list[Change]:
-        for engine in sorted(self._serving & probes.keys()):
-            if engine not in self._fitness:
-                self._fitness[engine] = EngineFitness(
-                    engine,
-                    failed_probes=self._options.failed_probes,
-                    good_probes=self._options.good_probes,
-                )
+    def _know(self, probed: AbstractSet[str], now_s: float) -> list[Change]:
+        """Begin to judge the engines that are served and probed; forget those no longer served."""
+        for engine in sorted(probed - self._fitness.keys()):
+            self._fitness[engine] = EngineFitness(
+                engine,
+                failed_probes=self._options.failed_probes,
+                good_probes=self._options.good_probes,
+            )
         changes: list[Change] = []
-        for engine, fitness in list(self._fitness.items()):
+        for engine in [engine for engine in self._fitness if engine not in self._serving]:
+            fitness = self._fitness[engine]
             before = fitness.state
-            if engine not in self._serving:
-                fitness.apply(FitnessEvent.UNLOADED, "not served here")
-                if fitness.state is Fitness.PROVING:
-                    del self._fitness[engine]
-            elif engine in probes:
-                fitness.probed(probes[engine])
-            if fitness.state is not before:
+            if fitness.apply(FitnessEvent.UNLOADED, "not served here"):
                 changes.append(Change(now_s, before, fitness.state, fitness.reason, engine))
+            if fitness.state is Fitness.PROVING:
+                del self._fitness[engine]
+            self._probes.pop(engine, None)
         return changes
 
     def _apply(self, engine: str, event: FitnessEvent, reason: str, now_s: float) -> list[Change]:
@@ -184,6 +221,8 @@ class InstanceHealth:
             raise IllegalEvent(f"engine {engine!r} on {self.name!r}", "not probed there", event)
         before = fitness.state
         fitness.apply(event, reason)
+        # What was probed before says nothing of what runs after.
+        self._probes.pop(engine, None)
         return [Change(now_s, before, fitness.state, reason, engine)]
 
     def _move(self, event: Event, reason: str, now_s: float) -> list[Change]:
@@ -196,9 +235,17 @@ class InstanceHealth:
 
     def _settle(self, changes: list[Change]) -> tuple[Change, ...]:
         self._history.extend(changes)
+        takes_traffic = self._state in TAKES_TRAFFIC
         self._fit = frozenset(
             engine
             for engine in self._serving
-            if self._state in TAKES_TRAFFIC and self.fitness(engine) in (None, Fitness.FIT)
+            if takes_traffic and self.fitness(engine) in (None, Fitness.FIT)
+        )
+        self._standby = frozenset(
+            engine
+            for engine in self._serving - self._fit
+            if self._state not in HELD_BACK
+            and self.fitness(engine) in (None, Fitness.FIT, Fitness.UNFIT)
+            and self._probes.get(engine) is not ProbeResult.WRONG_ANSWER
         )
         return tuple(changes)

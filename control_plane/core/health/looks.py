@@ -1,15 +1,16 @@
 """What one look at an instance says, and what the last few looks amount to.
 
-Readiness lies in both directions (TRITON.md: ready while every request fails, not ready
-while another model loads), so where there are probes they outrank it: readiness alone makes
-a look failed only where no probe answered.
+Readiness lies in both directions (measured: ready while every request fails; not ready while
+another model loads), so where there are probes they outrank it: readiness alone makes a look
+failed only where no probe answered. But what does not answer a look is failed, whatever its
+probes said before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from control_plane.core.health.states import Event, State
@@ -36,16 +37,18 @@ class ProbeResult(StrEnum):
 class Look:
     """One look at an instance.
 
-    is_live: False only when the connection was refused; one that hangs is live, not ready.
-    serving: the engines observed to be loaded there.
-    probes: engine to how its probe ended, in every look for every engine that has a golden
-        input; a served engine without one is believed to be ready.
+    is_live: False only when the connection was refused; one that hangs is live.
+    is_answering: whether the look was answered in time.
+    is_ready: what it says of itself; False when it does not answer.
+    serving: the engines observed to be loaded there; when it hangs, those last observed.
+    probed: the engines that have a golden input. One without is believed to be ready.
     """
 
     is_live: bool
     is_ready: bool
-    probes: Mapping[str, ProbeResult] = field(default_factory=dict)
     serving: AbstractSet[str] = frozenset()
+    probed: AbstractSet[str] = frozenset()
+    is_answering: bool = True
 
 
 class Grade(IntEnum):
@@ -65,16 +68,18 @@ class Graded:
     reason: str
 
 
-def grade_look(look: Look) -> Graded:
-    """One look on its own."""
+def grade_look(look: Look, probes: Mapping[str, ProbeResult]) -> Graded:
+    """One look, with how the last probe of each engine served there ended."""
     if not look.is_live:
         return Graded(Grade.DEAD, "connection refused")
-    wrong = {engine: probe for engine, probe in look.probes.items() if probe is not ProbeResult.OK}
+    if not look.is_answering:
+        return Graded(Grade.FAILED, "does not answer in time")
+    wrong = {engine: probe for engine, probe in probes.items() if probe is not ProbeResult.OK}
     shown = "probe " + ", ".join(f"{engine}: {probe}" for engine, probe in sorted(wrong.items()))
-    if look.probes and not any(probe.is_answered for probe in look.probes.values()):
+    if probes and not any(probe.is_answered for probe in probes.values()):
         return Graded(Grade.FAILED, shown)
     if not look.is_ready:
-        if look.probes:
+        if probes:
             return Graded(Grade.PARTIAL, "not ready, though it answers probes")
         return Graded(Grade.FAILED, "not ready")
     if not look.serving:

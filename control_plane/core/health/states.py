@@ -65,7 +65,7 @@ class IllegalEvent(ControlPlaneError):
 
     def __init__(self, subject: str, state: str, event: str) -> None:
         super().__init__(
-            ErrorCode.INVALID_ARGUMENT, f"{subject} is {state}: {event} does not apply to it now"
+            ErrorCode.CONFLICT, f"{subject} is {state}: {event} does not apply to it now"
         )
 
 
@@ -98,6 +98,9 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
 }
 
 TAKES_TRAFFIC = frozenset({State.HEALTHY, State.DEGRADED})
+
+HELD_BACK = frozenset({State.DRAINING, State.ISOLATED})
+"""An operator's states: nothing new is sent there, and nothing is loaded or mended there."""
 
 
 def next_state(subject: str, state: State, event: Event) -> State:

@@ -20,6 +20,7 @@ EXPECTED = {
     "not_found": "NOT_FOUND",
     "permission_denied": "PERMISSION_DENIED",
     "unimplemented": "UNIMPLEMENTED",
+    "conflict": "FAILED_PRECONDITION",
     "release_not_ready": "UNAVAILABLE",
     "overloaded": "RESOURCE_EXHAUSTED",
     "backend_unavailable": "UNAVAILABLE",
