@@ -50,8 +50,9 @@ from control_plane.rest_api.server import HttpLimits, HttpServer
 from control_plane.rest_api.services import RestLimits, RestServices
 from control_plane.services.calling import CallTimes
 from control_plane.services.detection import Detection
-from control_plane.services.fleet import Fleet, Instance
+from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway, GatewayOptions
+from control_plane.services.instance import Instance
 from control_plane.services.model_reads import ModelReads
 from control_plane.services.status import Status
 from control_plane.settings import AdmissionSettings, LoadedSettings, Settings

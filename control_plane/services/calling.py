@@ -20,7 +20,8 @@ from control_plane.errors import ControlPlaneError, InvalidArgument
 from control_plane.kserve import is_infer_request
 from control_plane.ports import CallFailed, Clock
 from control_plane.services.explaining import explain
-from control_plane.services.fleet import Fleet, Place
+from control_plane.services.fleet import Fleet
+from control_plane.services.instance import Place
 
 UNPARSED = CallFailure("INTERNAL", "Unable to parse request")
 """What gRPC's C++ server, and so Triton, says of bytes that are no message of the method's."""

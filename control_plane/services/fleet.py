@@ -2,116 +2,64 @@
 
 Loops publish what they see; the gateway reserves. Picking and reserving is one
 synchronous step, and a place is settled exactly once, however the call ends.
+
+    look ──┐
+    probe ─┼─► InstanceHealth ─► fit ──────► in the release's pool: takes requests
+    drain ─┘         │      └──► standby ──► benched there: asked when nobody else is left
+                     └─────────► neither ──► not in the pool
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from hashlib import blake2b
 
+import structlog
+
 from control_plane.core.backoff import Rng
-from control_plane.core.balancing import Pool, PoolOptions, Reservation
-from control_plane.core.breaker import State
+from control_plane.core.balancing import Pool, PoolOptions
+from control_plane.core.breaker import State as BreakerState
 from control_plane.core.catalogue import Release
-from control_plane.core.outcomes import Verdict
+from control_plane.core.health import (
+    Change,
+    HealthOptions,
+    InstanceHealth,
+    Look,
+    ProbeResult,
+)
 from control_plane.errors import ControlPlaneError, ErrorCode
-from control_plane.ports import Clock, InferenceCalls
+from control_plane.ports import Clock
+from control_plane.services.instance import Instance, Place, Served
 
-Served = tuple[str, str]
-"""An engine and one of its releases."""
-
-
-@dataclass(slots=True)
-class Instance:
-    """One Triton: how to call it, what it was seen to serve, what is in flight on it.
-
-    weight: its share of the traffic against the others'.
-    components: the model versions that were ready there, by the model's name.
-    look_again: set by whoever has reason to doubt what was observed.
-    """
-
-    name: str
-    url: str
-    calls: InferenceCalls = field(repr=False)
-    weight: float = 1.0
-    serving: frozenset[Served] = frozenset()
-    components: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    reason: str = "not observed yet"
-    is_live: bool = False
-    observed_at_s: float | None = None
-    in_flight: int = 0
-    look_again: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-
-
-class Place:
-    """One call's place on an instance; a context manager that gives it back.
-
-    Leaving without having settled says nothing about the instance: the caller went away.
-    """
-
-    __slots__ = (
-        "_clock",
-        "_is_settled",
-        "_is_stream",
-        "_pool",
-        "_reservation",
-        "_rng",
-        "instance",
-    )
-
-    def __init__(
-        self,
-        instance: Instance,
-        pool: Pool,
-        reservation: Reservation,
-        *,
-        is_stream: bool,
-        clock: Clock,
-        rng: Rng,
-    ) -> None:
-        self.instance = instance
-        self._is_stream = is_stream
-        self._pool = pool
-        self._reservation = reservation
-        self._clock = clock
-        self._rng = rng
-        self._is_settled = False
-        instance.in_flight += 1
-
-    def __enter__(self) -> Place:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._is_settled:
-            self.settle(Verdict.IGNORED)
-
-    def settle(self, verdict: Verdict) -> None:
-        """Give it back and say how the call ended.
-
-        How long a stream stays open says nothing of how quick its instance is.
-        """
-        now_s = self._clock.now_s()
-        latency_s = 0.0 if self._is_stream else now_s - self._reservation.started_s
-        self._is_settled = True
-        self.instance.in_flight -= 1
-        self._pool.settle(
-            self._reservation, verdict, latency_s=latency_s, now_s=now_s, rng=self._rng
-        )
+log = structlog.get_logger(__name__)
 
 
 class Fleet:
-    """All instances, and for each release a pool of the ones where it was observed ready."""
+    """All instances, and for each release a pool of the ones where it was observed ready.
+
+    probed: the engines that have a golden input, and so must prove themselves before they
+        take requests on an instance.
+    """
 
     def __init__(
-        self, instances: Iterable[Instance], *, options: PoolOptions, clock: Clock, rng: Rng
+        self,
+        instances: Iterable[Instance],
+        *,
+        options: PoolOptions,
+        clock: Clock,
+        rng: Rng,
+        health: HealthOptions | None = None,
+        probed: Collection[str] = (),
     ) -> None:
         self.instances = tuple(instances)
         self._options = options
         self._clock = clock
         self._rng = rng
+        self._probed = frozenset(probed)
         self._by_name = {instance.name: instance for instance in self.instances}
+        self._health = {
+            name: InstanceHealth(name, health or HealthOptions()) for name in self._by_name
+        }
         self._pools: dict[Served, Pool] = {}
 
     def reserve(
@@ -146,9 +94,14 @@ class Fleet:
                 f"release {release.version} of engine {release.engine!r} is ready on no instance",
                 retry_after_s=1.0,
             )
-        instance = self._by_name[reservation.name]
         return Place(
-            instance, pool, reservation, is_stream=is_stream, clock=self._clock, rng=self._rng
+            self._by_name[reservation.name],
+            release.engine,
+            pool,
+            reservation,
+            is_stream=is_stream,
+            clock=self._clock,
+            rng=self._rng,
         )
 
     def has_other(self, release: Release, tried: Collection[str]) -> bool:
@@ -165,25 +118,92 @@ class Fleet:
         reason: str,
         now_s: float,
         components: Mapping[str, frozenset[int]] | None = None,
+        is_ready: bool = True,
+        is_answering: bool = True,
     ) -> bool:
-        """Take in what was just seen of an instance. True when what it serves has changed.
+        """Take in what was just seen of an instance. True when something has changed by it.
 
-        components: the model versions that are ready there; none when left out.
+        serving, components: the releases and the model versions that are ready there.
+        is_live: False when the connection was refused.
+        is_ready: what it says of itself.
+        is_answering: False when it hangs; then what it was last seen to serve is kept, as a
+            last resort.
         """
         instance = self._by_name[name]
-        now_serving = frozenset(serving)
-        has_changed = instance.serving != now_serving or instance.is_live != is_live
-        for gone in instance.serving - now_serving:
-            self._pools[gone].remove(name)
-        for served in now_serving - instance.serving:
-            pool = self._pools.setdefault(served, Pool(self._options))
-            pool.add(name, now_s, weight=instance.weight)
-        instance.serving = now_serving
-        instance.components = components or {}
-        instance.is_live = is_live
+        before = instance.serving, instance.is_live
+        if is_answering:
+            instance.serving = frozenset(serving)
+            instance.components = components or {}
+        instance.is_live = is_live and is_answering
         instance.reason = reason
         instance.observed_at_s = now_s
-        return has_changed
+        look = Look(
+            is_live=is_live,
+            is_ready=is_ready and is_answering,
+            serving=frozenset(engine for engine, _ in instance.serving),
+            probed=self._probed,
+            is_answering=is_answering,
+        )
+        changes = self._health[name].looked(look, now_s)
+        self._file(instance, changes)
+        has_changed = before != (instance.serving, instance.is_live)
+        if has_changed:
+            instance.probe_again.set()
+        return has_changed or bool(changes)
+
+    def probed(self, name: str, engine: str, result: ProbeResult, reason: str) -> None:
+        """Take in how a probe of an engine on an instance ended."""
+        changes = self._health[name].probed(engine, result, reason, self._clock.now_s())
+        self._file(self._by_name[name], changes)
+
+    def drain(self, name: str, reason: str) -> None:
+        """Send nothing new to it. Raises IllegalEvent, as the three below do."""
+        changes = self._health[name].drain(reason, self._clock.now_s())
+        self._file(self._by_name[name], changes)
+
+    def undrain(self, name: str, reason: str) -> None:
+        """Let looks and probes judge it again."""
+        changes = self._health[name].undrain(reason, self._clock.now_s())
+        self._file(self._by_name[name], changes)
+        self._by_name[name].look_again.set()
+
+    def isolate(self, name: str, reason: str) -> None:
+        """Put it aside: nothing is sent, loaded or mended there until ``heal``."""
+        changes = self._health[name].isolate(reason, self._clock.now_s())
+        self._file(self._by_name[name], changes)
+
+    def heal(self, name: str, reason: str) -> None:
+        """Believe that it is well until shown otherwise: its health and breakers begin anew."""
+        changes = self._health[name].heal(reason, self._clock.now_s())
+        instance = self._by_name[name]
+        for served in instance.placed:
+            self._pools[served].remove(name)
+        instance.placed = {}
+        self._file(instance, changes)
+        instance.look_again.set()
+        instance.probe_again.set()
+
+    def take_out(self, name: str, engine: str, reason: str) -> None:
+        """A mend of an engine begins there. Raises IllegalEvent, as the three below do."""
+        changes = self._health[name].take_out(engine, reason, self._clock.now_s())
+        self._file(self._by_name[name], changes)
+
+    def bring_back(self, name: str, engine: str, reason: str) -> None:
+        """An engine was mended and has proved it."""
+        now_s = self._clock.now_s()
+        health = self._health[name]
+        changes = health.mended(engine, reason, now_s)
+        changes += health.probed(engine, ProbeResult.OK, "", now_s)
+        self._file(self._by_name[name], changes)
+
+    def mend_failed(self, name: str, engine: str, reason: str) -> None:
+        changes = self._health[name].mend_failed(engine, reason, self._clock.now_s())
+        self._file(self._by_name[name], changes)
+
+    def give_up(self, name: str, engine: str, reason: str) -> None:
+        """Nobody tries to mend it any more, until ``heal``."""
+        changes = self._health[name].give_up(engine, reason, self._clock.now_s())
+        self._file(self._by_name[name], changes)
 
     def hint(self, name: str, pending: Mapping[Served, int]) -> None:
         """Take in how many requests were just seen to wait on an instance for each release.
@@ -194,13 +214,23 @@ class Fleet:
             self._pools[served].update_hint(name, pending.get(served, 0))
 
     def instance(self, name: str) -> Instance:
+        """Raises KeyError."""
         return self._by_name[name]
 
+    def health(self, name: str) -> InstanceHealth:
+        """To be read; what changes it goes through the fleet. Raises KeyError."""
+        return self._health[name]
+
     def ready_on(self, engine: str, version: str) -> tuple[Instance, ...]:
-        pool = self._pools.get((engine, version))
-        if pool is None:
-            return ()
-        return tuple(instance for instance in self.instances if instance.name in pool)
+        """Where the release takes requests; not where it is a last resort only."""
+        served = (engine, version)
+        return tuple(one for one in self.instances if one.placed.get(served) is False)
+
+    def fit_elsewhere(self, engine: str, name: str) -> int:
+        """On how many other instances the engine may take requests."""
+        return sum(
+            engine in health.fit_engines for other, health in self._health.items() if other != name
+        )
 
     def holding(self, component: str, version: str) -> tuple[Instance, ...]:
         """Where a component was seen ready; version: an integer's digits, "" for any."""
@@ -211,15 +241,41 @@ class Fleet:
             and (not version or version in map(str, found))
         )
 
-    def breakers(self, name: str) -> Mapping[Served, State]:
+    def breakers(self, name: str) -> Mapping[Served, BreakerState]:
         """The breakers of an instance that are not closed, by engine and release."""
         now_s = self._clock.now_s()
         return {
             served: member.breaker.state
-            for served, pool in sorted(self._pools.items())
-            for member in pool.statistics(now_s).members
-            if member.name == name and member.breaker.state is not State.CLOSED
+            for served in sorted(self._by_name[name].placed)
+            for member in self._pools[served].statistics(now_s).members
+            if member.name == name and member.breaker.state is not BreakerState.CLOSED
         }
+
+    def is_suspect(self, name: str, engine: str) -> bool:
+        """Whether traffic or the last probe speaks against an engine that is fit there."""
+        return any(served[0] == engine for served in self.breakers(name))
+
+    def _file(self, instance: Instance, changes: Iterable[Change]) -> None:
+        """Put what an instance serves where its health says. The only place where it moves."""
+        health, name, now_s = self._health[instance.name], instance.name, self._clock.now_s()
+        fit, standby = health.fit_engines, health.standby_engines
+        wanted = {
+            served: served[0] in standby
+            for served in instance.serving
+            if served[0] in fit or served[0] in standby
+        }
+        for gone in instance.placed.keys() - wanted.keys():
+            self._pools[gone].remove(name)
+        for served, is_standby in wanted.items():
+            pool = self._pools.setdefault(served, Pool(self._options))
+            pool.add(name, now_s, weight=instance.weight)
+            if is_standby:
+                pool.bench(name, now_s)
+            else:
+                pool.unbench(name, now_s)
+        instance.placed = wanted
+        for change in changes:
+            _report(name, change)
 
     def _all_but_home(self, release: Release, sequence: str) -> list[str]:
         """Every instance but the sequence's own: rendezvous hashing (Thaler and Ravishankar)."""
@@ -230,3 +286,17 @@ class Fleet:
 
         home = max(names, key=score, default=None)
         return [name for name in names if name != home]
+
+
+def _report(name: str, change: Change) -> None:
+    """One line for each change; a warning where an operator may want to look."""
+    is_better = change.to_state.value in ("healthy", "fit", "unknown", "proving")
+    write = log.info if is_better else log.warning
+    write(
+        "health changed",
+        instance=name,
+        engine=change.engine,
+        was=change.from_state.value,
+        now=change.to_state.value,
+        reason=change.reason,
+    )

@@ -22,8 +22,9 @@ from control_plane.core.routing import RoutingTable
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import CallFailed, Clock
 from control_plane.services.explaining import explain
-from control_plane.services.fleet import Fleet, Instance
+from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway
+from control_plane.services.instance import Instance
 
 log = structlog.get_logger(__name__)
 

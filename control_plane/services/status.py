@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from control_plane.core.catalogue import Engine
 from control_plane.core.routing import RoutingTable
 from control_plane.ports import Clock
-from control_plane.services.fleet import Fleet, Instance
+from control_plane.services.fleet import Fleet
+from control_plane.services.instance import Instance
 
 READY, LOADING, UNREACHABLE = "ready", "loading", "unreachable"
 

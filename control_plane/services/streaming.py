@@ -36,7 +36,8 @@ from control_plane.kserve import reword_stream_error, write_stream_error
 from control_plane.ports import CallFailed
 from control_plane.services.byte_budget import ByteBudget
 from control_plane.services.explaining import own_words
-from control_plane.services.fleet import Fleet, Place
+from control_plane.services.fleet import Fleet
+from control_plane.services.instance import Place
 
 WAITING_MESSAGES = 16
 """Messages held for one instance's stream, and answers held for the caller."""

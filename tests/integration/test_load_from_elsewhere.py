@@ -24,7 +24,8 @@ from control_plane.core.outcomes import Verdict
 from control_plane.core.triton_metrics import PENDING, pending_by_component, pending_for
 from control_plane.embedded import FleetOptions
 from control_plane.loops.scrape import InstanceScrape
-from control_plane.services.fleet import Fleet, Instance
+from control_plane.services.fleet import Fleet
+from control_plane.services.instance import Instance
 from tests.integration.tritons import RunningTritons, free_base_port, skip_without_triton
 
 BUSY, OTHER = "triton-0", "triton-1"

@@ -15,8 +15,9 @@ from control_plane.core.balancing import PolicyName, PoolOptions
 from control_plane.core.catalogue import Engine, ModelSpec, Release, build_engines
 from control_plane.core.routing import RoutingTable, all_to_stable
 from control_plane.services.calling import CallTimes
-from control_plane.services.fleet import Fleet, Instance
+from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway, GatewayOptions
+from control_plane.services.instance import Instance
 from tests.unit.fakes import FakeClock, FakeInstance
 
 

@@ -83,7 +83,7 @@ def grade_look(look: Look, probes: Mapping[str, ProbeResult]) -> Graded:
             return Graded(Grade.PARTIAL, "not ready, though it answers probes")
         return Graded(Grade.FAILED, "not ready")
     if not look.serving:
-        return Graded(Grade.FAILED, "ready, but serves no engine")
+        return Graded(Grade.PARTIAL, "ready, but serves no engine")
     if wrong:
         return Graded(Grade.PARTIAL, shown)
     return Graded(Grade.GOOD, "all is well")

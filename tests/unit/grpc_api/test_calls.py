@@ -12,7 +12,8 @@ from tritonclient.grpc import service_pb2
 from control_plane.core.catalogue import Release
 from control_plane.core.deadline import Deadline
 from control_plane.grpc_api.calls import CallTimeouts, read_deadline
-from control_plane.services.fleet import Fleet, Place
+from control_plane.services.fleet import Fleet
+from control_plane.services.instance import Place
 from tests.unit.fakes import FakeClock, call_failed
 from tests.unit.grpc_api.conftest import KSERVE, MAX_MESSAGE_BYTES, ORCHESTRATOR, Edge
 from tests.unit.samples import infer_request

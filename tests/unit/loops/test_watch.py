@@ -13,7 +13,8 @@ from control_plane.core.balancing import PoolOptions
 from control_plane.core.catalogue import Config, Release
 from control_plane.core.loading import LoadTwin, LoadVersions, Observation
 from control_plane.loops.watch import InstanceWatch, WatchTimes
-from control_plane.services.fleet import Fleet, Instance
+from control_plane.services.fleet import Fleet
+from control_plane.services.instance import Instance
 from tests.unit.fakes import FakeClock, FakeInstance, call_failed
 from tests.unit.samples import DAMAGE, FOLDERS, SPECS, STABLE, TABLE
 

@@ -8,7 +8,8 @@ import pytest
 
 from control_plane.core.balancing import PoolOptions
 from control_plane.core.routing import RoutingTable
-from control_plane.services.fleet import Fleet, Instance
+from control_plane.services.fleet import Fleet
+from control_plane.services.instance import Instance
 from control_plane.services.status import EngineView, InstanceView, ReleaseView, Status
 from tests.unit.fakes import FakeClock, FakeInstance
 from tests.unit.samples import DAMAGE, ENGINES, STABLE, TABLE, make_fleet

@@ -1,0 +1,114 @@
+"""One Triton as the fleet knows it, and one call's place on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from control_plane.core.backoff import Rng
+from control_plane.core.balancing import Pool, Reservation
+from control_plane.core.outcomes import Verdict
+from control_plane.ports import Clock, InferenceCalls
+
+Served = tuple[str, str]
+"""An engine and one of its releases."""
+
+
+@dataclass(slots=True)
+class Instance:
+    """How to call it, what it was seen to serve, what is in flight on it.
+
+    weight: its share of the traffic against the others'.
+    serving: what was observed there; whether it takes requests is its health's question.
+    components: the model versions that were ready there, by the model's name.
+    reason: why not all is well there, as the last look found it; for a person.
+    is_live: whether it answered the last look.
+    placed: what of it is in the fleet's pools, and whether only as a last resort.
+    in_flight_of: the requests in flight by engine.
+    answered_at_s: when each engine last answered a request here.
+    look_again, probe_again: set by whoever has reason to doubt what was observed or probed.
+    """
+
+    name: str
+    url: str
+    calls: InferenceCalls = field(repr=False)
+    weight: float = 1.0
+    serving: frozenset[Served] = frozenset()
+    components: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    reason: str = "not observed yet"
+    is_live: bool = False
+    observed_at_s: float | None = None
+    placed: dict[Served, bool] = field(default_factory=dict)
+    in_flight: int = 0
+    in_flight_of: Counter[str] = field(default_factory=Counter)
+    answered_at_s: dict[str, float] = field(default_factory=dict)
+    look_again: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    probe_again: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+
+class Place:
+    """One call's place on an instance; a context manager that gives it back.
+
+    Leaving without having settled says nothing about the instance: the caller went away.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_engine",
+        "_is_settled",
+        "_is_stream",
+        "_pool",
+        "_reservation",
+        "_rng",
+        "instance",
+    )
+
+    def __init__(
+        self,
+        instance: Instance,
+        engine: str,
+        pool: Pool,
+        reservation: Reservation,
+        *,
+        is_stream: bool,
+        clock: Clock,
+        rng: Rng,
+    ) -> None:
+        self.instance = instance
+        self._engine = engine
+        self._is_stream = is_stream
+        self._pool = pool
+        self._reservation = reservation
+        self._clock = clock
+        self._rng = rng
+        self._is_settled = False
+        instance.in_flight += 1
+        instance.in_flight_of[engine] += 1
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_settled:
+            self.settle(Verdict.IGNORED)
+
+    def settle(self, verdict: Verdict) -> None:
+        """Give it back and say how the call ended.
+
+        How long a stream stays open says nothing of how quick its instance is.
+        """
+        now_s = self._clock.now_s()
+        latency_s = 0.0 if self._is_stream else now_s - self._reservation.started_s
+        instance = self.instance
+        self._is_settled = True
+        instance.in_flight -= 1
+        instance.in_flight_of[self._engine] -= 1
+        if verdict is Verdict.SUCCESS:
+            instance.answered_at_s[self._engine] = now_s
+        has_changed = self._pool.settle(
+            self._reservation, verdict, latency_s=latency_s, now_s=now_s, rng=self._rng
+        )
+        if has_changed:  # its breaker, so traffic has something to say of the engine
+            instance.probe_again.set()
