@@ -61,6 +61,8 @@ class Fleet:
             name: InstanceHealth(name, health or HealthOptions()) for name in self._by_name
         }
         self._pools: dict[Served, Pool] = {}
+        # What of each instance is in the pools, and whether only as a last resort.
+        self._placed: dict[str, dict[Served, bool]] = {name: {} for name in self._by_name}
 
     def reserve(
         self,
@@ -85,6 +87,8 @@ class Fleet:
         reservation = None
         if pool is not None:
             others = exclude if sequence is None else self._all_but_home(release, sequence)
+            if exclude:  # the same instance again is better than one that is a last resort
+                others = [*others, *self._standing_by((release.engine, release.version))]
             reservation = pool.reserve(now_s, self._rng, others)
             if reservation is None and exclude:
                 reservation = pool.reserve(now_s, self._rng)
@@ -176,9 +180,9 @@ class Fleet:
         """Believe that it is well until shown otherwise: its health and breakers begin anew."""
         changes = self._health[name].heal(reason, self._clock.now_s())
         instance = self._by_name[name]
-        for served in instance.placed:
+        for served in self._placed.pop(name):
             self._pools[served].remove(name)
-        instance.placed = {}
+        self._placed[name] = {}
         self._file(instance, changes)
         instance.look_again.set()
         instance.probe_again.set()
@@ -224,7 +228,7 @@ class Fleet:
     def ready_on(self, engine: str, version: str) -> tuple[Instance, ...]:
         """Where the release takes requests; not where it is a last resort only."""
         served = (engine, version)
-        return tuple(one for one in self.instances if one.placed.get(served) is False)
+        return tuple(one for one in self.instances if self._placed[one.name].get(served) is False)
 
     def fit_elsewhere(self, engine: str, name: str) -> int:
         """On how many other instances the engine may take requests."""
@@ -246,7 +250,7 @@ class Fleet:
         now_s = self._clock.now_s()
         return {
             served: member.breaker.state
-            for served in sorted(self._by_name[name].placed)
+            for served in sorted(self._placed[name])
             for member in self._pools[served].statistics(now_s).members
             if member.name == name and member.breaker.state is not BreakerState.CLOSED
         }
@@ -264,7 +268,7 @@ class Fleet:
             for served in instance.serving
             if served[0] in fit or served[0] in standby
         }
-        for gone in instance.placed.keys() - wanted.keys():
+        for gone in self._placed[name].keys() - wanted.keys():
             self._pools[gone].remove(name)
         for served, is_standby in wanted.items():
             pool = self._pools.setdefault(served, Pool(self._options))
@@ -273,9 +277,12 @@ class Fleet:
                 pool.bench(name, now_s)
             else:
                 pool.unbench(name, now_s)
-        instance.placed = wanted
+        self._placed[name] = wanted
         for change in changes:
             _report(name, change)
+
+    def _standing_by(self, served: Served) -> list[str]:
+        return [name for name, placed in self._placed.items() if placed.get(served)]
 
     def _all_but_home(self, release: Release, sequence: str) -> list[str]:
         """Every instance but the sequence's own: rendezvous hashing (Thaler and Ravishankar)."""

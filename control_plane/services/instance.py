@@ -25,7 +25,6 @@ class Instance:
     components: the model versions that were ready there, by the model's name.
     reason: why not all is well there, as the last look found it; for a person.
     is_live: whether it answered the last look.
-    placed: what of it is in the fleet's pools, and whether only as a last resort.
     in_flight_of: the requests in flight by engine.
     answered_at_s: when each engine last answered a request here.
     look_again, probe_again: set by whoever has reason to doubt what was observed or probed.
@@ -40,7 +39,6 @@ class Instance:
     reason: str = "not observed yet"
     is_live: bool = False
     observed_at_s: float | None = None
-    placed: dict[Served, bool] = field(default_factory=dict)
     in_flight: int = 0
     in_flight_of: Counter[str] = field(default_factory=Counter)
     answered_at_s: dict[str, float] = field(default_factory=dict)

@@ -115,8 +115,9 @@ async def test_an_unreachable_triton_serves_nothing_and_says_why() -> None:
     assert site.instance.reason == "UNAVAILABLE: failed to connect to all addresses"
     assert site.instance.observed_at_s == 1005.0
     # Only a change is worth a line.
-    assert [(entry["event"], entry["is_live"], entry["serving"]) for entry in logs] == [
-        ("instance changed", False, [])
+    assert [(entry["event"], entry.get("is_live"), entry.get("now")) for entry in logs] == [
+        ("health changed", None, "unhealthy"),
+        ("instance changed", False, None),
     ]
 
 
