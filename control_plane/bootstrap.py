@@ -30,8 +30,11 @@ from control_plane.adapters.triton_metrics import TritonMetrics, open_client
 from control_plane.core.admission import AdmissionOptions
 from control_plane.core.balancing import LoadOptions, PolicyName, PoolOptions
 from control_plane.core.breaker import BreakerOptions
+from control_plane.core.catalogue import ModelSpec
 from control_plane.core.concurrency_limit import LimitOptions
+from control_plane.core.health import HealthOptions, ProbeOptions
 from control_plane.core.loading import with_parameters
+from control_plane.core.mend_ledger import MendLedger, MendOptions
 from control_plane.core.retry import RetryOptions
 from control_plane.core.retry_budget import RetryBudgetOptions
 from control_plane.core.routing import RoutingTable, all_to_stable
@@ -42,6 +45,7 @@ from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.orchestrator_service import Orchestrator
 from control_plane.grpc_api.server import GrpcServer
+from control_plane.loops.probe import InstanceProbe
 from control_plane.loops.readiness import report_readiness
 from control_plane.loops.scrape import InstanceScrape
 from control_plane.loops.watch import InstanceWatch, WatchTimes
@@ -53,7 +57,9 @@ from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway, GatewayOptions
 from control_plane.services.instance import Instance
+from control_plane.services.mending import Mender, MendTimes
 from control_plane.services.model_reads import ModelReads
+from control_plane.services.probing import Prober, ProbeTimes
 from control_plane.services.status import Status
 from control_plane.settings import AdmissionSettings, LoadedSettings, Settings
 
@@ -81,6 +87,7 @@ class ControlPlane:
     status: Status
     watches: tuple[InstanceWatch, ...]
     scrapes: tuple[InstanceScrape, ...]
+    probes: tuple[InstanceProbe, ...]
     grpc: GrpcServer
     http: HttpServer
 
@@ -121,6 +128,7 @@ async def _run_loops(
     async with asyncio.TaskGroup() as group:
         loops = [group.create_task(watch.run()) for watch in plane.watches]
         loops += [group.create_task(scrape.run()) for scrape in plane.scrapes]
+        loops += [group.create_task(probe.run()) for probe in plane.probes]
         loops.append(group.create_task(report_readiness(plane.status.is_ready, plane.grpc.report)))
         if embedded is not None:
             loops.append(group.create_task(_report_ended(embedded)))
@@ -172,6 +180,8 @@ def _wire(
         options=_pool_options(settings),
         clock=clock,
         rng=rng,
+        health=_health_options(settings),
+        probed=repository.goldens,
     )
     requests = settings.requests
     gateway = Gateway(
@@ -188,11 +198,32 @@ def _wire(
     photos = LocalPhotos(settings.photos.allowed_roots, settings.photos.max_bytes)
     timeouts = CallTimeouts(requests.timeout_s, requests.max_timeout_s)
     photo_engines = [name for name in repository.engines if repository.specs[name].takes_photo]
+    prober = Prober(
+        repository.goldens,
+        times=ProbeTimes(settings.health.probe_timeout_s, settings.health.slow_probe_s),
+        clock=clock,
+    )
+    specs = _limited_specs(settings, repository)
+    mender = _mender(settings, specs, fleet, prober, clock) if settings.mending.enabled else None
     detection = Detection(gateway, HeadInspector(limits), lambda: photo_engines, clock)
     return ControlPlane(
         status=status,
-        watches=_watches(settings, repository, table, tritons, fleet, clock),
         scrapes=_scrapes(settings, table, metrics, fleet),
+        watches=_watches(settings, specs, table, tritons, fleet, clock, mender),
+        probes=tuple(
+            InstanceProbe(
+                name,
+                fleet=fleet,
+                prober=prober,
+                stable=table.stable_releases,
+                options=ProbeOptions(
+                    interval_s=settings.health.probe_interval_s,
+                    doubt_s=settings.health.probe_doubt_s,
+                ),
+                clock=clock,
+            )
+            for name in tritons
+        ),
         grpc=GrpcServer(
             kserve=KServe(
                 gateway=gateway,
@@ -265,26 +296,68 @@ def _admission_options(admission: AdmissionSettings) -> AdmissionOptions:
     )
 
 
-def _watches(
-    settings: Settings,
-    repository: ModelRepository,
-    table: RoutingTable,
-    tritons: Mapping[str, tuple[str, TritonInstance]],
-    fleet: Fleet,
-    clock: MonotonicClock,
-) -> tuple[InstanceWatch, ...]:
-    times = WatchTimes(
-        interval_s=settings.fleet.observe_interval_s,
-        observe_s=settings.fleet.observe_timeout_s,
-        load_s=settings.fleet.load_timeout_s,
+def _health_options(settings: Settings) -> HealthOptions:
+    health = settings.health
+    return HealthOptions(
+        failed_looks=health.failed_looks,
+        good_looks=health.good_looks,
+        failed_probes=health.failed_probes,
+        good_probes=health.good_probes,
     )
+
+
+def _mender(
+    settings: Settings,
+    specs: Mapping[str, ModelSpec],
+    fleet: Fleet,
+    prober: Prober,
+    clock: MonotonicClock,
+) -> Mender:
+    mending = settings.mending
+    options = MendOptions(
+        first_s=mending.first_wait_s,
+        most_s=mending.longest_wait_s,
+        limit=mending.limit,
+        lasting_s=mending.lasting_s,
+    )
+    return Mender(
+        fleet=fleet,
+        prober=prober,
+        ledger=MendLedger(options),
+        specs=specs,
+        times=MendTimes(
+            drain_s=settings.requests.engine_timeout_s, load_s=settings.fleet.load_timeout_s
+        ),
+        clock=clock,
+        rng=random.Random(),  # noqa: S311  jitter, no secret
+    )
+
+
+def _limited_specs(settings: Settings, repository: ModelRepository) -> dict[str, ModelSpec]:
+    """The models, those that know the photos' limits with the limits of the settings."""
     photos = settings.photos
     limits = {
         "max_bytes": photos.max_bytes,
         "max_pixels": photos.max_pixels,
         "max_full_pixels": photos.max_full_pixels,
     }
-    specs = {name: with_parameters(spec, limits) for name, spec in repository.specs.items()}
+    return {name: with_parameters(spec, limits) for name, spec in repository.specs.items()}
+
+
+def _watches(
+    settings: Settings,
+    specs: Mapping[str, ModelSpec],
+    table: RoutingTable,
+    tritons: Mapping[str, tuple[str, TritonInstance]],
+    fleet: Fleet,
+    clock: MonotonicClock,
+    mender: Mender | None,
+) -> tuple[InstanceWatch, ...]:
+    times = WatchTimes(
+        interval_s=settings.fleet.observe_interval_s,
+        observe_s=settings.fleet.observe_timeout_s,
+        load_s=settings.fleet.load_timeout_s,
+    )
     return tuple(
         InstanceWatch(
             name,
@@ -295,6 +368,7 @@ def _watches(
             times=times,
             clock=clock,
             rng=random.Random(),  # noqa: S311  jitter, no secret
+            mender=mender,
         )
         for name, (_, triton) in tritons.items()
     )

@@ -8,34 +8,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from google.protobuf.message import DecodeError
 from tritonclient.grpc import service_pb2
 
+from control_plane.core.answers import Tensors
 from control_plane.core.catalogue import PHOTO_INPUT
 from control_plane.core.detections import Priority
+from control_plane.core.tensors import BYTES, DTYPES, Array, datatype_of
 from control_plane.errors import ControlPlaneError, ErrorCode
 
 _ERROR_MESSAGE = b"\x0a"
 """How a ModelStreamInferResponse with an error begins: the tag of its first field."""
-
-_DTYPES: dict[str, type[np.generic]] = {
-    "BOOL": np.bool_,
-    "UINT8": np.uint8,
-    "UINT16": np.uint16,
-    "UINT32": np.uint32,
-    "UINT64": np.uint64,
-    "INT8": np.int8,
-    "INT16": np.int16,
-    "INT32": np.int32,
-    "INT64": np.int64,
-    "FP16": np.float16,
-    "FP32": np.float32,
-    "FP64": np.float64,
-}
 
 
 def write_photo_request(photo: bytes, *, request_id: str, priority: Priority) -> bytes:
@@ -47,18 +32,39 @@ def write_photo_request(photo: bytes, *, request_id: str, priority: Priority) ->
     return bytes(request.SerializeToString())
 
 
-def read_tensors(message: bytes) -> dict[str, npt.NDArray[Any]]:
+def write_request(tensors: Tensors, *, priority: Priority) -> bytes:
+    """A serialized ModelInferRequest with these inputs, to be targeted by its sender."""
+    request = service_pb2.ModelInferRequest()
+    request.parameters["priority"].int64_param = priority.triton_level
+    for name, array in tensors.items():
+        request.inputs.add(name=name, datatype=datatype_of(array), shape=array.shape)
+        request.raw_input_contents.append(_write_tensor(array))
+    return bytes(request.SerializeToString())
+
+
+def read_tensors(message: bytes) -> dict[str, Array]:
     """The outputs of a serialized ModelInferResponse to one photo, batch dimension removed.
 
     Strings are arrays of bytes objects. Raises ControlPlaneError(BACKEND_FAULT).
     """
     try:
+        return {name: tensor[0] for name, tensor in read_outputs(message).items()}
+    except IndexError as error:
+        raise ControlPlaneError(
+            ErrorCode.BACKEND_FAULT,
+            f"the instance's answer cannot be read: no batch dimension: {error}",
+        ) from error
+
+
+def read_outputs(message: bytes) -> dict[str, Array]:
+    """The outputs of a serialized ModelInferResponse. Raises ControlPlaneError(BACKEND_FAULT)."""
+    try:
         response = service_pb2.ModelInferResponse.FromString(message)
         return {
-            output.name: _read_tensor(output.datatype, list(output.shape), raw)[0]
+            output.name: _read_tensor(output.datatype, list(output.shape), raw)
             for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
         }
-    except (DecodeError, KeyError, ValueError, IndexError, struct.error) as error:
+    except (DecodeError, KeyError, ValueError, struct.error) as error:
         raise ControlPlaneError(
             ErrorCode.BACKEND_FAULT, f"the instance's answer cannot be read: {error!r}"
         ) from error
@@ -97,9 +103,15 @@ def is_infer_request(message: bytes) -> bool:
     return True
 
 
-def _read_tensor(datatype: str, shape: list[int], raw: bytes) -> npt.NDArray[Any]:
-    if datatype != "BYTES":
-        return np.frombuffer(raw, dtype=_DTYPES[datatype]).reshape(shape)
+def _write_tensor(array: Array) -> bytes:
+    if array.dtype != np.object_:
+        return array.tobytes()
+    return b"".join(struct.pack("<I", len(text)) + text for text in array.flat)
+
+
+def _read_tensor(datatype: str, shape: list[int], raw: bytes) -> Array:
+    if datatype != BYTES:
+        return np.frombuffer(raw, dtype=DTYPES[datatype]).reshape(shape)
     strings, position = [], 0
     while position < len(raw):
         (size,) = struct.unpack_from("<I", raw, position)

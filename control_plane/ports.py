@@ -91,6 +91,13 @@ class ModelControl(Protocol):
         """Load a model with this configuration; a twin needs no folder in the repository."""
         ...
 
+    async def unload(self, model: str, *, timeout_s: float) -> None:
+        """Unload a model in all its versions, or a twin, and wait until it is gone.
+
+        One that is not loaded is gone already.
+        """
+        ...
+
 
 class ScrapeFailed(Exception):
     """An instance's metrics could not be had; the words say why."""

@@ -9,7 +9,9 @@ import yaml
 from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2
 
+from control_plane.adapters.golden_files import read_goldens
 from control_plane.core.catalogue import Engine, ModelSpec, build_engines
+from control_plane.core.golden import Golden
 from control_plane.errors import ConfigurationError
 
 CONFIG_FILE = "config.pbtxt"
@@ -17,11 +19,21 @@ RELEASES_FILE = "releases.yaml"
 
 
 class ModelRepository:
-    """What lies in a repository. specs: every model by name; engines: what callers ask for."""
+    """What lies in a repository.
 
-    def __init__(self, specs: dict[str, ModelSpec], engines: dict[str, Engine]) -> None:
+    specs: every model by name. engines: what callers ask for. goldens: by engine, what it is
+    asked to prove itself.
+    """
+
+    def __init__(
+        self,
+        specs: dict[str, ModelSpec],
+        engines: dict[str, Engine],
+        goldens: dict[str, Golden],
+    ) -> None:
         self.specs = specs
         self.engines = engines
+        self.goldens = goldens
 
     @classmethod
     def read(cls, folder: Path) -> ModelRepository:
@@ -42,7 +54,10 @@ class ModelRepository:
                 f"model_repository {folder} holds no model (a folder with a {CONFIG_FILE})",
                 field="model_repository",
             )
-        return cls(specs, build_engines(specs, _read_declarations(folder / RELEASES_FILE)))
+        declared = _read_declarations(folder / RELEASES_FILE)
+        engines = build_engines(specs, declared)
+        tolerances = {name: engine.get("golden") or {} for name, engine in declared.items()}
+        return cls(specs, engines, read_goldens(folder, engines, tolerances))
 
 
 def _read_spec(path: Path) -> ModelSpec:
@@ -97,9 +112,11 @@ def _unreadable(path: Path, error: OSError, *, field: str) -> ConfigurationError
 
 def _check_shape(path: Path, name: str, engine: dict[str, Any]) -> None:
     where = f"engines.{name}"
-    unknown = sorted(map(str, set(engine) - {"stable", "releases"}))
+    unknown = sorted(map(str, set(engine) - {"stable", "releases", "golden"}))
     if unknown:
         raise ConfigurationError(f"{path}: {where} has an unknown key {unknown[0]!r}", field=where)
+    if not isinstance(engine.get("golden"), dict | None):
+        raise ConfigurationError(f"{path}: {where}.golden is no mapping", field=where)
     releases = engine.get("releases")
     if not isinstance(releases, dict) or not releases:
         raise ConfigurationError(f"{path}: {where}.releases is missing or no mapping", field=where)

@@ -16,6 +16,7 @@ import grpc
 import grpc.aio
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
+from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 from tritonclient.grpc import service_pb2
 
 from control_plane.core.catalogue import Config, Release
@@ -28,6 +29,9 @@ SERVICE = "/inference.GRPCInferenceService/"
 HEADROOM_BYTES = 64 * 1024
 """What a message at the edge's bound may grow by when it is re-targeted."""
 READY = "READY"
+GONE = ("", "UNAVAILABLE")
+"""States in the index of a version that was never loaded, and of one that was unloaded."""
+UNLOAD_POLL_S = 0.02
 VERSION = re.compile(r"[0-9]{1,18}")
 """What Triton takes for a version is an int64."""
 
@@ -97,13 +101,15 @@ class TritonInstance:
 
     async def observe(self, releases: Iterable[Release], *, timeout_s: float) -> Observation:
         twins = [release.model_name for release in releases if release.is_ensemble]
-        ready_versions, pins = await asyncio.gather(
+        server, ready_versions, pins = await asyncio.gather(
+            self._ask("ServerReady", service_pb2.ServerReadyRequest(), timeout_s),
             self._ready_versions(timeout_s),
             asyncio.gather(*(self._twin_pins(twin, timeout_s) for twin in twins)),
         )
         return Observation(
             ready_versions=ready_versions,
             twin_pins={twin: found for twin, found in zip(twins, pins, strict=True) if found},
+            is_ready=server.ready,
         )
 
     async def load(
@@ -115,6 +121,31 @@ class TritonInstance:
             # Any file makes Triton take the model from the call instead of the repository.
             request.parameters["file:1/.keep"].bytes_param = b""
         await self.read("RepositoryModelLoad", request.SerializeToString(), timeout_s=timeout_s)
+
+    async def unload(self, model: str, *, timeout_s: float) -> None:
+        request = service_pb2.RepositoryModelUnloadRequest(model_name=model)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.read(
+                    "RepositoryModelUnload", request.SerializeToString(), timeout_s=timeout_s
+                )
+                # The call returns before it is done; loaded again meanwhile, nothing would happen.
+                until_gone = AsyncRetrying(
+                    retry=retry_if_result(bool), wait=wait_fixed(UNLOAD_POLL_S)
+                )
+                await until_gone(self._is_there, model, timeout_s)
+        except TimeoutError:
+            said = f"{model} is not unloaded after {timeout_s:g} s"
+            raise CallFailed(CallFailure("DEADLINE_EXCEEDED", said)) from None
+
+    async def _is_there(self, model: str, timeout_s: float) -> bool:
+        """Whether any version of it is loaded, or on its way in or out."""
+        index = await self._ask("RepositoryIndex", service_pb2.RepositoryIndexRequest(), timeout_s)
+        if any(one.name == model and one.state not in GONE for one in index.models):
+            return True
+        # A twin is not in the index.
+        ready = service_pb2.ModelReadyRequest(name=model)
+        return bool((await self._ask("ModelReady", ready, timeout_s)).ready)
 
     async def _ready_versions(self, timeout_s: float) -> dict[str, frozenset[int]]:
         request = service_pb2.RepositoryIndexRequest(ready=True)

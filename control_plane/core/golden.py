@@ -12,8 +12,8 @@ their like on the other side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,11 +42,30 @@ class RowRule:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """One engine's: floats agree when ``|answer - golden| <= atol + rtol * |golden|``."""
+    """One engine's: floats agree when ``|answer - golden| <= atol + rtol * |golden|``.
+
+    atol_of: other absolute tolerances, by tensor; pixels are not scores.
+    """
 
     atol: float
     rtol: float
     row_rule: RowRule | None = None
+    atol_of: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """What an engine is asked to prove itself, and what it should answer.
+
+    photo: an encoded photo, for engines that take one; else inputs: the tensors by name.
+    answers: by release, the outputs in full, batch dimension included. A release without one
+        proves only that it answers.
+    """
+
+    tolerance: Tolerance
+    photo: bytes | None = None
+    inputs: Tensors = field(default_factory=dict)
+    answers: Mapping[str, Tensors] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +117,7 @@ def _names(tensors: Tensors) -> str:
 
 def _value_difference(name: str, given: Array, stored: Array, tolerance: Tolerance) -> str:
     """The first element that differs; "" when there is none."""
-    is_far = ~_agree(given, stored, tolerance)
+    is_far = ~_agree(name, given, stored, tolerance)
     if not is_far.any():
         return ""
     place = np.unravel_index(int(is_far.argmax()), is_far.shape)
@@ -106,11 +125,12 @@ def _value_difference(name: str, given: Array, stored: Array, tolerance: Toleran
     return f"{name}[{where}] is {given[place]!s:.80}; golden is {stored[place]!s:.80}"
 
 
-def _agree(given: Array, stored: Array, tolerance: Tolerance) -> npt.NDArray[np.bool_]:
+def _agree(name: str, given: Array, stored: Array, tolerance: Tolerance) -> npt.NDArray[np.bool_]:
     """Element by element, broadcast; a float that is not a number agrees with nothing."""
     if np.issubdtype(stored.dtype, np.floating):
         with np.errstate(all="ignore"):
-            return np.isclose(given, stored, rtol=tolerance.rtol, atol=tolerance.atol)
+            atol = tolerance.atol_of.get(name, tolerance.atol)
+            return np.isclose(given, stored, rtol=tolerance.rtol, atol=atol)
     return np.asarray(given == stored, dtype=np.bool_)
 
 
@@ -123,7 +143,7 @@ def _row_difference(answer: Tensors, golden: Tensors, tolerance: Tolerance, rule
     stored = {name: golden[name][:stored_count] for name in rule.rows}
     agreement = np.ones((count, stored_count), dtype=np.bool_)
     for name in rule.rows:
-        pairs = _agree(given[name][:, None], stored[name][None, :], tolerance)
+        pairs = _agree(name, given[name][:, None], stored[name][None, :], tolerance)
         agreement &= pairs.all(axis=tuple(range(2, pairs.ndim)))
     lost = _unmatched(agreement.T, stored[rule.scores] >= rule.sure_score)
     if lost is not None:

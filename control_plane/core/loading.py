@@ -24,10 +24,12 @@ class Observation:
 
     ready_versions: model in the repository to its versions that are ready.
     twin_pins: ready twin to the pins it was found to have.
+    is_ready: what the server says of itself.
     """
 
     ready_versions: Mapping[str, frozenset[int]] = field(default_factory=dict)
     twin_pins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    is_ready: bool = True
 
     def is_serving(self, release: Release) -> bool:
         """Whether the release can take a request here, with exactly its pins."""

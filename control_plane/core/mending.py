@@ -75,9 +75,9 @@ class UnloadComponent:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Ask for the golden answer, past the balancer."""
+    """Ask for the golden answer of the first release wanted there, past the balancer."""
 
-    engine: str
+    release: Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,11 @@ def plan_mend(
             *(UnloadComponent(name) for name in components),
             *(LoadVersions(name, _versions(name, releases)) for name in components),
             *(LoadTwin(twin) for twin in twins),
-            *(step for name in engines for step in (Probe(name), BringBack(name))),
+            *(
+                step
+                for name in engines
+                for step in (Probe(here[name].releases[0]), BringBack(name))
+            ),
         ),
     )
 

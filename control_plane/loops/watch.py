@@ -1,25 +1,30 @@
-"""The watch of one instance: look at it, publish what it serves, load what is missing.
+"""The watch of one instance: look at it, publish what it serves, load and mend.
 
     observe ──► publish ──► plan ──► (something missing?) ──► load, one after the other
-       ▲                                                          │
+       ▲                      └────► (something failing?) ──► mend
        └──────────── observe interval, or woken ◄─────────────────┘
 
-Looking and loading are two tasks, because a load takes seconds and what an instance
-serves has to be known within one. It is level-triggered: a Triton that was restarted has
-forgotten everything, and gets it back by the same steps as at the first start.
+Looking and working are two tasks, because a load takes seconds and what an instance serves
+has to be known within one. There is one piece of work at a time: a load never undoes what a
+mend has just unloaded. It is level-triggered: a Triton that was restarted has forgotten
+everything, and gets it back by the same steps as at the first start.
+
+An instance that an operator holds back is looked at and otherwise left alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import structlog
 
 from control_plane.core.backoff import backoff_s
 from control_plane.core.catalogue import ModelSpec, Release
+from control_plane.core.health.states import HELD_BACK
 from control_plane.core.loading import (
     Action,
     LoadTwin,
@@ -31,6 +36,7 @@ from control_plane.core.loading import (
 )
 from control_plane.ports import CallFailed, Clock, ModelControl
 from control_plane.services.fleet import Fleet
+from control_plane.services.mending import Mender
 
 log = structlog.get_logger(__name__)
 
@@ -63,9 +69,11 @@ class InstanceWatch:
         times: WatchTimes,
         clock: Clock,
         rng: Random,
+        mender: Mender | None = None,
     ) -> None:
         self._name = name
         self._control = control
+        self._mender = mender
         self._fleet = fleet
         self._specs = specs
         self._desired = desired
@@ -83,15 +91,27 @@ class InstanceWatch:
 
     async def run(self) -> None:
         """Until cancelled. What goes wrong with this instance, expected or not, stays with it."""
-        loading: asyncio.Task[None] | None = None
+        work: asyncio.Task[None] | None = None
         async with asyncio.TaskGroup() as group:
             while True:
                 self._look_again.clear()
                 actions = await self._look_safely()
-                is_idle = loading is None or loading.done()
-                if actions and is_idle and self._clock.now_s() >= self._load_after_s:
-                    loading = group.create_task(self.load(actions))
+                if work is None or work.done():
+                    todo = self._work(actions)
+                    work = group.create_task(todo) if todo is not None else None
                 await self._pause()
+
+    def _work(self, actions: tuple[Action, ...]) -> Coroutine[Any, Any, None] | None:
+        """What is to be done to the instance now: loads first, for nothing is mended without."""
+        if self._fleet.health(self._name).state in HELD_BACK:
+            return None
+        if actions and self._clock.now_s() >= self._load_after_s:
+            return self.load(actions)
+        if self._mender is not None and self._fleet.instance(self._name).is_live:
+            plan = self._mender.begin(self._name, self._desired())
+            if plan is not None:
+                return self._mender.mend(self._name, self._control, plan)
+        return None
 
     async def _look_safely(self) -> tuple[Action, ...]:
         """A look; after one that met an unexpected error, none until a growing wait is over."""
@@ -114,7 +134,16 @@ class InstanceWatch:
         try:
             observed = await self._control.observe(releases, timeout_s=self._times.observe_s)
         except CallFailed as failed:
-            self._publish((), Observation(), is_live=False, reason=str(failed))
+            is_refused = failed.failure.status == "UNAVAILABLE"
+            self._publish(
+                (),
+                Observation(is_ready=False),
+                is_live=not is_refused,
+                is_answering=False,
+                reason=str(failed),
+            )
+            if not is_refused:
+                self._look_again.set()  # two such looks in a row settle it; the sooner the better
             return ()
         actions = plan_loads(releases, observed)
         if not actions:  # also when a load that ran out of time here was finished there
@@ -168,6 +197,7 @@ class InstanceWatch:
         *,
         is_live: bool,
         reason: str,
+        is_answering: bool = True,
     ) -> None:
         serving = frozenset(
             (release.engine, release.version)
@@ -179,6 +209,8 @@ class InstanceWatch:
             serving=serving,
             components=observed.ready_versions,
             is_live=is_live,
+            is_ready=observed.is_ready,
+            is_answering=is_answering,
             reason=reason,
             now_s=self._clock.now_s(),
         )

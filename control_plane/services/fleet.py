@@ -135,7 +135,7 @@ class Fleet:
         """
         instance = self._by_name[name]
         before = instance.serving, instance.is_live
-        if is_answering:
+        if is_answering or not is_live:
             instance.serving = frozenset(serving)
             instance.components = components or {}
         instance.is_live = is_live and is_answering

@@ -26,7 +26,7 @@ class Instance:
     reason: why not all is well there, as the last look found it; for a person.
     is_live: whether it answered the last look.
     in_flight_of: the requests in flight by engine.
-    answered_at_s: when each engine last answered a request here.
+    answered_at_s, failed_at_s: when each engine last answered a request here, or was at fault.
     look_again, probe_again: set by whoever has reason to doubt what was observed or probed.
     """
 
@@ -42,6 +42,7 @@ class Instance:
     in_flight: int = 0
     in_flight_of: Counter[str] = field(default_factory=Counter)
     answered_at_s: dict[str, float] = field(default_factory=dict)
+    failed_at_s: dict[str, float] = field(default_factory=dict)
     look_again: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     probe_again: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
@@ -105,8 +106,9 @@ class Place:
         instance.in_flight_of[self._engine] -= 1
         if verdict is Verdict.SUCCESS:
             instance.answered_at_s[self._engine] = now_s
-        has_changed = self._pool.settle(
+        elif verdict is Verdict.FAILURE:
+            instance.failed_at_s[self._engine] = now_s
+            instance.probe_again.set()
+        self._pool.settle(
             self._reservation, verdict, latency_s=latency_s, now_s=now_s, rng=self._rng
         )
-        if has_changed:  # its breaker, so traffic has something to say of the engine
-            instance.probe_again.set()

@@ -173,7 +173,7 @@ class FleetSettings(Section):
         default=0.5, ge=0.05, le=60, description="pause between two looks at an instance"
     )
     observe_timeout_s: float = Field(
-        default=1.0, ge=0.05, le=60, description="how long one look at an instance may take"
+        default=0.6, ge=0.05, le=60, description="how long one look at an instance may take"
     )
     scrape_interval_s: float = Field(
         default=1.0, ge=0.1, le=300, description="pause between two scrapes of /metrics"
@@ -181,6 +181,86 @@ class FleetSettings(Section):
     load_timeout_s: float = Field(
         default=60, ge=1, le=3600, description="how long an instance may take to load a release"
     )
+
+
+class HealthSettings(Section):
+    failed_looks: int = Field(
+        default=2, ge=1, le=100, description="failed looks in a row that make an instance unhealthy"
+    )
+    good_looks: int = Field(
+        default=3, ge=1, le=100, description="good looks in a row that make it better again"
+    )
+    failed_probes: int = Field(
+        default=2, ge=1, le=100, description="failed probes in a row that take an engine out"
+    )
+    good_probes: int = Field(
+        default=2, ge=1, le=100, description="good probes in a row that let it in again"
+    )
+    probe_interval_s: float = Field(
+        default=10,
+        ge=0.1,
+        le=3600,
+        description="pause between two real inferences on an engine's golden input",
+    )
+    probe_doubt_s: float = Field(
+        default=1,
+        ge=0.05,
+        le=3600,
+        validate_default=True,
+        description="that pause where a probe or a request has failed, at first",
+    )
+    probe_timeout_s: float = Field(
+        default=2.5, ge=0.05, le=600, description="how long a probe may take"
+    )
+    slow_probe_s: float = Field(
+        default=1, ge=0.01, le=600, description="a right answer that takes longer is a slow one"
+    )
+
+    @field_validator("probe_doubt_s")
+    @classmethod
+    def _is_within_interval(cls, value: float, info: ValidationInfo) -> float:
+        interval_s = info.data.get("probe_interval_s", value)
+        if value > interval_s:
+            raise PydanticCustomError(
+                "probe_doubt",
+                "should be at most health.probe_interval_s, {interval}",
+                {"interval": interval_s},
+            )
+        return value
+
+
+class MendingSettings(Section):
+    enabled: bool = Field(
+        default=True, description="whether engines that fail are loaded anew without a person"
+    )
+    limit: int = Field(
+        default=5, ge=1, le=1000, description="mends in a row before an engine is given up"
+    )
+    first_wait_s: float = Field(
+        default=2, gt=0, le=3600, description="wait before the second mend in a row"
+    )
+    longest_wait_s: float = Field(
+        default=60,
+        gt=0,
+        le=86_400,
+        validate_default=True,
+        description="longest wait between two mends in a row",
+    )
+    lasting_s: float = Field(
+        default=120, ge=0, le=86_400, description="how long a mend must have lasted to end the row"
+    )
+
+    @field_validator("longest_wait_s")
+    @classmethod
+    def _is_not_below_first(cls, value: float, info: ValidationInfo) -> float:
+        first_s = info.data.get("first_wait_s", value)
+        if value < first_s:
+            raise PydanticCustomError(
+                "mending_wait",
+                "should be at least mending.first_wait_s, {first}",
+                {"first": first_s},
+            )
+        return value
 
 
 class LogSettings(Section):
@@ -226,6 +306,8 @@ class Settings(BaseSettings):
     retries: RetrySettings = RetrySettings()
     admission: AdmissionSettings = AdmissionSettings()
     breakers: BreakerSettings = BreakerSettings()
+    health: HealthSettings = HealthSettings()
+    mending: MendingSettings = MendingSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
 

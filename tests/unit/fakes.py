@@ -208,6 +208,13 @@ class FakeInstance:
         self.dropped[model] = known - found
         self.loaded[model] = found
 
+    async def unload(self, model: str, *, timeout_s: float) -> None:
+        self._check_reachable()
+        self.calls.append(f"unload {model}")
+        self.twins.pop(model, None)
+        if model in self.loaded:
+            self.dropped.setdefault(model, set()).update(self.loaded.pop(model))
+
     def _answer_to(self, request: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResponse:
         if request.model_name in self.failures:
             raise self.failures[request.model_name]

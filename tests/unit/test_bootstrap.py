@@ -42,6 +42,7 @@ def a_plane() -> Any:
     return SimpleNamespace(
         watches=(),
         scrapes=(),
+        probes=(),
         status=SimpleNamespace(is_ready=lambda: True),
         grpc=SimpleNamespace(report=report),
     )

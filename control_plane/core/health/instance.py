@@ -182,7 +182,11 @@ class InstanceHealth:
         return self._settle(changes)
 
     def take_out(self, engine: str, reason: str, now_s: float) -> tuple[Change, ...]:
-        """A mend of this engine begins; no probe brings it in before it has ended."""
+        """A mend of this engine begins; no probe brings it in before it has ended.
+
+        Traffic can speak against an engine without a golden input, so it may be mended too.
+        """
+        self._judge(self._serving & {engine})
         return self._settle(self._apply(engine, FitnessEvent.TAKE_OUT, reason, now_s))
 
     def mended(self, engine: str, reason: str, now_s: float) -> tuple[Change, ...]:
@@ -198,12 +202,7 @@ class InstanceHealth:
 
     def _know(self, probed: AbstractSet[str], now_s: float) -> list[Change]:
         """Begin to judge the engines that are served and probed; forget those no longer served."""
-        for engine in sorted(probed - self._fitness.keys()):
-            self._fitness[engine] = EngineFitness(
-                engine,
-                failed_probes=self._options.failed_probes,
-                good_probes=self._options.good_probes,
-            )
+        self._judge(probed)
         changes: list[Change] = []
         for engine in [engine for engine in self._fitness if engine not in self._serving]:
             fitness = self._fitness[engine]
@@ -214,6 +213,14 @@ class InstanceHealth:
                 del self._fitness[engine]
             self._probes.pop(engine, None)
         return changes
+
+    def _judge(self, engines: AbstractSet[str]) -> None:
+        for engine in sorted(engines - self._fitness.keys()):
+            self._fitness[engine] = EngineFitness(
+                engine,
+                failed_probes=self._options.failed_probes,
+                good_probes=self._options.good_probes,
+            )
 
     def _apply(self, engine: str, event: FitnessEvent, reason: str, now_s: float) -> list[Change]:
         fitness = self._fitness.get(engine)

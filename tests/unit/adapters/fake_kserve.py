@@ -24,10 +24,22 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.instance = instance
         self.hangs: set[str] = set()
         self.loads: list[service_pb2.RepositoryModelLoadRequest] = []
+        self.unloads: list[str] = []
+        self.is_ready = True
         self.config_failure: grpc.StatusCode | None = None
         self.correlation_ids: list[str] = []
         self.has_nameless_step = False
         self.odd_versions: tuple[str, ...] = ("",)
+
+    async def ServerReady(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await self._answer("ServerReady")
+        return service_pb2.ServerReadyResponse(ready=self.is_ready)
+
+    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await self._answer("RepositoryModelUnload")
+        self.unloads.append(request.model_name)
+        await self.instance.unload(request.model_name, timeout_s=1.0)
+        return service_pb2.RepositoryModelUnloadResponse()
 
     async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802
         await self._answer("RepositoryIndex")

@@ -187,7 +187,7 @@ async def test_an_answer_that_is_no_message_is_a_fault(site: Site) -> None:
     adapter = Garbled(site.url, max_message_bytes=1 << 20)
     status, said = await site.failure_of(adapter.observe([], timeout_s=5.0))
     assert status == "INTERNAL"
-    assert said.startswith("RepositoryIndex: ")
+    assert said.startswith("ServerReady: ")
     await adapter.close()
 
 

@@ -52,7 +52,7 @@ def test_only_what_no_sound_engine_needs_is_unloaded() -> None:
             LoadVersions("damage_detector", (1, 2)),
             LoadTwin(DAMAGE),
             LoadTwin(DAMAGE_NEXT),
-            Probe("damage"),
+            Probe(DAMAGE),
             BringBack("damage"),
         ),
     )
@@ -76,9 +76,9 @@ def test_where_all_that_share_it_fail_the_shared_is_mended_and_they_with_it() ->
             LoadTwin(MATERIALS),
             LoadTwin(DAMAGE),
             LoadTwin(DAMAGE_NEXT),
-            Probe("materials"),
+            Probe(MATERIALS),
             BringBack("materials"),
-            Probe("damage"),
+            Probe(DAMAGE),
             BringBack("damage"),
         ),
     )
@@ -89,7 +89,7 @@ def test_an_engine_that_shares_nothing_is_mended_alone_even_when_all_fail() -> N
         TakeOut("volume"),
         UnloadComponent("volume"),
         LoadVersions("volume", (4,)),
-        Probe("volume"),
+        Probe(VOLUME),
         BringBack("volume"),
     )
 
@@ -108,7 +108,7 @@ def test_where_every_component_is_needed_by_others_the_twin_alone_is_made_again(
         TakeOut("cracks"),
         UnloadTwin(shared),
         LoadTwin(shared),
-        Probe("cracks"),
+        Probe(shared),
         BringBack("cracks"),
     )
 

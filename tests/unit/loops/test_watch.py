@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from control_plane.core.balancing import PoolOptions
 from control_plane.core.catalogue import Config, Release
+from control_plane.core.health import State
 from control_plane.core.loading import LoadTwin, LoadVersions, Observation
 from control_plane.loops.watch import InstanceWatch, WatchTimes
 from control_plane.services.fleet import Fleet
@@ -264,7 +265,7 @@ async def test_a_load_does_not_keep_the_watch_from_looking() -> None:
         assert not site.instance.is_live
 
 
-async def test_a_look_that_runs_out_of_time_makes_the_instance_unreachable() -> None:
+async def test_two_looks_that_run_out_of_time_leave_what_was_served_as_a_last_resort() -> None:
     class Hanging(FakeInstance):
         """As a stopped Triton: it takes the connection and never answers."""
 
@@ -275,8 +276,15 @@ async def test_a_look_that_runs_out_of_time_makes_the_instance_unreachable() -> 
     site = Site(Hanging())
     site.fleet.publish("triton-0", serving=STABLE, is_live=True, reason="", now_s=0.0)
     assert await site.watch.look() == ()
-    assert (site.instance.serving, site.instance.is_live) == (frozenset(), False)
+    assert site.instance.look_again.is_set()  # the second look is not to be waited for
+    assert (site.instance.serving, site.instance.is_live) == (STABLE, False)
     assert site.instance.reason == "DEADLINE_EXCEEDED: Deadline Exceeded"
+    assert site.fleet.ready_on("damage", "1.0.0") == (site.instance,)
+    await site.watch.look()
+    assert site.fleet.health("triton-0").state is State.UNHEALTHY
+    assert site.fleet.ready_on("damage", "1.0.0") == ()
+    with site.fleet.reserve(DAMAGE) as place:
+        assert place.instance is site.instance
 
 
 class Odd(FakeInstance):

@@ -1,0 +1,193 @@
+"""Mending: what fails on an instance that calls itself ready is loaded anew, without a person.
+
+    begin: which engine fails here? may it be mended now? (ledger) what is to be done? (plan_mend)
+    mend:  take out ─► unload ─► load ─► prove by the golden input ─► bring back
+
+Whatever goes wrong on the way, the engine stays out, the ledger books a failed mend, and what
+is left unloaded is loaded by the instance's watch as after a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+import structlog
+
+from control_plane.core.catalogue import ModelSpec, Release
+from control_plane.core.health import Fitness, IllegalEvent
+from control_plane.core.loading import LoadTwin, LoadVersions, twin_config, with_versions
+from control_plane.core.mend_ledger import GivenUp, MayMend, MendLedger
+from control_plane.core.mending import (
+    BringBack,
+    EngineThere,
+    MendAction,
+    MendPlan,
+    Probe,
+    Soundness,
+    TakeOut,
+    UnloadComponent,
+    UnloadTwin,
+    plan_mend,
+)
+from control_plane.ports import CallFailed, Clock, ModelControl
+from control_plane.services.fleet import Fleet
+from control_plane.services.probing import Prober
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class MendTimes:
+    """drain_s: how long requests in flight may take to end; load_s: one load or unload.
+
+    proofs: inferences that prove a mended engine.
+    """
+
+    drain_s: float
+    load_s: float
+    proofs: int = 6
+
+
+class NotMended(Exception):
+    """A mend that did not help."""
+
+
+class Mender:
+    """The mends of the whole fleet. It is asked by each instance's watch, and works for it."""
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        prober: Prober,
+        ledger: MendLedger,
+        specs: Mapping[str, ModelSpec],
+        times: MendTimes,
+        clock: Clock,
+        rng: Random,
+    ) -> None:
+        self._fleet = fleet
+        self._prober = prober
+        self._ledger = ledger
+        self._specs = specs
+        self._times = times
+        self._clock = clock
+        self._rng = rng
+
+    @property
+    def under_way(self) -> Mapping[str, str]:
+        """Engine to the instance where it is being mended."""
+        return self._ledger.under_way
+
+    def heal(self, name: str) -> None:
+        """An operator says that an instance is well: what was given up there may be mended."""
+        self._ledger.heal(name)
+
+    def begin(self, name: str, releases: Iterable[Release]) -> MendPlan | None:
+        """The mend to be run on an instance now, booked; None when there is none, or may be none.
+
+        releases: all that are wanted there, each engine's stable one first. An engine that may
+        not be mended any more is given up by the way.
+        """
+        now_s = self._clock.now_s()
+        here = self._engines_there(name, releases)
+        for engine, there in here.items():
+            if there.soundness is Soundness.SOUND:
+                continue
+            permission = self._ledger.may_mend(engine, name, now_s)
+            if isinstance(permission, GivenUp) and there.soundness is Soundness.FAILING:
+                self._fleet.give_up(name, engine, permission.reason)
+            if not isinstance(permission, MayMend):
+                continue
+            serving_elsewhere = self._fleet.fit_elsewhere(engine, name)
+            plan = plan_mend(engine, here, serving_elsewhere=serving_elsewhere)
+            if isinstance(plan, MendPlan):
+                self._ledger.started(engine, name, now_s)
+                return plan
+        return None
+
+    async def mend(self, name: str, control: ModelControl, plan: MendPlan) -> None:
+        """Run what was begun. However it ends, fleet and ledger know; it does not raise."""
+        engine = plan.engines[0]
+        mending = log.bind(instance=name, engine=engine)
+        started_s = self._clock.now_s()
+        mending.warning("mending", engines=plan.engines)
+        try:
+            for action in plan.actions:
+                await self._apply(name, control, action)
+        except (CallFailed, IllegalEvent, NotMended) as failed:
+            self._failed(name, plan, str(failed))
+            mending.error("not mended", reason=str(failed))
+        except Exception as error:  # one instance's oddity must not end the control plane
+            self._failed(name, plan, f"unexpected {type(error).__name__}: {error}")
+            mending.exception("not mended, unexpectedly")
+        else:
+            self._ledger.succeeded(engine, name, self._clock.now_s(), self._rng)
+            mending.warning("mended", took_s=round(self._clock.now_s() - started_s, 3))
+
+    def _engines_there(self, name: str, releases: Iterable[Release]) -> dict[str, EngineThere]:
+        """What runs there, and what it is worth. What was given up is in nobody's way."""
+        wanted: dict[str, list[Release]] = {}
+        for release in releases:
+            if self._fleet.health(name).fitness(release.engine) is not Fitness.GIVEN_UP:
+                wanted.setdefault(release.engine, []).append(release)
+        return {
+            engine: EngineThere(tuple(found), self._soundness(name, engine))
+            for engine, found in wanted.items()
+        }
+
+    def _soundness(self, name: str, engine: str) -> Soundness:
+        """Where there is a golden input its probes have the word, else traffic has."""
+        fitness = self._fleet.health(name).fitness(engine)
+        if fitness is Fitness.UNFIT:
+            return Soundness.FAILING
+        if engine in self._prober.engines or not self._fleet.is_suspect(name, engine):
+            return Soundness.SOUND
+        return Soundness.SUSPECT
+
+    async def _apply(self, name: str, control: ModelControl, action: MendAction) -> None:
+        load_s = self._times.load_s
+        match action:
+            case TakeOut(engine):
+                self._fleet.take_out(name, engine, "being mended")
+                await self._wait_for_requests(name, engine)
+            case UnloadTwin(release):
+                await control.unload(release.model_name, timeout_s=load_s)
+            case UnloadComponent(model):
+                await control.unload(model, timeout_s=load_s)
+            case LoadVersions(model, versions):
+                config = with_versions(self._specs[model], versions)
+                await control.load(model, config, timeout_s=load_s)
+            case LoadTwin(release):
+                config = twin_config(self._specs[release.engine], release)
+                await control.load(release.model_name, config, is_twin=True, timeout_s=load_s)
+            case Probe(release):
+                await self._prove(name, release)
+            case BringBack(engine):
+                self._fleet.bring_back(name, engine, "mended, and its golden answer is right")
+
+    async def _wait_for_requests(self, name: str, engine: str) -> None:
+        """Those in flight may end; one that hangs must not keep the engine from being mended."""
+        instance = self._fleet.instance(name)
+        give_up_s = self._clock.now_s() + self._times.drain_s
+        while instance.in_flight_of[engine] and self._clock.now_s() < give_up_s:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+
+    async def _prove(self, name: str, release: Release) -> None:
+        if release.engine not in self._prober.engines:
+            return
+        instance = self._fleet.instance(name)
+        probed = await self._prober.probe(instance, release, inferences=self._times.proofs)
+        if not probed.result.is_answered:
+            raise NotMended(f"loaded anew, and its probe: {probed.result}: {probed.reason}")
+
+    def _failed(self, name: str, plan: MendPlan, reason: str) -> None:
+        self._ledger.failed(plan.engines[0], name, reason, self._clock.now_s(), self._rng)
+        for engine in plan.engines:
+            if self._fleet.health(name).fitness(engine) is Fitness.MENDING:
+                self._fleet.mend_failed(name, engine, reason)
