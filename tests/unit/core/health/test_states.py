@@ -68,7 +68,7 @@ def test_an_operator_lets_it_go(state: State, event: Event, after: State) -> Non
 def test_what_makes_no_sense_is_refused(state: State, event: Event) -> None:
     with pytest.raises(IllegalEvent) as caught:
         next_state("instance 'a'", state, event)
-    assert caught.value.code is ErrorCode.INVALID_ARGUMENT
+    assert caught.value.code is ErrorCode.CONFLICT
     assert str(caught.value) == f"instance 'a' is {state}: {event} does not apply to it now"
 
 
