@@ -6,7 +6,7 @@ only from refusals, and a Triton without a queue bound never refuses; Vegas comp
 lowest latency ever seen, which for mixed photo sizes is a lucky one. Gradient2 compares a
 short measurement with a slow baseline and lets a little queueing pass:
 
-    bearable = max(tolerance * baseline, baseline + patience)
+    bearable = min(max(tolerance * baseline, baseline + patience), longest)
     gradient = bearable / latency, kept within 0.5 .. 1
     limit    = (1 - smoothing) * limit + smoothing * (gradient * limit + sqrt(limit))
 
@@ -20,8 +20,11 @@ Where it departs from the Java, and why:
   it would shed a handful of callers that wait for each other's answers. It stays far below
   the time that a try may take. (CoDel's target, RFC 8289, is an absolute time for the same
   reason.)
-- Until queueing is seen for the first time, the limit doubles with each busy window, as in
-  TCP's slow start (RFC 5681, 3.1): 40 s from 20 to 200 by the headroom alone is too long.
+- ``longest_s`` is the end of it, whatever the baseline is: calls that take nearly as long as
+  a try may are about to be cut off, and then the instances work for nobody.
+- Until latency first leaves its tolerance, patience or not, the limit doubles with each busy
+  window, as in TCP's slow start with HyStart's exit on delay (RFC 5681, RFC 9406): 40 s from
+  20 to 200 by the headroom alone is too long.
 - Under lasting overload Gradient2's baseline follows the queue it has let build up, and the
   limit drifts to its maximum. Here only samples *below half of the limit* teach the
   baseline. When latency has stood above tolerance for ``remeasure_s`` without such a window,
@@ -67,8 +70,10 @@ class LimitOptions:
     baseline_smoothing: share of an idle window's median in the baseline.
     tolerance, patience_s: a latency counts as queueing when it is over this many times the
         baseline and over the baseline by as much.
-    start_growth: what the limit is multiplied by, per busy window, until queueing is first
-        seen; 1 for no more than the headroom.
+    longest_s: a latency over this counts as queueing whatever the baseline is; well below
+        what a try may take.
+    start_growth: what the limit is multiplied by, per busy window, until latency is first
+        over its tolerance; 1 for no more than the headroom.
     overload_ratio: what remains of the limit after an overload, at most once per window.
     window_s, least_samples, most_samples: a window closes when it is old enough and has
         enough samples, or has the most it may hold.
@@ -82,6 +87,7 @@ class LimitOptions:
     baseline_smoothing: float = 0.2
     tolerance: float = 1.5
     patience_s: float = 0.5
+    longest_s: float = 1.25
     start_growth: float = 2.0
     overload_ratio: float = 0.9
     window_s: float = 0.25
@@ -96,6 +102,8 @@ class LimitOptions:
             raise ValueError("tolerance must be at least 1 and below 2")
         if self.patience_s < 0.0:
             raise ValueError("patience_s must not be negative")
+        if self.longest_s <= 0.0:
+            raise ValueError("longest_s must be positive")
         if self.start_growth < 1.0:
             raise ValueError("start_growth must be at least 1")
         if not 0.0 < self.smoothing <= 1.0 or not 0.0 < self.baseline_smoothing <= 1.0:
@@ -217,7 +225,8 @@ class GradientLimit:
     def _bearable_s(self, baseline_s: float) -> float:
         """The longest latency that is not queueing."""
         options = self._options
-        return max(options.tolerance * baseline_s, baseline_s + options.patience_s)
+        patient_s = max(options.tolerance * baseline_s, baseline_s + options.patience_s)
+        return min(patient_s, options.longest_s)
 
     def _learn(self, latency_s: float, now_s: float) -> None:
         reading = self._idle.add(latency_s, now_s)
@@ -234,6 +243,8 @@ class GradientLimit:
             self._baseline_s = self._lowest_s
         options, baseline_s = self._options, self._baseline_s
         gradient = 0.0 if baseline_s is None else self._bearable_s(baseline_s) / reading.median_s
+        if baseline_s is None or reading.median_s > options.tolerance * baseline_s:
+            self._is_starting = False
         self._step(gradient, reading.took_s)
         if baseline_s is not None and reading.median_s < baseline_s:
             self._pull_baseline(reading.median_s)
@@ -243,7 +254,6 @@ class GradientLimit:
     def _step(self, gradient: float, took_s: float) -> None:
         keep = 1.0 - self._options.smoothing
         if gradient < 1.0:
-            self._is_starting = False
             # A slow engine fills its windows slowly: as much is shed per second as elsewhere.
             keep **= max(1.0, took_s / self._options.window_s)
         wanted = self._limit * max(STEEPEST, min(1.0, gradient)) + sqrt(self._limit)

@@ -9,18 +9,19 @@ the request may be tried on another instance, and what the caller is told when i
     not_ready_here    IGNORED   yes         release_not_ready    (wakes the instance's watch)
     backend_fault     FAILURE   yes         backend_fault
     unreachable       FAILURE   yes         backend_unavailable
-    slow              IGNORED   yes         deadline_exceeded    (the try's own timeout ran out)
-    deadline          IGNORED   no          deadline_exceeded    (the caller's deadline ran out)
+    slow              FAILURE   yes         deadline_exceeded    (the try's own timeout ran out)
+    deadline          IGNORED   no          deadline_exceeded    (the request's deadline ran out)
     callers_mistake   IGNORED   no          invalid_argument
     malformed         IGNORED   no          invalid_argument     (the instance failed on no message)
     unsupported       IGNORED   no          unimplemented
     too_large         IGNORED   no          message_too_large
     cancelled         IGNORED   no          cancelled
 
-A try that ran out of time moves no breaker: a fleet that is merely asked for too much would
-lose its healthy instances one after the other, and the rest to what they leave behind. Its
-latency counts, so the balancing turns away from an instance that hangs, and the watch takes
-one out that does not answer a look.
+A try that ran out of time is a fault of its instance because admission keeps what an engine is
+asked for far from where tries run out of time (``core/admission.py``); without that, a fleet
+that is merely asked for too much would lose its healthy instances one after the other, and the
+rest to what they leave behind. A try that had no whole try's time, because the deadline was
+near, says nothing of its instance: it ends as ``deadline``.
 
 ``UNAVAILABLE`` from Triton means several things (queue full, version not ready, server
 going away, connection refused) and is told apart by its message, as observed on
@@ -76,7 +77,7 @@ MEANINGS: Mapping[Ending, Meaning] = {
     Ending.NOT_READY_HERE: Meaning(Verdict.IGNORED, True, ErrorCode.RELEASE_NOT_READY),
     Ending.BACKEND_FAULT: Meaning(Verdict.FAILURE, True, ErrorCode.BACKEND_FAULT),
     Ending.UNREACHABLE: Meaning(Verdict.FAILURE, True, ErrorCode.BACKEND_UNAVAILABLE),
-    Ending.SLOW: Meaning(Verdict.IGNORED, True, ErrorCode.DEADLINE_EXCEEDED),
+    Ending.SLOW: Meaning(Verdict.FAILURE, True, ErrorCode.DEADLINE_EXCEEDED),
     Ending.DEADLINE: Meaning(Verdict.IGNORED, False, ErrorCode.DEADLINE_EXCEEDED),
     Ending.CALLERS_MISTAKE: Meaning(Verdict.IGNORED, False, ErrorCode.INVALID_ARGUMENT),
     Ending.MALFORMED: Meaning(Verdict.IGNORED, False, ErrorCode.INVALID_ARGUMENT),
@@ -109,15 +110,15 @@ _OVERLOADED = ("exceeds maximum queue size", "request timeout expired")
 _NOT_READY = ("not at ready state", "has no available versions", "is not ready")
 
 
-def classify(failure: CallFailure, *, is_past_deadline: bool) -> Ending:
+def classify(failure: CallFailure, *, is_cut_short: bool) -> Ending:
     """The ending of a call that failed. Total: what is not known is a backend fault.
 
-    is_past_deadline: whether the caller's own deadline has passed, which tells a caller who
+    is_cut_short: whether the deadline left it less than a try's time, which tells a caller who
         left no time from an instance that took too long.
     """
     message = failure.message.lower()
     if failure.status == "DEADLINE_EXCEEDED":
-        return Ending.DEADLINE if is_past_deadline else Ending.SLOW
+        return Ending.DEADLINE if is_cut_short else Ending.SLOW
     if failure.status == "UNAVAILABLE":
         if any(words in message for words in _OVERLOADED):
             return Ending.OVERLOAD

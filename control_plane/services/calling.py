@@ -23,6 +23,10 @@ from control_plane.services.explaining import explain
 from control_plane.services.fleet import Fleet
 from control_plane.services.instance import Place
 
+WHOLE_TRY = 0.9
+"""The share of a try's time with which it is still a whole one: the first try of two that fill
+the engine's time takes a moment more than its half."""
+
 UNPARSED = CallFailure("INTERNAL", "Unable to parse request")
 """What gRPC's C++ server, and so Triton, says of bytes that are no message of the method's."""
 
@@ -134,7 +138,8 @@ class Calling:
         """One call to one instance. Its place is settled by its end, unless it is cancelled."""
         call, instance = request.call, place.instance
         started_s = self._clock.now_s()
-        timeout_s = deadline.timeout_s(started_s, self._times.of_try(call.engine))
+        try_s = self._times.of_try(call.engine)
+        timeout_s = deadline.timeout_s(started_s, try_s)
         made = Try(release.version, instance.name)
         request.tries.append(made)
         try:
@@ -144,8 +149,8 @@ class Calling:
                 metadata=((CORRELATION_ID, call.correlation_id),),
             )
         except CallFailed as failed:
-            is_callers_limit = timeout_s >= call.deadline.remaining_s(started_s)
-            ending = _ending_of(failed.failure, call, is_callers_limit=is_callers_limit)
+            is_cut_short = timeout_s < WHOLE_TRY * try_s
+            ending = _ending_of(failed.failure, call, is_cut_short=is_cut_short)
             if ending in (Ending.UNREACHABLE, Ending.NOT_READY_HERE):
                 instance.look_again.set()
             self._end(made, place, ending, started_s)
@@ -160,11 +165,11 @@ class Calling:
         place.settle(MEANINGS[ending].verdict)
 
 
-def _ending_of(failure: CallFailure, call: InferCall, *, is_callers_limit: bool) -> Ending:
+def _ending_of(failure: CallFailure, call: InferCall, *, is_cut_short: bool) -> Ending:
     # All of it is parsed only where Triton could not: it may be 64 MiB long.
     if failure == UNPARSED and not is_infer_request(call.message):
         return Ending.MALFORMED
-    return classify(failure, is_past_deadline=is_callers_limit)
+    return classify(failure, is_cut_short=is_cut_short)
 
 
 def _refusal(

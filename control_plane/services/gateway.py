@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -168,9 +168,10 @@ class Gateway:
         engine = self._engines.get(name)
         if engine is None:
             options = self._options
-            engine = self._engines[name] = _Engine(
-                name, Admission(options.admission), RetryBudget(options.budget)
-            )
+            # Of the time that a try may take, half is left for what varies.
+            limit = replace(options.admission.limit, longest_s=options.times.of_try(name) / 2)
+            admission = Admission(replace(options.admission, limit=limit))
+            engine = self._engines[name] = _Engine(name, admission, RetryBudget(options.budget))
         return engine
 
 

@@ -130,7 +130,7 @@ class ModelReads:
                 method, request.SerializeToString(), timeout_s=timeout_s
             )
         except CallFailed as failed:
-            ending = classify(failed.failure, is_past_deadline=False)
+            ending = classify(failed.failure, is_cut_short=False)
             raise explain(
                 failed.failure, ending, subject=subject, instance=instance.name, release=release
             ) from None

@@ -242,9 +242,7 @@ class InferStream:
                 code, reason = ErrorCode.BACKEND_UNAVAILABLE, "it ended before the caller's did"
                 await self._answers.put(_broken(leg, code, reason))
         except CallFailed as failed:
-            meaning = MEANINGS[
-                classify(failed.failure, is_past_deadline=self._ends_at_s is not None)
-            ]
+            meaning = MEANINGS[classify(failed.failure, is_cut_short=self._ends_at_s is not None)]
             leg.place.settle(meaning.verdict)
             code = meaning.code or ErrorCode.INTERNAL
             await self._answers.put(_broken(leg, code, reword(failed.failure.message)))

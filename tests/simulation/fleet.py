@@ -8,9 +8,6 @@ generator each, so that two policies see the same callers.
 
 An event is one entry of a heap: (when, number, what, whom). Two for each call: its arrival,
 and its end, which is computed when it is sent and replaced if a fault strikes in between.
-
-One thing differs: a try that ran out of time counts as a fault. In the request path the watch
-takes an instance out that hangs, and timeouts move no breaker (ADR 8); there is no watch here.
 """
 
 from __future__ import annotations
@@ -20,8 +17,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
+from control_plane.core.admission import Admission, AdmissionOptions, Shed, Ticket
 from control_plane.core.balancing import Pool, PoolOptions, Reservation
-from control_plane.core.outcomes import MEANINGS, Ending, Verdict
+from control_plane.core.detections import Priority
+from control_plane.core.outcomes import MEANINGS, Ending
 from control_plane.core.retry import RetryOptions, TryElsewhere, decide
 from control_plane.core.retry_budget import RetryBudget, RetryBudgetOptions
 from tests.simulation.instances import Answer, InstanceModel, Mode, SimulatedInstance
@@ -30,7 +29,10 @@ from tests.simulation.report import Report
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Who calls, how often, and how long they and their tries may take."""
+    """Who calls, how often, how long they and their tries may take, and how many may be in.
+
+    admission: None admits everyone, to see what the rest does by itself.
+    """
 
     requests: int
     rate_per_s: float
@@ -38,6 +40,7 @@ class Traffic:
     deadline_s: float = 5.0
     retry: RetryOptions = field(default_factory=RetryOptions)
     budget: RetryBudgetOptions = field(default_factory=RetryBudgetOptions)
+    admission: AdmissionOptions | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +49,7 @@ class Request:
 
     arrived_s: float
     expires_s: float
+    ticket: Ticket | None = None
     tried: list[str] = field(default_factory=list)
     attempts: int = 0
 
@@ -77,6 +81,7 @@ class FleetSimulation:
         self.report = Report()
         self._traffic = traffic
         self._budget = RetryBudget(traffic.budget)
+        self._admission = None if traffic.admission is None else Admission(traffic.admission)
         self._instances = {name: SimulatedInstance(name, models[name]) for name in models}
         self._running: dict[str, dict[Try, None]] = {name: {} for name in models}
         self._arrivals, self._services, self._dice = (Random(seed + n) for n in range(3))
@@ -120,8 +125,15 @@ class FleetSimulation:
         if self.report.requests < self._traffic.requests:
             pause_s = self._arrivals.expovariate(self._traffic.rate_per_s)
             self._plan(self.now_s + pause_s, self._arrive, None)
+        request = Request(self.now_s, self.now_s + self._traffic.deadline_s)
+        if self._admission is not None:
+            place = self._admission.admit(Priority.NORMAL, self.now_s)
+            if isinstance(place, Shed):
+                self.report.shed += 1
+                return
+            request.ticket = place
         self._budget.deposit(self.now_s)
-        self._send(Request(self.now_s, self.now_s + self._traffic.deadline_s), 0)
+        self._send(request, 0)
 
     def _send(self, request: object, _version: int) -> None:
         assert isinstance(request, Request)
@@ -129,7 +141,7 @@ class FleetSimulation:
         exclude = request.tried if len(request.tried) < len(self.pool) else ()
         reservation = self.pool.reserve(self.now_s, self._dice, exclude)
         if reservation is None:
-            self._finish(request, is_served=False)
+            self._finish(request, Ending.NOT_READY_HERE, None)
             return
         request.attempts += 1
         if reservation.name not in request.tried:
@@ -156,17 +168,18 @@ class FleetSimulation:
         if version != sent.version:
             return
         reservation, request = sent.reservation, sent.request
+        latency_s = self.now_s - reservation.started_s
         del self._running[reservation.name][sent]
         has_moved = self.pool.settle(
             reservation,
-            Verdict.FAILURE if sent.ending is Ending.SLOW else MEANINGS[sent.ending].verdict,
-            latency_s=self.now_s - reservation.started_s,
+            MEANINGS[sent.ending].verdict,
+            latency_s=latency_s,
             now_s=self.now_s,
             rng=self._dice,
         )
         self.report.breaker_moves += has_moved
         if sent.ending is Ending.SUCCESS:
-            self._finish(request, is_served=True)
+            self._finish(request, sent.ending, latency_s)
             return
         decision = decide(
             sent.ending,
@@ -182,9 +195,15 @@ class FleetSimulation:
         if isinstance(decision, TryElsewhere):
             self._plan(self.now_s + decision.wait_s, self._send, request)
         else:
-            self._finish(request, is_served=False)
+            self._finish(request, sent.ending, latency_s)
 
-    def _finish(self, request: Request, *, is_served: bool) -> None:
+    def _finish(self, request: Request, ending: Ending, latency_s: float | None) -> None:
+        """latency_s: of the try that ended it."""
+        if self._admission is not None and request.ticket is not None:
+            self._admission.settle(
+                request.ticket, latency_s=latency_s, ending=ending, now_s=self.now_s
+            )
+        is_served = ending is Ending.SUCCESS
         self.report.answered(request.arrived_s, self.now_s - request.arrived_s, is_served=is_served)
 
     def _become(self, name: str, mode: Mode) -> None:

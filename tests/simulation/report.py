@@ -16,6 +16,7 @@ class Report:
     def __init__(self) -> None:
         self.requests = 0
         self.tries = 0
+        self.shed = 0
         self.panics = 0
         self.breaker_moves = 0
         self.ended_s = 0.0

@@ -32,6 +32,7 @@ QUICK = LimitOptions(
     least_samples=1,
     most_samples=1,
     patience_s=0.0,
+    longest_s=1e9,
     start_growth=1.0,
     overload_ratio=0.5,
 )

@@ -26,6 +26,7 @@ BARE = LimitOptions(
     baseline_smoothing=0.5,
     tolerance=1.5,
     patience_s=0.0,
+    longest_s=1e9,
     start_growth=1.0,
     overload_ratio=0.5,
     window_s=1e-9,
@@ -50,6 +51,7 @@ def limit_with(baseline_s: float = 0.1, **changes: float) -> GradientLimit:
         ({"tolerance": 0.99}, "tolerance"),
         ({"tolerance": 2.0}, "tolerance"),
         ({"patience_s": -0.01}, "patience_s"),
+        ({"longest_s": 0.0}, "longest_s"),
         ({"start_growth": 0.99}, "start_growth"),
         ({"smoothing": 0.0}, "smoothing"),
         ({"smoothing": 1.01}, "smoothing"),
@@ -92,6 +94,7 @@ def test_the_defaults() -> None:
         baseline_smoothing=0.2,
         tolerance=1.5,
         patience_s=0.5,
+        longest_s=1.25,
         start_growth=2.0,
         overload_ratio=0.9,
         window_s=0.25,
@@ -383,6 +386,13 @@ class TestPatience:
         limit.observe(4.0, in_flight=20, now_s=2.0)
         assert limit.limit == int(20 * 3.0 / 4.0 + sqrt(20))
 
+    def test_it_ends_where_tries_are_about_to_be_cut_off(self) -> None:
+        limit = limit_with(1.0, patience_s=0.5, longest_s=1.25)
+        limit.observe(1.25, in_flight=16, now_s=1.0)
+        assert limit.limit == 20
+        limit.observe(1.5, in_flight=20, now_s=2.0)
+        assert limit.limit == int(20 * 1.25 / 1.5 + sqrt(20))
+
     def test_a_call_that_was_cut_off_within_it_says_nothing(self) -> None:
         limit = limit_with(0.002, patience_s=0.5)
         limit.observe(0.502, in_flight=16, now_s=1.0, is_whole=False)
@@ -408,6 +418,23 @@ class TestSlowStart:
         limit.observe(0.3, in_flight=16, now_s=1.0)
         assert limit.limit == 12
         limit.observe(0.1, in_flight=12, now_s=2.0)
+        assert limit.limit == int(12 + sqrt(12))
+
+    def test_it_ends_where_latency_leaves_its_tolerance_though_it_is_borne(self) -> None:
+        limit = limit_with(0.1, start_growth=2.0, patience_s=0.5)
+        limit.observe(0.15, in_flight=16, now_s=1.0)
+        assert limit.limit == 32
+        limit.observe(0.2, in_flight=32, now_s=2.0)
+        assert limit.limit == int(32 + sqrt(32))
+        limit.observe(0.1, in_flight=37, now_s=3.0)
+        assert limit.limit == int(32 + sqrt(32) + sqrt(32 + sqrt(32)))
+
+    def test_it_ends_where_nothing_is_ever_answered(self) -> None:
+        limit = GradientLimit(replace(BARE, start_growth=2.0))
+        limit.observe(5.0, in_flight=16, now_s=1.0, is_whole=False)
+        assert limit.limit == 12
+        limit.observe(5.0, in_flight=1, now_s=2.0)
+        limit.observe(5.0, in_flight=12, now_s=3.0)
         assert limit.limit == int(12 + sqrt(12))
 
     def test_after_the_first_refusal_it_grows_by_its_headroom(self) -> None:

@@ -35,15 +35,15 @@ NOT_READY = "Request for unknown model: 'simple' version 1 is not at ready state
     ],
 )
 def test_what_a_failed_call_means(status: str, message: str, ending: Ending) -> None:
-    for is_past_deadline in (True, False):
-        found = classify(CallFailure(status, message), is_past_deadline=is_past_deadline)
+    for is_cut_short in (True, False):
+        found = classify(CallFailure(status, message), is_cut_short=is_cut_short)
         assert found is ending
 
 
 def test_whose_time_ran_out_is_told_apart() -> None:
     failure = CallFailure("DEADLINE_EXCEEDED", "Deadline Exceeded")
-    assert classify(failure, is_past_deadline=True) is Ending.DEADLINE
-    assert classify(failure, is_past_deadline=False) is Ending.SLOW
+    assert classify(failure, is_cut_short=True) is Ending.DEADLINE
+    assert classify(failure, is_cut_short=False) is Ending.SLOW
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_whose_time_ran_out_is_told_apart() -> None:
 )
 def test_the_rest_are_faults_of_the_backend(status: str) -> None:
     failure = CallFailure(status, "anything")
-    assert classify(failure, is_past_deadline=False) is Ending.BACKEND_FAULT
+    assert classify(failure, is_cut_short=False) is Ending.BACKEND_FAULT
 
 
 @pytest.mark.parametrize("status", [status.name for status in grpc.StatusCode])
 def test_every_status_has_a_meaning(status: str) -> None:
-    assert classify(CallFailure(status, ""), is_past_deadline=False) in Ending
+    assert classify(CallFailure(status, ""), is_cut_short=False) in Ending
 
 
 def test_the_table_of_meanings_is_total_and_says_what_the_essay_says() -> None:
@@ -70,7 +70,11 @@ def test_the_table_of_meanings_is_total_and_says_what_the_essay_says() -> None:
         for verdict in Verdict
     }
     assert by_verdict[Verdict.SUCCESS] == {Ending.SUCCESS}
-    assert by_verdict[Verdict.FAILURE] == {Ending.BACKEND_FAULT, Ending.UNREACHABLE}
+    assert by_verdict[Verdict.FAILURE] == {
+        Ending.BACKEND_FAULT,
+        Ending.UNREACHABLE,
+        Ending.SLOW,
+    }
     assert {ending for ending, meaning in MEANINGS.items() if meaning.may_go_elsewhere} == {
         Ending.OVERLOAD,
         Ending.NOT_READY_HERE,

@@ -129,3 +129,20 @@ async def test_an_instance_that_is_full_shrinks_the_limit() -> None:
     gateway = make_gateway(make_fleet(FakeInstance(failures=full)), options=options)
     assert (await shed(gateway, Priority.NORMAL)).code is ErrorCode.OVERLOADED
     assert statistics(gateway).limit == 8
+
+
+async def test_queueing_ends_at_half_of_a_trys_time_whatever_is_usual() -> None:
+    clock, lasts_s = FakeClock(), [1.9, 2.1]
+
+    class Triton(FakeInstance):
+        async def infer(self, *_: object, **__: object) -> bytes:
+            clock.advance(lasts_s.pop(0))
+            return b""
+
+    limit = replace(ONE_SAMPLE, initial=2, patience_s=60.0)
+    options = GatewayOptions(CallTimes(20.0, 4.0), admission=AdmissionOptions(limit))
+    gateway = make_gateway(make_fleet(Triton()), clock, options=options)
+    await gateway.infer(call())
+    assert statistics(gateway).limit == 4
+    await gateway.infer(call(priority=Priority.HIGH))
+    assert statistics(gateway).limit == 4

@@ -22,6 +22,7 @@ FAULT = {TWIN: call_failed("INTERNAL", "Stub process 'damage' is not healthy")}
 AWAY = {TWIN: call_failed("UNAVAILABLE", "failed to connect to all addresses")}
 NOT_READY = {TWIN: call_failed("UNAVAILABLE", "version 1 is not at ready state")}
 FULL = {TWIN: call_failed("UNAVAILABLE", "Exceeds maximum queue size")}
+SLOW = {TWIN: call_failed("DEADLINE_EXCEEDED", "Deadline Exceeded")}
 MISTAKE = {TWIN: call_failed("INVALID_ARGUMENT", "unexpected shape")}
 
 
@@ -125,17 +126,21 @@ async def test_whoever_finds_an_instance_away_or_not_ready_has_it_looked_at() ->
         assert fleet.instances[0].look_again.is_set() is is_doubted
 
 
-async def test_faults_open_a_breaker_and_overload_or_a_slow_answer_never_does() -> None:
-    slow = {TWIN: call_failed("DEADLINE_EXCEEDED", "Deadline Exceeded")}
-    for failures, breakers in (
-        (FAULT, {("damage", "1.0.0"): State.OPEN}),
-        (FULL, {}),
-        (slow, {}),
-        (MISTAKE, {}),
-    ):
+async def test_faults_and_hangs_open_a_breaker_and_overload_or_a_mistake_never_does() -> None:
+    is_open = {("damage", "1.0.0"): State.OPEN}
+    for failures, breakers in ((FAULT, is_open), (SLOW, is_open), (FULL, {}), (MISTAKE, {})):
         fleet = make_fleet(FakeInstance(failures=failures), FakeInstance())
         gateway = make_gateway(fleet)
         for _ in range(20):
             await asyncio.gather(gateway.infer(call()), return_exceptions=True)
         assert fleet.breakers("triton-0") == breakers
         assert fleet.breakers("triton-1") == {}
+
+
+async def test_a_try_that_the_deadline_cuts_short_says_nothing_of_its_instance() -> None:
+    for expires_at_s, breakers in ((1003.5, {}), (1003.6, {("damage", "1.0.0"): State.OPEN})):
+        fleet = make_fleet(FakeInstance(failures=SLOW), FakeInstance(failures=SLOW))
+        gateway = make_gateway(fleet)  # a whole try has 4 s
+        for _ in range(20):
+            await refusal_of(gateway, call(expires_at_s=expires_at_s))
+        assert fleet.breakers("triton-0") == breakers
