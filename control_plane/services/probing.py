@@ -107,7 +107,7 @@ class Prober:
         self, failed: CallFailed, instance: Instance, engine: str, started_s: float
     ) -> Probed:
         """An instance that is full, or that answers others meanwhile, is slow and not at fault."""
-        ending = classify(failed.failure, is_past_deadline=False)
+        ending = classify(failed.failure, is_cut_short=False)
         if ending is Ending.NOT_READY_HERE:
             instance.look_again.set()
         answers_others = instance.answered_at_s.get(engine, float("-inf")) >= started_s
