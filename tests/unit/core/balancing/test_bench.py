@@ -117,6 +117,7 @@ def test_unbenched_it_starts_slowly_and_with_no_memory_of_latencies() -> None:
     two.bench("a", 20.0)
     two.unbench("a", 30.0)
     a, b = two.statistics(30.0).members
+    assert (a.is_benched, b.is_benched) == (False, False)
     assert (a.warmth, b.warmth) == (0.1, 1.0)
     assert a.latency_s is None
 
@@ -127,6 +128,7 @@ def test_unbenched_an_open_breaker_is_probed_at_once() -> None:
     two.bench("a", 0.0)
     two.unbench("a", 1.0)
     assert state(two, "a") is State.HALF_OPEN
+    assert two.statistics(1.0).members[0].breaker.since_s == 1.0
     probe = reserve(two, 1.0)
     assert (probe.name, probe.is_panic) == ("a", False)
     assert settle(two, probe, now_s=1.0)

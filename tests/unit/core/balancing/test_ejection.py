@@ -221,3 +221,34 @@ def test_only_members_are_isolated_and_only_the_isolated_released() -> None:
     with pytest.raises(IllegalEvent):
         one.release("a", 0.0)
     assert chosen(one, 3, 0.0) == {"a": 3}
+
+
+def test_since_when_is_shown_whoever_moved_it() -> None:
+    def since_s(now_s: float) -> float | None:
+        return one.statistics(now_s).members[0].breaker.since_s
+
+    one = pool("a")
+    one.isolate("a", 3.0)
+    assert since_s(9.0) == 3.0
+    one.release("a", 4.0)
+    assert since_s(9.0) == 4.0
+    settle(one, reserve(one, 5.0), Verdict.FAILURE, now_s=5.0)
+    settle(one, reserve(one, 6.0), now_s=7.0)
+    assert since_s(9.0) == 7.0, "an answer in panic vouched for it"
+
+
+def test_it_is_due_at_the_very_end_of_its_open_time() -> None:
+    two = pool("ab")
+    eject(two, "a", 0.0)
+    until_s = two.statistics(0.0).members[0].breaker.opens_until_s
+    assert until_s is not None
+    assert reserve(two, until_s).name == "a"
+
+
+def test_slow_answers_eject_where_a_limit_is_set() -> None:
+    slow = BreakerOptions(slow_call_s=1.0, slow_ratio=1.0, min_calls=3)
+    two = pool("ab", breaker=slow)
+    moved = [settle(two, reserve(two, 0.0, "b"), now_s=0.0, latency_s=1.1) for _ in range(3)]
+    assert moved == [False, False, True]
+    fast = [settle(two, reserve(two, 0.0, "a"), now_s=0.0, latency_s=0.9) for _ in range(9)]
+    assert not any(fast)

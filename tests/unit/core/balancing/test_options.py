@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from control_plane.core.balancing import PoolOptions
+from control_plane.core.balancing import LoadOptions, PoolOptions
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,7 @@ def test_the_limits_themselves_are_allowed() -> None:
 )
 def test_how_many_may_be_out(share: float, members: int, most: int) -> None:
     assert PoolOptions(most_ejected_share=share).most_ejected(members) == most
+
+
+def test_a_decay_may_be_shorter_than_a_second() -> None:
+    assert LoadOptions(decay_s=0.5).decay_s == 0.5

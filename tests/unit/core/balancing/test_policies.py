@@ -176,3 +176,13 @@ def test_least_loaded_of_none_is_none_and_of_equals_the_first() -> None:
     assert least_loaded([first, second], 0.0) is first
     first.in_flight = 1
     assert least_loaded([first, second], 0.0) is second
+
+
+def test_in_turn_draws_only_for_a_member_that_is_warming_up() -> None:
+    class NoDice:
+        def random(self) -> float:
+            raise AssertionError("nothing is left to chance")
+
+    policy, rotation = entered(PolicyName.ROUND_ROBIN, [member(each) for each in "ab"])
+    names = [policy.pick(rotation, (), now_s=0.0, rng=NoDice()).name for _ in range(4)]  # type: ignore[union-attr]
+    assert names == ["a", "b", "a", "b"]

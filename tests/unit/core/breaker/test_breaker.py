@@ -338,6 +338,21 @@ def test_isolating_twice_is_isolating_once() -> None:
     assert before.since_s == 5.0
 
 
+def test_vouched_for_it_is_probed_before_its_time_and_must_prove_itself() -> None:
+    breaker = Breaker(BreakerOptions(consecutive_failures=1, probes_to_close=1, max_probes=1))
+    settle(breaker, take(breaker, 1.0), Verdict.FAILURE, now_s=1.0)
+    assert not breaker.admits(1.0)
+    breaker.vouch(1.25)
+    shown = breaker.statistics(1.25)
+    assert (shown.state, shown.since_s, shown.opens_until_s) == (State.HALF_OPEN, 1.25, None)
+    probe = take(breaker, 1.25)
+    assert breaker.admit(1.25) is None
+    settle(breaker, probe, Verdict.FAILURE, now_s=1.5)
+    assert breaker.state is State.OPEN
+    assert breaker.opens_until_s is not None
+    assert breaker.opens_until_s - 1.5 > 1.0, "for longer than the first time"
+
+
 def test_released_it_must_prove_itself() -> None:
     breaker = Breaker(BreakerOptions())
     breaker.isolate()
