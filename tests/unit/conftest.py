@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "tidegate",
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
+    # Mutation tests run a test class more than once in a process, on an instance each time.
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
     # The same examples on every run of CI; new ones on every run by hand.
     derandomize="CI" in os.environ,
 )
