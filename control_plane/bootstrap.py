@@ -13,7 +13,7 @@ import asyncio
 import logging
 import random
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -45,6 +45,7 @@ from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.orchestrator_service import Orchestrator
 from control_plane.grpc_api.server import GrpcServer
+from control_plane.loops.drain import StopOrders, drain
 from control_plane.loops.probe import InstanceProbe
 from control_plane.loops.readiness import report_readiness
 from control_plane.loops.scrape import InstanceScrape
@@ -93,11 +94,11 @@ class ControlPlane:
 
 
 async def _serve(settings: Settings, *, with_tritons: bool) -> None:
-    stop = asyncio.Event()
+    orders = StopOrders()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    # Left in the opposite order: the edges finish what they accepted, then the channels
+        loop.add_signal_handler(number, orders.give)
+    # Left in the opposite order: the edges have finished what they accepted, then the channels
     # to the instances close, and only then the Tritons of this machine stop.
     async with AsyncExitStack() as stack:
         embedded = _embedded_fleet(settings) if with_tritons else None
@@ -105,26 +106,34 @@ async def _serve(settings: Settings, *, with_tritons: bool) -> None:
             stack.push_async_callback(embedded.stop)
         plane = await stack.enter_async_context(_wired(settings, with_tritons=with_tritons))
         grace_s = settings.shutdown.grace_s
-        stack.push_async_callback(_drain, plane, grace_s)
+        # For an end that nobody ordered; after a drain there is nothing left to stop.
+        stack.push_async_callback(plane.grpc.stop, grace_s)
+        stack.push_async_callback(plane.http.stop, grace_s)
         await plane.http.start()
         await plane.grpc.start()
         log.info("listening", http=plane.http.url, grpc=plane.grpc.address, version=__version__)
         if embedded is not None:
             await embedded.start()
-        await _run_loops(plane, embedded, stop)
-        log.info("stopping", grace_s=grace_s)
+        await _run_loops(plane, embedded, _drained(plane, settings, orders))
     log.info("stopped")
 
 
-async def _drain(plane: ControlPlane, grace_s: float) -> None:
-    """Both edges at once: no new calls, and time for those under way."""
-    await asyncio.gather(plane.http.stop(grace_s), plane.grpc.stop(grace_s))
+async def _drained(plane: ControlPlane, settings: Settings, orders: StopOrders) -> None:
+    """Until a stop was ordered and the edges have drained."""
+    await orders.first.wait()
+    plane.status.announce_stop()
+    await drain(
+        (plane.http, plane.grpc),
+        orders,
+        notice_s=settings.shutdown.notice_s,
+        grace_s=settings.shutdown.grace_s,
+    )
 
 
 async def _run_loops(
-    plane: ControlPlane, embedded: EmbeddedFleet | None, stop: asyncio.Event
+    plane: ControlPlane, embedded: EmbeddedFleet | None, end: Awaitable[object]
 ) -> None:
-    """Until ``stop`` is set, or a loop ends by an error, which ends the process too."""
+    """Until ``end`` is over, or a loop ends by an error, which ends the process too."""
     async with asyncio.TaskGroup() as group:
         loops = [group.create_task(watch.run()) for watch in plane.watches]
         loops += [group.create_task(scrape.run()) for scrape in plane.scrapes]
@@ -132,7 +141,7 @@ async def _run_loops(
         loops.append(group.create_task(report_readiness(plane.status.is_ready, plane.grpc.report)))
         if embedded is not None:
             loops.append(group.create_task(_report_ended(embedded)))
-        await stop.wait()
+        await end
         for loop in loops:
             loop.cancel()
 

@@ -31,6 +31,7 @@ class ErrorCode(StrEnum):
     OVERLOADED = "overloaded"
     BACKEND_UNAVAILABLE = "backend_unavailable"
     BACKEND_FAULT = "backend_fault"
+    SHUTTING_DOWN = "shutting_down"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     CANCELLED = "cancelled"
     # Ours.
@@ -61,6 +62,7 @@ RETRYABLE = frozenset(
         ErrorCode.OVERLOADED,
         ErrorCode.BACKEND_UNAVAILABLE,
         ErrorCode.BACKEND_FAULT,
+        ErrorCode.SHUTTING_DOWN,
     }
 )
 

@@ -6,10 +6,11 @@ engines. Whatever would change a server is refused: the fleet belongs to the con
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -75,7 +76,10 @@ EXTENSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class KServe:
-    """The service's methods over Tidegate's services."""
+    """The service's methods over Tidegate's services.
+
+    stopping: set when the server takes no new work; open streams then end.
+    """
 
     gateway: Gateway
     fleet: Fleet
@@ -86,6 +90,7 @@ class KServe:
     timeouts: CallTimeouts
     stream_idle_s: float
     max_message_bytes: int
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         """Every method of the service by name; all take and give bytes."""
@@ -156,6 +161,7 @@ class KServe:
                 timeout_s=context.time_remaining(),
                 idle_s=self.stream_idle_s,
                 max_held_bytes=self.max_message_bytes,
+                stopping=self.stopping,
             )
             async with aclosing(stream.answers(messages)) as answers:
                 async for answer in answers:

@@ -6,6 +6,9 @@ is answered with a typed refusal and nothing is decoded that is only passed on.
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -38,7 +41,8 @@ class GrpcServer:
             kserve_service.SERVICE: kserve.handlers(),
             orchestrator_service.SERVICE: orchestrator.handlers(),
         }
-        self._health = health.aio.HealthServicer()
+        self._stopping = kserve.stopping
+        self._health = _Health(self._stopping)
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", max_message_bytes),
@@ -79,7 +83,33 @@ class GrpcServer:
         for name in ("", *self._services):
             await self._health.set(name, state)
 
-    async def stop(self, grace_s: float) -> None:
-        """Refuse new calls, let those in flight finish for ``grace_s`` seconds."""
+    async def announce_stop(self) -> None:
+        """Health says that it does not serve, from now on; everything is served as ever."""
         await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuse new calls, let those in flight finish for ``grace_s`` seconds.
+
+        Called again meanwhile with less patience, it ends them sooner.
+        """
+        await self.announce_stop()
+        self._stopping.set()
         await self._server.stop(grace_s)
+
+
+class _Health(health.aio.HealthServicer):  # type: ignore[misc]
+    """Ends its watches when the server stops: they would keep it waiting for the whole grace."""
+
+    def __init__(self, stopping: asyncio.Event) -> None:
+        super().__init__()
+        self._stopping = stopping
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802  grpc's name
+        watching = asyncio.create_task(super().Watch(request, context))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watching.cancel()
+            stopping.cancel()
+            await asyncio.gather(watching, stopping, return_exceptions=True)

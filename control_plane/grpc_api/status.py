@@ -25,6 +25,7 @@ STATUS: Mapping[ErrorCode, grpc.StatusCode] = {
     ErrorCode.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorCode.BACKEND_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     ErrorCode.BACKEND_FAULT: grpc.StatusCode.INTERNAL,
+    ErrorCode.SHUTTING_DOWN: grpc.StatusCode.UNAVAILABLE,
     ErrorCode.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
     ErrorCode.CANCELLED: grpc.StatusCode.CANCELLED,
     ErrorCode.CONFIGURATION: grpc.StatusCode.FAILED_PRECONDITION,

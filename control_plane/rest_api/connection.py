@@ -53,11 +53,14 @@ class HttpLimits:
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol over httptools; :func:`bounded_protocol` sets what its class holds.
 
+    is_leaving: set when the server is about to stop. Each connection then ends with its next
+        answer, which says so: its caller opens the next one elsewhere, and loses nothing.
     is_stopping: set when the server stops. A connection accepted in that same moment is not
         among those that uvicorn then shuts down, and would be waited for.
     """
 
     limits: HttpLimits
+    is_leaving: asyncio.Event
     is_stopping: asyncio.Event
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -117,6 +120,8 @@ class BoundedProtocol(HttpToolsProtocol):
         refusing = CorrelationMiddleware(_tell_overloaded, self.loop.time)
         self.app = self._served_app if has_room else refusing
         super().on_headers_complete()
+        if self.is_leaving.is_set():
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._is_in_body = False
@@ -179,9 +184,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def bounded_protocol(limits: HttpLimits, is_stopping: asyncio.Event) -> type[BoundedProtocol]:
+def bounded_protocol(
+    limits: HttpLimits, is_leaving: asyncio.Event, is_stopping: asyncio.Event
+) -> type[BoundedProtocol]:
     """uvicorn builds a protocol per connection and can pass it no options of ours."""
-    held = {"limits": limits, "is_stopping": is_stopping}
+    held = {"limits": limits, "is_leaving": is_leaving, "is_stopping": is_stopping}
     return type("BoundedProtocolWithLimits", (BoundedProtocol,), held)
 
 

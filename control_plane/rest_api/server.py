@@ -32,11 +32,12 @@ class HttpServer:
         self._host = host
         self._port = port
         chosen = limits or HttpLimits()
+        self._is_leaving = asyncio.Event()
         self._is_stopping = asyncio.Event()
         self._config = uvicorn.Config(
             app,
             loop="none",
-            http=bounded_protocol(chosen, self._is_stopping),
+            http=bounded_protocol(chosen, self._is_leaving, self._is_stopping),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -71,21 +72,31 @@ class HttpServer:
             listener.close()
             await self._serving
 
+    async def announce_stop(self) -> None:
+        """Serves as ever, and ends each connection with its next answer."""
+        self._is_leaving.set()
+
     async def stop(self, grace_s: float) -> None:
-        """Accepts no more, waits up to ``grace_s`` for requests under way, ends the rest."""
-        if self._serving is None:
+        """Accepts no more, waits up to ``grace_s`` for requests under way, ends the rest.
+
+        Called again meanwhile with less patience, it ends the rest sooner.
+        """
+        serving = self._serving
+        if serving is None:
             return
-        # uvicorn hands it to asyncio.wait_for, which takes fractions too.
-        self._config.timeout_graceful_shutdown = grace_s  # type: ignore[assignment]
         self._is_stopping.set()
         self._server.should_exit = True
-        await self._serving
-        self._serving = None
+        await asyncio.wait({serving}, timeout=grace_s)
+        self._server.force_exit = True  # uvicorn waits no longer
         state = self._server.server_state
+        for task in state.tasks:
+            task.cancel()
         if state.tasks:
             await asyncio.wait(set(state.tasks), timeout=CANCEL_GRACE_S)
         for connection in list(state.connections):
             connection.transport.abort()
+        await asyncio.shield(serving)
+        self._serving = None
 
     async def _bind(self) -> socket.socket:
         loop = asyncio.get_running_loop()

@@ -28,6 +28,11 @@ class StatusService(Protocol):
 
     def instances(self) -> tuple[InstanceView, ...]: ...
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the process is about to stop."""
+        ...
+
     def is_ready(self) -> bool:
         """Whether every engine's stable release is ready on at least one instance."""
         ...

@@ -41,11 +41,19 @@ def _add_probes(router: APIRouter, services: RestServices) -> None:
         summary="Whether every engine's stable release is ready somewhere",
         operation_id="readyz",
         response_model=schemas.Alive,
-        responses={503: {"description": "`release_not_ready`, naming the engines.", **PROBLEM}},
+        responses={
+            503: {
+                "description": "`release_not_ready`, naming the engines, or `shutting_down`.",
+                **PROBLEM,
+            }
+        },
     )
     async def readyz(request: Request) -> Response:
         if services.status.is_ready():
             return JSONResponse({"status": "ok"})
+        if services.status.is_stopping:
+            stopping = ControlPlaneError(ErrorCode.SHUTTING_DOWN, "shutting down")
+            return problem_of(stopping, correlation_id_of(request))
         waiting = [engine.name for engine in services.status.engines() if not engine.is_ready]
         what = f"not ready: {', '.join(waiting)}" if waiting else "no engine is known yet"
         error = ControlPlaneError(ErrorCode.RELEASE_NOT_READY, what, retry_after_s=RETRY_AFTER_S)

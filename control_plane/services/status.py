@@ -73,6 +73,15 @@ class Status:
         self._fleet = fleet
         self._table = table
         self._clock = clock
+        self._is_stopping = False
+
+    def announce_stop(self) -> None:
+        """From now on nothing is ready, whatever the fleet serves."""
+        self._is_stopping = True
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._is_stopping
 
     def engines(self) -> tuple[EngineView, ...]:
         return tuple(self._engine_view(engine) for engine in self._engines.values())
@@ -81,8 +90,11 @@ class Status:
         return tuple(self._instance_view(instance) for instance in self._fleet.instances)
 
     def is_ready(self) -> bool:
-        """Whether every engine's stable release is ready on at least one instance."""
-        return all(
+        """Whether every engine's stable release is ready on at least one instance.
+
+        Never when the process is about to stop.
+        """
+        return not self._is_stopping and all(
             self._fleet.ready_on(route.engine, route.stable)
             for route in self._table().routes.values()
         )

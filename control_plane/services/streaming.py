@@ -45,6 +45,9 @@ WAITING_MESSAGES = 16
 MAX_RELEASES = 16
 """Releases one stream may talk to at once."""
 
+STOP_PATIENCE_S = 0.1
+"""What the caller had sent when the server stopped is taken for as long: it may be on its way."""
+
 Choose = Callable[[str, str, str], Release]
 
 
@@ -87,6 +90,8 @@ class InferStream:
     addition: bytes appended to every message, such as a priority.
     timeout_s: what remains of the caller's deadline; None when it gave none.
     idle_s: how long nothing may move either way before the stream is ended.
+    stopping: set when the server takes no new work. What was taken is answered, and then the
+        stream ends with SHUTTING_DOWN, unless its caller had ended it.
     max_held_bytes: what is held of the caller's messages, and as much again of the answers.
         Apart, because an instance may take no message before its answers are taken.
     """
@@ -102,6 +107,7 @@ class InferStream:
         timeout_s: float | None = None,
         idle_s: float = 600.0,
         max_held_bytes: int = 64 * 1024 * 1024,
+        stopping: asyncio.Event | None = None,
     ) -> None:
         self._message_room = ByteBudget(max_held_bytes)
         self._answer_room = ByteBudget(max_held_bytes)
@@ -111,6 +117,10 @@ class InferStream:
         self._ends_at_s = None if timeout_s is None else loop.time() + timeout_s
         self._idle_s = idle_s
         self._is_waiting = False
+        self._stopping = stopping or asyncio.Event()
+        self._takes_until_s: float | None = None
+        self._taking: asyncio.Timeout | None = None
+        self._is_cut = False
         self._addition = addition
         self._choose = choose
         self._fleet = fleet
@@ -131,6 +141,7 @@ class InferStream:
         reader = asyncio.create_task(self._read(messages))
         caller = asyncio.current_task()
         watch = asyncio.create_task(self._watch_idleness(reader, caller))
+        stop = asyncio.create_task(self._watch_stop())
         try:
             while not isinstance(item := await self._next(), _End):
                 if isinstance(item, Exception):
@@ -139,6 +150,7 @@ class InferStream:
                 self._answer_room.give_back(len(item))
         finally:
             watch.cancel()
+            stop.cancel()
             await self._end(reader)
 
     async def _next(self) -> Item:
@@ -178,12 +190,12 @@ class InferStream:
         try:
             await self._forward(messages)
             await asyncio.gather(*self._pumps)
-            await self._answers.put(_END)
+            await self._answers.put(_shutting_down() if self._is_cut else _END)
         except Exception as error:
             await self._answers.put(error)
 
     async def _forward(self, messages: AsyncIterator[bytes]) -> None:
-        async for message in messages:
+        async for message in self._taken(messages):
             self._moved_at_s = self._now_s()
             head: RequestHead | None = None
             try:
@@ -200,6 +212,28 @@ class InferStream:
             await leg.inbox.put(message + self._addition + suffix)
         for leg in self._legs.values():
             await leg.inbox.put(_END)
+
+    async def _taken(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The caller's messages, until it ends or the server stops."""
+        iterator = aiter(messages)
+        while True:
+            try:
+                async with asyncio.timeout_at(self._takes_until_s) as self._taking:
+                    message = await anext(iterator)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                self._is_cut = True
+                return
+            finally:
+                self._taking = None
+            yield message
+
+    async def _watch_stop(self) -> None:
+        await self._stopping.wait()
+        self._takes_until_s = self._now_s() + STOP_PATIENCE_S
+        if self._taking is not None:
+            self._taking.reschedule(self._takes_until_s)
 
     async def _put_answer(self, answer: bytes) -> None:
         await self._answer_room.take(len(answer))
@@ -255,3 +289,7 @@ class InferStream:
 def _broken(leg: _Leg, code: ErrorCode, reason: str) -> ControlPlaneError:
     name = leg.place.instance.name
     return ControlPlaneError(code, f"the stream to instance {name!r} broke: {reason}")
+
+
+def _shutting_down() -> ControlPlaneError:
+    return ControlPlaneError(ErrorCode.SHUTTING_DOWN, "shutting down; what was asked is answered")

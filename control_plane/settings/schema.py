@@ -273,6 +273,12 @@ class LogSettings(Section):
 
 
 class ShutdownSettings(Section):
+    notice_s: float = Field(
+        default=1,
+        ge=0,
+        le=600,
+        description="how long everything is served after readiness went off",
+    )
     grace_s: float = Field(
         default=20, ge=0, le=600, description="how long requests under way may take to finish"
     )

@@ -50,7 +50,7 @@ def a_plane() -> Any:
 
 async def run_loops(fleet: Any, stop: asyncio.Event) -> None:
     async with asyncio.timeout(10):
-        await bootstrap._run_loops(a_plane(), fleet, stop)
+        await bootstrap._run_loops(a_plane(), fleet, stop.wait())
 
 
 async def test_an_embedded_triton_nobody_looks_after_is_told_and_the_others_go_on() -> None:

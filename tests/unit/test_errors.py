@@ -13,7 +13,13 @@ from control_plane.errors import (
     InvalidArgument,
 )
 
-RETRYABLE_CODES = {"release_not_ready", "overloaded", "backend_unavailable", "backend_fault"}
+RETRYABLE_CODES = {
+    "release_not_ready",
+    "overloaded",
+    "backend_unavailable",
+    "backend_fault",
+    "shutting_down",
+}
 OTHERS = {"deadline_exceeded", "cancelled", "configuration", "internal"}
 
 

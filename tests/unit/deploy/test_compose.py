@@ -212,9 +212,10 @@ def test_the_control_planes_probes_differ_in_their_path_alone(tidegate: Service)
 def test_a_stop_leaves_time_to_finish(
     tritons: dict[str, Service], tidegate: Service, settings: Settings
 ) -> None:
-    assert seconds(tidegate["stop_grace_period"]) > settings.shutdown.grace_s
+    stopping_s = settings.shutdown.notice_s + settings.shutdown.grace_s
+    assert seconds(tidegate["stop_grace_period"]) > stopping_s
     for name, service in tritons.items():
-        assert seconds(service["stop_grace_period"]) > settings.shutdown.grace_s
+        assert seconds(service["stop_grace_period"]) > stopping_s
         exit_timeout_s = int(flags(service)["--exit-timeout-secs"])
         assert settings.requests.engine_timeout_s < exit_timeout_s
         assert exit_timeout_s < seconds(service["stop_grace_period"])

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from control_plane.errors import ConfigurationError
 from control_plane.grpc_api import kserve_service, orchestrator_service
 from tests.unit.fakes import FakeClock, FakeInstance, FakePhotos
-from tests.unit.grpc_api.conftest import KSERVE, Edge, make_server
+from tests.unit.grpc_api.conftest import KSERVE, Edge, make_server, trailing
 from tests.unit.samples import infer_request, make_fleet
 
 SERVING, NOT_SERVING = (
@@ -103,6 +103,57 @@ async def test_what_is_in_flight_is_finished_and_nothing_new_taken(edge: Edge) -
     edge.triton.hold.set()
     assert await call
     await stopping
+
+
+async def test_before_it_stops_it_says_that_it_does_not_serve_and_does(edge: Edge) -> None:
+    await edge.server.report(True)
+    await edge.server.announce_stop()
+    await edge.server.report(True)  # the loop that reports may not know yet
+    assert await health_of(edge) == {NOT_SERVING}
+    await edge.call(KSERVE + "ModelInfer", infer_request("damage"))
+
+
+async def test_who_watches_its_health_is_told_and_does_not_keep_it_from_stopping(
+    edge: Edge,
+) -> None:
+    await edge.server.report(True)
+    watch = health_pb2_grpc.HealthStub(edge.channel).Watch(health_pb2.HealthCheckRequest())
+    assert (await watch.read()).status == SERVING
+    await edge.server.announce_stop()
+    assert (await watch.read()).status == NOT_SERVING
+    async with asyncio.timeout(10):
+        await edge.server.stop(3600)
+        assert await watch.read() is grpc.aio.EOF
+        assert await watch.code() is grpc.StatusCode.OK
+
+
+async def test_stopping_again_with_less_patience_ends_the_rest_sooner(edge: Edge) -> None:
+    edge.triton.hold.clear()
+    call = edge.channel.unary_unary(KSERVE + "ModelInfer")(infer_request("damage"), timeout=30.0)
+    await edge.triton.entered.get()
+    gentle = asyncio.create_task(edge.server.stop(3600))
+    async with asyncio.timeout(10):
+        await asyncio.sleep(0)
+        await edge.server.stop(0)
+        await gentle
+        assert await call.code() in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
+        while edge.in_flight:  # noqa: ASYNC110 -- until its handler has heard of it
+            await asyncio.sleep(0)
+
+
+async def test_a_stream_left_open_is_answered_and_ends_with_a_typed_status(edge: Edge) -> None:
+    edge.triton.hold.clear()
+    call = edge.channel.stream_stream(KSERVE + "ModelStreamInfer")(timeout=10.0)
+    await call.write(infer_request("damage"))
+    await edge.triton.entered.get()
+    stopping = asyncio.create_task(edge.server.stop(3600))
+    await asyncio.sleep(0)
+    edge.triton.hold.set()
+    async with asyncio.timeout(10):
+        assert await call.read() is not grpc.aio.EOF
+        await stopping
+    assert await call.code() is grpc.StatusCode.UNAVAILABLE
+    assert trailing(await call.trailing_metadata())["x-tidegate-code"] == "shutting_down"
 
 
 async def test_calls_above_the_bound_are_refused_by_grpc() -> None:

@@ -25,6 +25,7 @@ EXPECTED = {
     "overloaded": "RESOURCE_EXHAUSTED",
     "backend_unavailable": "UNAVAILABLE",
     "backend_fault": "INTERNAL",
+    "shutting_down": "UNAVAILABLE",
     "deadline_exceeded": "DEADLINE_EXCEEDED",
     "cancelled": "CANCELLED",
     "configuration": "FAILED_PRECONDITION",

@@ -116,6 +116,7 @@ def instance_view(name: str = "triton-0", *, state: str = "ready") -> InstanceVi
 class FakeStatus:
     engine_views: tuple[EngineView, ...] = (engine_view(),)
     instance_views: tuple[InstanceView, ...] = (instance_view(),)
+    is_stopping: bool = False
 
     def engines(self) -> tuple[EngineView, ...]:
         return self.engine_views
@@ -124,7 +125,9 @@ class FakeStatus:
         return self.instance_views
 
     def is_ready(self) -> bool:
-        return bool(self.engine_views) and all(view.is_ready for view in self.engine_views)
+        if self.is_stopping or not self.engine_views:
+            return False
+        return all(view.is_ready for view in self.engine_views)
 
 
 @dataclass

@@ -146,6 +146,36 @@ async def test_stopping_ends_what_takes_longer_than_the_grace(edge: Edge) -> Non
     assert isinstance(result, httpx.HTTPError) or result.status_code >= 500
 
 
+async def test_stopping_again_with_less_patience_ends_the_rest_sooner(edge: Edge) -> None:
+    edge.detection.gate = asyncio.Event()
+    async with serve(edge) as server, client_of(server) as client:
+        request = asyncio.create_task(client.post(DETECT, files={"photo": PHOTO}))
+        await edge.detection.started.wait()
+        gentle = asyncio.create_task(server.stop(3600))
+        await no_more_connections(server)
+        assert not gentle.done()
+        async with asyncio.timeout(PATIENT_S):
+            await server.stop(0)
+            await gentle
+            await asyncio.gather(request, return_exceptions=True)
+    assert edge.detection.cancelled.is_set()
+
+
+async def test_before_it_stops_each_connection_ends_with_an_answer_that_says_so(
+    edge: Edge,
+) -> None:
+    async with serve(edge) as server, wire_to(server) as wire:
+        await wire.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert "connection" not in (await wire.read_answer())[1]
+        await server.announce_stop()
+        await wire.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, headers, _ = await wire.read_answer()
+        assert (status, headers["connection"]) == (200, "close")
+        assert await wire.wait_until_closed() == b""
+        async with client_of(server) as client:
+            await assert_still_answers(client)
+
+
 async def test_a_caller_who_hangs_up_takes_the_work_along(edge: Edge) -> None:
     edge.detection.gate = asyncio.Event()
     async with serve(edge) as server:

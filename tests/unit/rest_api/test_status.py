@@ -121,6 +121,14 @@ async def test_alive_and_ready(edge: Edge) -> None:
     assert await get(edge, "/readyz") == {"status": "ok"}
 
 
+async def test_alive_and_not_ready_when_it_is_about_to_stop(edge: Edge) -> None:
+    edge.status = FakeStatus(is_stopping=True)
+    assert await get(edge, "/healthz") == {"status": "ok"}
+    async with edge.client() as client:
+        refused = await client.get("/readyz")
+    assert check_problem(refused, 503, ErrorCode.SHUTTING_DOWN, None) == "shutting down"
+
+
 @pytest.mark.parametrize(
     ("engines", "named", "words"),
     [((READY, WAITING), ["volume"], "not ready: volume"), ((), [], "no engine is known")],

@@ -62,6 +62,13 @@ def test_all_is_ready_when_every_stable_release_is_somewhere() -> None:
     assert not status.is_ready()
 
 
+def test_nothing_is_ready_when_it_is_about_to_stop() -> None:
+    status = make_status(make_fleet(FakeInstance()))
+    assert (status.is_ready(), status.is_stopping) == (True, False)
+    status.announce_stop()
+    assert (status.is_ready(), status.is_stopping) == (False, True)
+
+
 def test_an_instance_not_yet_looked_at_is_unreachable() -> None:
     triton = Instance("triton-0", "host:1", FakeInstance())
     fleet = Fleet([triton], options=PoolOptions(), clock=FakeClock(), rng=Random(7))

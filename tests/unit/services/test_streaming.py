@@ -424,3 +424,29 @@ async def test_the_correlation_id_goes_to_every_instance() -> None:
         pass
     assert triton.metadata == [{"x-correlation-id": "c-1"}] * 2
     assert stream.releases == ("damage 1.0.0", "volume 4.0.0")
+
+
+async def test_when_the_server_stops_what_was_taken_is_answered_and_the_stream_ends() -> None:
+    triton = FakeInstance()
+    triton.hold.clear()
+    fleet, stopping = make_fleet(triton), asyncio.Event()
+    messages = sent_and_left_open(*[infer_request("damage")] * 3)
+    answers = make_stream(fleet, stopping=stopping).answers(messages)
+    first = asyncio.create_task(anext(answers))
+    await triton.entered.get()
+    stopping.set()
+    triton.hold.set()
+    async with asyncio.timeout(5), aclosing(answers):
+        assert [await first, await anext(answers), await anext(answers)]
+        with pytest.raises(ControlPlaneError) as ended:
+            await anext(answers)
+    assert ended.value.code is ErrorCode.SHUTTING_DOWN
+    assert in_flight(fleet) == 0
+
+
+async def test_a_stream_that_its_caller_ended_ends_well_also_when_the_server_stops() -> None:
+    stopping = asyncio.Event()
+    stopping.set()
+    stream = make_stream(make_fleet(FakeInstance()), stopping=stopping)
+    async with asyncio.timeout(5), aclosing(stream.answers(sent(infer_request("damage")))) as all_:
+        assert len([answer async for answer in all_]) == 1
