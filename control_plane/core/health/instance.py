@@ -11,7 +11,8 @@ Loops look and probe, operators say what they want, the mender reports; each cal
 changes that followed, and the last ``history`` of them are kept.
 
 A look costs little and comes often, a probe is an inference and comes seldom: a look only
-*shows* what the last probes said, so that one failed probe is never counted twice.
+*shows* what the last probes said, so that one failed probe is never counted twice: an
+instance is failed by its probes only once they have made all its engines there unfit.
 """
 
 from __future__ import annotations
@@ -136,7 +137,8 @@ class InstanceHealth:
         """Take in one look."""
         self._serving = frozenset(look.serving) if look.is_live else frozenset()
         changes = self._know(self._serving & look.probed, now_s)
-        graded = grade_look(look, self._probes)
+        fit = {engine for engine in self._fitness if self.fitness(engine) is Fitness.FIT}
+        graded = grade_look(look, self._probes, fit)
         self._recent.append(graded.grade)
         event = read_looks(
             self._state,

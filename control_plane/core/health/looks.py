@@ -68,18 +68,23 @@ class Graded:
     reason: str
 
 
-def grade_look(look: Look, probes: Mapping[str, ProbeResult]) -> Graded:
-    """One look, with how the last probe of each engine served there ended."""
+def grade_look(look: Look, probes: Mapping[str, ProbeResult], fit: AbstractSet[str]) -> Graded:
+    """One look, with how the last probe of each engine served there ended.
+
+    fit: the engines whose probes have not settled anything against them. While there is one,
+        probes alone make no look failed: every look until the next probe would count it again.
+    """
     if not look.is_live:
         return Graded(Grade.DEAD, "connection refused")
     if not look.is_answering:
         return Graded(Grade.FAILED, "does not answer in time")
     wrong = {engine: probe for engine, probe in probes.items() if probe is not ProbeResult.OK}
     shown = "probe " + ", ".join(f"{engine}: {probe}" for engine, probe in sorted(wrong.items()))
-    if probes and not any(probe.is_answered for probe in probes.values()):
+    is_answered = any(probe.is_answered for probe in probes.values())
+    if probes and not is_answered and fit.isdisjoint(probes):
         return Graded(Grade.FAILED, shown)
     if not look.is_ready:
-        if probes:
+        if is_answered:
             return Graded(Grade.PARTIAL, "not ready, though it answers probes")
         return Graded(Grade.FAILED, "not ready")
     if not look.serving:

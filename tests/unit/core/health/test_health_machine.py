@@ -11,7 +11,8 @@
    neither is held back, being mended, given up, not proved, or answered wrongly.
 6. While it is healthy its last look was not dead; by failed_looks hung or dead ones it is
    unhealthy, unless an operator holds it back.
-7. A look changes no engine's fitness, but for one that is not served any more.
+7. A look changes no engine's fitness, but for one that is not served any more; and while an
+   engine with a golden input is fit, no look that calls the instance ready makes it unhealthy.
 """
 
 from __future__ import annotations
@@ -86,18 +87,29 @@ class HealthMachine(RuleBasedStateMachine):
         self.forget(ENGINES - self.last.serving)
         for engine in self.last.serving & GOLDEN:
             assert self.instance.fitness(engine) is (fitness[engine] or Fitness.PROVING)
+        if is_live and self.last.is_ready and Fitness.FIT in self.fitness().values():
+            assert state is State.UNHEALTHY or self.instance.state is not State.UNHEALTHY
+
+    @rule(times=st.integers(1, 4))
+    def look_well(self, times: int) -> None:
+        for _ in range(times):
+            self.look(True, True, True, ENGINES)
 
     @rule(times=st.integers(1, 4))
     def all_well(self, times: int) -> None:
         for _ in range(times):
             self.look(True, True, True, ENGINES)
-            for engine in sorted(ENGINES):
-                self.probe(engine, OK)
+            self.probe_all(OK)
 
     @rule(times=st.integers(1, 4))
     def hang(self, times: int) -> None:
         for _ in range(times):
             self.look(True, False, False, frozenset())
+
+    @rule(result=st.sampled_from(ProbeResult))
+    def probe_all(self, result: ProbeResult) -> None:
+        for engine in sorted(ENGINES):
+            self.probe(engine, result)
 
     @rule(engine=engines, results=st.lists(st.sampled_from(ProbeResult), min_size=1, max_size=4))
     def probe_in_a_row(self, engine: str, results: list[ProbeResult]) -> None:

@@ -108,6 +108,13 @@ class TestProbes:
         assert instance.fit_engines == ENGINES
         assert instance.state is State.DEGRADED
 
+    def test_nor_is_one_of_each_engine(self) -> None:
+        instance = well()
+        probe(instance, 1.0, damage=FAILED, volume=FAILED)
+        looks(instance, *[WELL] * 10)
+        assert instance.fit_engines == ENGINES
+        assert instance.state is State.DEGRADED
+
     def test_nor_is_one_good_probe(self) -> None:
         instance = well()
         probe(instance, 1.0, damage=WRONG)

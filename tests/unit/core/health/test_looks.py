@@ -13,7 +13,7 @@ from control_plane.core.health.looks import (
     read_looks,
 )
 from control_plane.core.health.states import Event, State
-from tests.unit.core.health.looking import FAILED, HUNG, OK, SLOW, WRONG, look
+from tests.unit.core.health.looking import FAILED, HUNG, OK, SLOW, WELL, WRONG, look
 
 
 def probes(*results: ProbeResult) -> dict[str, ProbeResult]:
@@ -60,7 +60,30 @@ def probes(*results: ProbeResult) -> dict[str, ProbeResult]:
 def test_the_grade_of_a_look(
     seen: Look, probed: dict[str, ProbeResult], grade: Grade, reason: str
 ) -> None:
-    assert grade_look(seen, probed) == Graded(grade, reason)
+    assert grade_look(seen, probed, frozenset()) == Graded(grade, reason)
+
+
+@pytest.mark.parametrize(
+    ("seen", "probed", "fit", "grade", "reason"),
+    [
+        (WELL, probes(FAILED), {"damage"}, Grade.PARTIAL, "probe damage: failed"),
+        (
+            WELL,
+            probes(WRONG, FAILED),
+            {"volume"},
+            Grade.PARTIAL,
+            "probe damage: wrong_answer, volume: failed",
+        ),
+        (WELL, probes(FAILED), {"volume"}, Grade.FAILED, "probe damage: failed"),
+        # Then nothing speaks for it but that it was well before.
+        (look(is_ready=False), probes(FAILED), {"damage"}, Grade.FAILED, "not ready"),
+        (HUNG, probes(FAILED), {"damage"}, Grade.FAILED, "does not answer in time"),
+    ],
+)
+def test_probes_that_settled_nothing_yet_make_no_look_failed(
+    seen: Look, probed: dict[str, ProbeResult], fit: set[str], grade: Grade, reason: str
+) -> None:
+    assert grade_look(seen, probed, fit) == Graded(grade, reason)
 
 
 LETTERS = {"g": Grade.GOOD, "p": Grade.PARTIAL, "f": Grade.FAILED, "d": Grade.DEAD}
