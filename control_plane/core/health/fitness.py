@@ -93,6 +93,8 @@ class EngineFitness:
 
     failed_probes: failed probes in a row that take a fit engine out.
     good_probes: good probes in a row that bring an unfit one back.
+    is_wrong: whether the last answer was a wrong one. A probe that is not answered, or a mend
+        that fails, does not make it right; loading it anew does away with it.
     """
 
     __slots__ = (
@@ -102,6 +104,7 @@ class EngineFitness:
         "_good_row",
         "_needed",
         "_state",
+        "is_wrong",
         "reason",
     )
 
@@ -113,6 +116,7 @@ class EngineFitness:
         self._good_row = 0
         self._failed_row = 0
         self._state = Fitness.PROVING
+        self.is_wrong = False
         self.reason = "not probed yet"
 
     def __repr__(self) -> str:
@@ -127,6 +131,8 @@ class EngineFitness:
         after = TRANSITIONS[self._state].get(event)
         if after is None:
             raise IllegalEvent(f"engine {self._engine!r}", self._state, event)
+        if event in (FitnessEvent.MENDED, FitnessEvent.UNLOADED):
+            self.is_wrong = False
         if after is self._state:
             return False
         self._state, self.reason = after, reason
@@ -135,14 +141,16 @@ class EngineFitness:
 
     def probed(self, result: ProbeResult, reason: str = "") -> bool:
         """Take in one probe; reason: what was wrong, for a person. True when the state changed."""
+        if result is not ProbeResult.FAILED:
+            self.is_wrong = result is ProbeResult.WRONG_ANSWER
         if result is ProbeResult.SLOW:
             return False
         if result is ProbeResult.OK:
             self._good_row, self._failed_row = self._good_row + 1, 0
         else:
             # A wrong answer is as good as all the failures it takes.
-            is_wrong = result is ProbeResult.WRONG_ANSWER
             self._good_row = 0
+            is_wrong = result is ProbeResult.WRONG_ANSWER
             self._failed_row += self._failed_probes if is_wrong else 1
         needed_good, needed_failed = self._needed.get(self._state, (1, 1))
         if self._good_row >= needed_good:

@@ -75,7 +75,7 @@ class InstanceHealth:
     - an engine is in fit_engines only if it was served at the last look, its fitness is FIT
       (or it has no probe), and the instance is healthy or degraded;
     - no engine is in both fit_engines and standby_engines, and none whose last answer to a
-      probe was wrong is in either;
+      probe, since it was loaded, was wrong is in either;
     - while an instance is healthy its last look was not dead.
     """
 
@@ -253,8 +253,12 @@ class InstanceHealth:
         self._standby = frozenset(
             engine
             for engine in self._serving - self._fit
-            if self._state not in HELD_BACK
-            and self.fitness(engine) in (None, Fitness.FIT, Fitness.UNFIT)
-            and self._probes.get(engine) is not ProbeResult.WRONG_ANSWER
+            if self._state not in HELD_BACK and self._may_answer(engine)
         )
         return tuple(changes)
+
+    def _may_answer(self, engine: str) -> bool:
+        known = self._fitness.get(engine)
+        if known is None:
+            return True
+        return known.state in (Fitness.FIT, Fitness.UNFIT) and not known.is_wrong

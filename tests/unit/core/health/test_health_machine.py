@@ -7,7 +7,7 @@
 4. An engine is fit only if it was served at the last look, its fitness is FIT or it has no
    golden input, and the instance is healthy or degraded. With a golden input it has answered
    rightly since it was last loaded or mended.
-5. Nobody is both fit and on standby, nor either if its last probe was answered wrongly. Who is
+5. Nobody is both fit and on standby, nor either if its last answer was wrong. Who is
    neither is held back, being mended, given up, not proved, or answered wrongly.
 6. While it is healthy its last look was not dead; by failed_looks hung or dead ones it is
    unhealthy, unless an operator holds it back.
@@ -34,7 +34,7 @@ from control_plane.core.health import (
     State,
 )
 from control_plane.core.health.states import HELD_BACK, TAKES_TRAFFIC
-from tests.unit.core.health.looking import OK, WRONG
+from tests.unit.core.health.looking import OK, SLOW, WRONG
 
 GOLDEN = frozenset("abc")
 ENGINES = frozenset("abcd")
@@ -123,9 +123,11 @@ class HealthMachine(RuleBasedStateMachine):
         changes = self.instance.probed(engine, result, "told", self.now_s)
         self.changes += changes
         assert is_known or not changes
-        if is_known:
-            self.wrong = self.wrong - {engine} | ({engine} if result is WRONG else set())
+        if is_known and result in (OK, SLOW):
+            self.wrong.discard(engine)
             self.proved |= {engine} if result is OK else set()
+        elif is_known and result is WRONG:
+            self.wrong.add(engine)
         self.standby_is_the_last_resort()
 
     @rule(verb=st.sampled_from(["drain", "undrain", "isolate", "heal"]))
@@ -133,13 +135,11 @@ class HealthMachine(RuleBasedStateMachine):
         given_up = [each for each, known in self.fitness().items() if known is Fitness.GIVEN_UP]
         done = self.attempt(lambda: getattr(self.instance, verb)("told", self.now_s))
         if done and verb == "heal":
-            self.forget(given_up)
+            self.proved -= set(given_up)
 
     @rule(verb=st.sampled_from(["take_out", "mended", "mend_failed", "give_up"]), engine=engines)
     def mend(self, verb: str, engine: str) -> None:
         done = self.attempt(lambda: getattr(self.instance, verb)(engine, "told", self.now_s))
-        if done:
-            self.wrong.discard(engine)
         if done and verb == "mended":
             self.forget({engine})
 

@@ -90,6 +90,30 @@ def test_what_answers_wrongly_does_not() -> None:
     assert instance.standby_engines == {"volume"}
 
 
+def test_nor_does_it_when_it_then_fails_to_answer() -> None:
+    instance = well()
+    probe(instance, 1.0, damage=WRONG)
+    probe(instance, 2.0, damage=FAILED)
+    assert instance.standby_engines == NOBODY
+
+
+def test_nor_when_a_mend_of_it_failed() -> None:
+    instance = well()
+    probe(instance, 1.0, damage=WRONG)
+    instance.take_out("damage", "mending", 2.0)
+    instance.mend_failed("damage", "unload refused", 3.0)
+    assert instance.standby_engines == NOBODY
+
+
+def test_what_was_loaded_anew_did_not_answer_wrongly() -> None:
+    instance = well()
+    probe(instance, 1.0, damage=WRONG)
+    instance.take_out("damage", "mending", 2.0)
+    instance.mended("damage", "loaded anew", 3.0)
+    probe(instance, 4.0, damage=FAILED)
+    assert instance.standby_engines == {"damage"}
+
+
 @pytest.mark.parametrize("result", [OK, SLOW])
 def test_answering_rightly_once_it_does_again(result: object) -> None:
     instance = well()
