@@ -194,11 +194,9 @@ class Fleet:
 
     def bring_back(self, name: str, engine: str, reason: str) -> None:
         """An engine was mended and has proved it."""
-        now_s = self._clock.now_s()
-        health = self._health[name]
-        changes = health.mended(engine, reason, now_s)
-        changes += health.probed(engine, ProbeResult.OK, "", now_s)
+        changes = self._health[name].mended(engine, reason, self._clock.now_s())
         self._file(self._by_name[name], changes)
+        self._by_name[name].look_again.set()
 
     def mend_failed(self, name: str, engine: str, reason: str) -> None:
         changes = self._health[name].mend_failed(engine, reason, self._clock.now_s())

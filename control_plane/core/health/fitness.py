@@ -7,19 +7,20 @@ Triton goes on calling it ready. So each engine is judged by its own probes.
     ┌─────────┐ ─────────────► ┌─────┐ ─────────────────────► ┌───────┐
     │ proving │                │ fit │                        │ unfit │
     └─────────┘ ◄── unloaded ─ └─────┘ ◄───────────────────── └───────┘
-      ▲  ▲  │                     │         2 good probes      │  ▲   │
-      │  │  └────── take_out ─────┤◄──────── take_out ─────────┘  │   │
-      │  │                        ▼                               │   │ give_up
-      │  │     mended       ┌─────────┐        mend_failed        │   │
-      │  └──────────────────│ mending │───────────────────────────┘   │
+      ▲     │                   ▲   │       2 good probes      │  ▲   │
+      │     └───── take_out ────┼───┤◄──────── take_out ───────┘  │   │
+      │                  mended │   ▼                             │   │ give_up
+      │                     ┌─────────┐        mend_failed        │   │
+      │                     │ mending │───────────────────────────┘   │
       │                     └─────────┘                               │
       │                           │ give_up        ┌──────────┐       │
       │                           └───────────────►│ given_up │◄──────┘
       └──────────────────── heal ──────────────────└──────────┘
     (proving, 1 bad probe: unfit; unfit, unloaded: proving)
 
-*Proving* is where an engine starts, and where a mend leaves it: one good probe is proof,
-because what ran before is gone; so does being unloaded, as by a restart. From *unfit* it takes
+*Proving* is where an engine starts, and where being unloaded leaves it, as by a restart: one
+good probe is proof, because what ran before is gone. A mender has asked for that proof
+itself before it says *mended*. From *unfit* it takes
 two, because whatever was wrong there is still there. A slow probe says nothing either way;
 slowness is for breaker and balancing. While *mending* and once *given up*, probes move
 nothing. An event that a state does not know raises IllegalEvent and changes nothing.
@@ -75,7 +76,7 @@ TRANSITIONS: Mapping[Fitness, Mapping[FitnessEvent, Fitness]] = {
         FitnessEvent.PROVED: Fitness.MENDING,
         FitnessEvent.DISPROVED: Fitness.MENDING,
         FitnessEvent.UNLOADED: Fitness.MENDING,
-        FitnessEvent.MENDED: Fitness.PROVING,
+        FitnessEvent.MENDED: Fitness.FIT,
         FitnessEvent.MEND_FAILED: Fitness.UNFIT,
         FitnessEvent.GIVE_UP: Fitness.GIVEN_UP,
     },

@@ -192,7 +192,7 @@ class InstanceHealth:
         return self._settle(self._apply(engine, FitnessEvent.TAKE_OUT, reason, now_s))
 
     def mended(self, engine: str, reason: str, now_s: float) -> tuple[Change, ...]:
-        """It was loaded anew: the next good probe brings it in."""
+        """It was loaded anew, and has given its golden answer if it has one."""
         return self._settle(self._apply(engine, FitnessEvent.MENDED, reason, now_s))
 
     def mend_failed(self, engine: str, reason: str, now_s: float) -> tuple[Change, ...]:

@@ -142,6 +142,7 @@ class HealthMachine(RuleBasedStateMachine):
         done = self.attempt(lambda: getattr(self.instance, verb)(engine, "told", self.now_s))
         if done and verb == "mended":
             self.forget({engine})
+            self.proved.add(engine)  # to the mender
 
     def attempt(self, act: Callable[[], Iterable[Change]]) -> bool:
         self.now_s += 0.1
@@ -187,7 +188,9 @@ class HealthMachine(RuleBasedStateMachine):
         assert not fit or self.instance.state in TAKES_TRAFFIC
         assert fit <= self.last.serving
         for engine in fit:
-            assert self.instance.fitness(engine) is (Fitness.FIT if engine in GOLDEN else None)
+            without_golden = (None, Fitness.FIT)  # FIT from its first mend on
+            allowed = (Fitness.FIT,) if engine in GOLDEN else without_golden
+            assert self.instance.fitness(engine) in allowed
         assert fit & GOLDEN <= self.proved
 
     @invariant()

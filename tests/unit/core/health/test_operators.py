@@ -85,8 +85,6 @@ class TestMending:
         looks(instance, WELL, look({"volume"}), WELL, from_s=2.0)
         assert instance.fitness("damage") is Fitness.MENDING
         instance.mended("damage", "loaded anew", 5.0)
-        assert instance.fit_engines == {"volume"}
-        probe(instance, 6.0, damage=OK)
         assert instance.fit_engines == ENGINES
 
     def test_a_mend_that_failed_needs_two_good_probes(self) -> None:

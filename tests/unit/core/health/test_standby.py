@@ -110,7 +110,9 @@ def test_what_was_loaded_anew_did_not_answer_wrongly() -> None:
     probe(instance, 1.0, damage=WRONG)
     instance.take_out("damage", "mending", 2.0)
     instance.mended("damage", "loaded anew", 3.0)
+    assert instance.fit_engines == ENGINES
     probe(instance, 4.0, damage=FAILED)
+    probe(instance, 5.0, damage=FAILED)
     assert instance.standby_engines == {"damage"}
 
 

@@ -140,7 +140,7 @@ class TestFitness:
             (Fitness.FIT, FitnessEvent.TAKE_OUT, Fitness.MENDING),
             (Fitness.UNFIT, FitnessEvent.TAKE_OUT, Fitness.MENDING),
             (Fitness.UNFIT, FitnessEvent.GIVE_UP, Fitness.GIVEN_UP),
-            (Fitness.MENDING, FitnessEvent.MENDED, Fitness.PROVING),
+            (Fitness.MENDING, FitnessEvent.MENDED, Fitness.FIT),
             (Fitness.MENDING, FitnessEvent.MEND_FAILED, Fitness.UNFIT),
             (Fitness.MENDING, FitnessEvent.GIVE_UP, Fitness.GIVEN_UP),
             (Fitness.GIVEN_UP, FitnessEvent.HEAL, Fitness.PROVING),
