@@ -25,7 +25,8 @@ from control_plane.core.deadline import Deadline
 from control_plane.core.detections import DetectionAnswer, DetectionRequest, DetectionStatus
 from control_plane.core.identifiers import check_routing_key
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
-from control_plane.rest_api.forms import JSON, MULTIPART, DetectForm, read_form
+from control_plane.rest_api.forms import MULTIPART, DetectForm, read_form
+from control_plane.rest_api.json_bodies import JSON
 from control_plane.rest_api.problems import (
     CLIENT_CLOSED_REQUEST,
     MEDIA_TYPE,

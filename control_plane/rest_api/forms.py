@@ -9,11 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
-import orjson
-from pydantic import ValidationError
 from starlette.requests import Request
 
 from control_plane.core.detections import (
@@ -24,16 +21,21 @@ from control_plane.core.detections import (
     check_uuid,
 )
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
-from control_plane.rest_api.bodies import MultipartReader, Part, read_chunks, read_whole
-from control_plane.rest_api.problems import HttpRefusal
+from control_plane.rest_api.bodies import MultipartReader, Part, read_chunks
+from control_plane.rest_api.json_bodies import (
+    JSON,
+    check_object,
+    media_type_of,
+    parse_json,
+    read_json,
+    unsupported,
+)
 from control_plane.rest_api.schemas import DetectBody
 from control_plane.rest_api.services import RestLimits
 
-MAX_JSON_BYTES = 64 * 1024
 MULTIPART_OVERHEAD_BYTES = 64 * 1024
 """For everything in a multipart body that is not the photo."""
 
-JSON = "application/json"
 MULTIPART = "multipart/form-data"
 
 _METADATA_FIELDS = ("project_id", "user_id")
@@ -59,28 +61,20 @@ async def read_form(request: Request, limits: RestLimits, known: tuple[str, ...]
 
     Raises ControlPlaneError: whatever is wrong, naming the field and the limit.
     """
-    content_type = request.headers.get("content-type", "")
-    media_type = content_type.partition(";")[0].strip().lower()
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
-        raise _unsupported("Content-Encoding", encoding, "send the body as it is")
+    media_type = media_type_of(request)
     if media_type == JSON:
-        return check_form(_parse_json(await _read_json(request, limits), "body"), None, known)
+        text = await read_json(request, timeout_s=limits.body_timeout_s)
+        return check_form(parse_json(text, "body"), None, known)
     if media_type == MULTIPART:
-        parts = await _read_multipart(request, limits, content_type)
+        parts = await _read_multipart(request, limits, request.headers["content-type"])
         photo, body = _gather(parts, limits.max_bytes)
         return check_form(body, photo, known)
-    raise _unsupported("Content-Type", media_type, f"send {JSON} or {MULTIPART}")
+    raise unsupported("Content-Type", media_type, f"send {JSON} or {MULTIPART}")
 
 
 def check_form(body: object, photo: bytes | None, known: tuple[str, ...]) -> DetectForm:
     """Raises InvalidArgument for the first field that is wrong."""
-    if not isinstance(body, dict):
-        raise InvalidArgument("the body is not a JSON object", field="body")
-    try:
-        asked = DetectBody.model_validate(body)
-    except ValidationError as error:
-        raise _explain(error) from None
+    asked = check_object(body, DetectBody)
     if photo is None and asked.photo_url is None:
         raise InvalidArgument(
             "photo is missing; send a photo_url, or multipart/form-data with a photo", field="photo"
@@ -98,19 +92,6 @@ def check_form(body: object, photo: bytes | None, known: tuple[str, ...]) -> Det
         photo_id=None if asked.photo_id is None else check_uuid(asked.photo_id, "photo_id"),
         releases=check_releases(asked.releases or {}, engines),
         metadata={name: check_uuid(value, f"metadata.{name}") for name, value in given.items()},
-    )
-
-
-async def _read_json(request: Request, limits: RestLimits) -> bytes:
-    def refuse(size: int) -> ControlPlaneError:
-        return ControlPlaneError(
-            ErrorCode.MESSAGE_TOO_LARGE,
-            f"the JSON body has {size} bytes or more; the limit is {MAX_JSON_BYTES}",
-            field="body",
-        )
-
-    return await read_whole(
-        request, limit_bytes=MAX_JSON_BYTES, timeout_s=limits.body_timeout_s, refuse=refuse
     )
 
 
@@ -166,7 +147,7 @@ def _gather_text(part: Part, body: dict[str, Any]) -> None:
     elif name in _SINGLE_FIELDS:
         if name in body:
             raise InvalidArgument(f"{name} is given twice", field=name)
-        body[name] = _parse_json(part.content, name) if name in ("metadata", "releases") else text
+        body[name] = parse_json(part.content, name) if name in ("metadata", "releases") else text
     else:
         raise InvalidArgument(
             f"unknown field {name[:80]!r}; known: {', '.join(_FORM_FIELDS)}", field=name[:80]
@@ -181,36 +162,7 @@ def _put(body: dict[str, Any], name: str, key: str, value: str) -> None:
     nested[key] = value
 
 
-def _parse_json(text: bytes, name: str) -> object:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        reason = "it is empty" if not text.strip() else str(error)
-        raise InvalidArgument(f"{name} is not valid JSON: {reason[:200]}", field=name) from None
-
-
-def _explain(error: ValidationError) -> InvalidArgument:
-    """The first thing pydantic found, in one sentence that names the field."""
-    first = error.errors(include_url=False)[0]
-    # "[key]" is pydantic's mark for the key of a mapping itself.
-    name = ".".join(str(part)[:80] for part in first["loc"] if part != "[key]") or "body"
-    if first["type"] == "extra_forbidden":
-        return InvalidArgument(
-            f"unknown key {name!r}; known: {', '.join(DetectBody.model_fields)}", field=name
-        )
-    return InvalidArgument(f"{name}: {first['msg']}", field=name)
-
-
 def _too_large(what: str, max_bytes: int) -> ControlPlaneError:
     return ControlPlaneError(
         ErrorCode.PHOTO_TOO_LARGE, f"{what}; the limit of a photo is {max_bytes}", field="photo"
-    )
-
-
-def _unsupported(header: str, value: str, remedy: str) -> HttpRefusal:
-    return HttpRefusal(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        ErrorCode.INVALID_ARGUMENT,
-        f"{header} {value[:80]!r} is not supported; {remedy}",
-        field=header,
     )

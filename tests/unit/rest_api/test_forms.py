@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.bodies import MAX_PARTS, MultipartReader
-from control_plane.rest_api.forms import MAX_JSON_BYTES, check_form
+from control_plane.rest_api.forms import check_form
+from control_plane.rest_api.json_bodies import MAX_JSON_BYTES
 from tests.unit.rest_api.fakes import (
     DETECT,
     LIMITS,

@@ -1,0 +1,80 @@
+"""JSON bodies: what is taken as one, read within bounds, and how a mistake in one is told."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
+from control_plane.rest_api.bodies import read_whole
+from control_plane.rest_api.problems import HttpRefusal
+
+MAX_JSON_BYTES = 64 * 1024
+JSON = "application/json"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def media_type_of(request: Request) -> str:
+    """Raises HttpRefusal (415) for a body that is compressed."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise unsupported("Content-Encoding", encoding, "send the body as it is")
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def unsupported(header: str, value: str, remedy: str) -> HttpRefusal:
+    return HttpRefusal(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode.INVALID_ARGUMENT,
+        f"{header} {value[:80]!r} is not supported; {remedy}",
+        field=header,
+    )
+
+
+async def read_json(request: Request, *, timeout_s: float) -> bytes:
+    """The whole body, not parsed yet. Raises as :func:`read_whole` does."""
+
+    def refuse(size: int) -> ControlPlaneError:
+        return ControlPlaneError(
+            ErrorCode.MESSAGE_TOO_LARGE,
+            f"the JSON body has {size} bytes or more; the limit is {MAX_JSON_BYTES}",
+            field="body",
+        )
+
+    return await read_whole(request, limit_bytes=MAX_JSON_BYTES, timeout_s=timeout_s, refuse=refuse)
+
+
+def parse_json(text: bytes, name: str) -> object:
+    """name: of the field that holds the text. Raises InvalidArgument."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        reason = "it is empty" if not text.strip() else str(error)
+        raise InvalidArgument(f"{name} is not valid JSON: {reason[:200]}", field=name) from None
+
+
+def check_object(body: object, model: type[Model]) -> Model:
+    """The body as the model has it. Raises InvalidArgument for the first field that is wrong."""
+    if not isinstance(body, dict):
+        raise InvalidArgument("the body is not a JSON object", field="body")
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise _explain(error, model) from None
+
+
+def _explain(error: ValidationError, model: type[BaseModel]) -> InvalidArgument:
+    """The first thing pydantic found, in one sentence that names the field."""
+    first = error.errors(include_url=False)[0]
+    # "[key]" is pydantic's mark for the key of a mapping itself.
+    name = ".".join(str(part)[:80] for part in first["loc"] if part != "[key]") or "body"
+    if first["type"] == "extra_forbidden":
+        return InvalidArgument(
+            f"unknown key {name!r}; known: {', '.join(model.model_fields)}", field=name
+        )
+    return InvalidArgument(f"{name}: {first['msg']}", field=name)
