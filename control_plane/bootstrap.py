@@ -21,7 +21,7 @@ import structlog
 import uvloop
 
 from control_plane import __version__
-from control_plane.adapters.clock import MonotonicClock
+from control_plane.adapters.clock import MonotonicClock, SystemCalendar
 from control_plane.adapters.logs import LEVELS, set_up_logs
 from control_plane.adapters.model_repository import ModelRepository
 from control_plane.adapters.photos import HeadInspector, LocalPhotos, PhotoLimits
@@ -43,6 +43,7 @@ from control_plane.embedded.options import ADDRESS, FleetOptions, InstancePorts,
 from control_plane.errors import ConfigurationError
 from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
+from control_plane.grpc_api.operations_service import OperationsService
 from control_plane.grpc_api.orchestrator_service import Orchestrator
 from control_plane.grpc_api.server import GrpcServer
 from control_plane.loops.drain import StopOrders, drain
@@ -60,6 +61,7 @@ from control_plane.services.gateway import Gateway, GatewayOptions
 from control_plane.services.instance import Instance
 from control_plane.services.mending import Mender, MendTimes
 from control_plane.services.model_reads import ModelReads
+from control_plane.services.operations import Operations
 from control_plane.services.probing import Prober, ProbeTimes
 from control_plane.services.status import Status
 from control_plane.settings import AdmissionSettings, LoadedSettings, Settings
@@ -200,7 +202,13 @@ def _wire(
         clock=clock,
         rng=rng,
     )
-    status = Status(engines=repository.engines, fleet=fleet, table=lambda: table, clock=clock)
+    status = Status(
+        engines=repository.engines,
+        fleet=fleet,
+        table=lambda: table,
+        clock=clock,
+        calendar=SystemCalendar(),
+    )
     limits = PhotoLimits(
         settings.photos.max_bytes, settings.photos.max_pixels, settings.photos.max_full_pixels
     )
@@ -214,6 +222,7 @@ def _wire(
     )
     specs = _limited_specs(settings, repository)
     mender = _mender(settings, specs, fleet, prober, clock) if settings.mending.enabled else None
+    operations = Operations(fleet, lambda: table, mender)
     detection = Detection(gateway, HeadInspector(limits), lambda: photo_engines, clock)
     return ControlPlane(
         status=status,
@@ -252,12 +261,13 @@ def _wire(
                 max_message_bytes=settings.grpc.max_message_bytes,
             ),
             orchestrator=Orchestrator(detection, photos, status, clock, timeouts),
+            operations=OperationsService(operations, status),
             host=settings.grpc.host,
             port=settings.grpc.port,
             max_message_bytes=settings.grpc.max_message_bytes,
             max_concurrent_calls=settings.grpc.max_concurrent_calls,
         ),
-        http=_http_server(settings, detection, status, photos, clock),
+        http=_http_server(settings, detection, status, operations, photos, clock),
     )
 
 
@@ -403,6 +413,7 @@ def _http_server(
     settings: Settings,
     detection: Detection,
     status: Status,
+    operations: Operations,
     photos: LocalPhotos,
     clock: MonotonicClock,
 ) -> HttpServer:
@@ -412,7 +423,7 @@ def _http_server(
         max_timeout_s=settings.requests.max_timeout_s,
         body_timeout_s=settings.http.body_timeout_s,
     )
-    services = RestServices(detection, status, photos, clock, limits, __version__)
+    services = RestServices(detection, status, operations, photos, clock, limits, __version__)
     return HttpServer(
         create_app(services),
         settings.http.host,

@@ -6,6 +6,7 @@ Small protocols, each with the fewest methods that do; fakes for tests keep them
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from typing import Protocol
 
 from control_plane.core.catalogue import Config, Release
@@ -19,6 +20,14 @@ class Clock(Protocol):
 
     def now_s(self) -> float:
         """Seconds on a monotonic clock."""
+        ...
+
+
+class Calendar(Protocol):
+    """What a person's clock showed at a reading of a Clock."""
+
+    def utc(self, at_s: float) -> datetime:
+        """at_s: a reading of the monotonic clock, in the past or future. Aware, in UTC."""
         ...
 
 

@@ -15,8 +15,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from control_plane.errors import ConfigurationError
-from control_plane.grpc_api import kserve_service, orchestrator_service
+from control_plane.grpc_api import kserve_service, operations_service, orchestrator_service
 from control_plane.grpc_api.kserve_service import KServe
+from control_plane.grpc_api.operations_service import OperationsService
 from control_plane.grpc_api.orchestrator_service import Orchestrator
 
 MAX_CONCURRENT_STREAMS = 1024
@@ -30,6 +31,7 @@ class GrpcServer:
         *,
         kserve: KServe,
         orchestrator: Orchestrator,
+        operations: OperationsService,
         host: str,
         port: int,
         max_message_bytes: int,
@@ -40,6 +42,7 @@ class GrpcServer:
         self._services = {
             kserve_service.SERVICE: kserve.handlers(),
             orchestrator_service.SERVICE: orchestrator.handlers(),
+            operations_service.SERVICE: operations.handlers(),
         }
         self._stopping = kserve.stopping
         self._health = _Health(self._stopping)

@@ -180,23 +180,6 @@ class EngineReleases(BaseModel):
     releases: list[Release]
 
 
-class Instance(BaseModel):
-    name: str = Field(examples=["triton-0"])
-    url: str = Field(examples=["127.0.0.1:8001"])
-    state: str = Field(examples=["ready"])
-    serving: dict[str, list[str]] = Field(examples=[{"damage": ["1.0.0", "1.1.0"]}])
-    in_flight: int
-    breakers: dict[str, str] = Field(
-        description="Breakers that are not closed, by engine and release."
-    )
-    reason: str = Field(description="Why it is not ready; empty when it is.")
-    observed_ago_s: float | None = Field(description="Null before the first look at it.")
-
-
-class Fleet(BaseModel):
-    instances: list[Instance]
-
-
 class EngineHealth(BaseModel):
     is_ready: bool
     stable: str
@@ -204,7 +187,10 @@ class EngineHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """`ok`: everything is ready; `degraded`: something is not; `unavailable`: no engine is."""
+    """`ok`: everything is ready and healthy; `degraded`: something is not, or is held back.
+
+    `unavailable`: no engine is ready.
+    """
 
     status: Literal["ok", "degraded", "unavailable"]
     version: str

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from control_plane.core.detections import DetectionAnswer, DetectionRequest
 from control_plane.ports import Clock, PhotoSource
-from control_plane.services.status import EngineView, InstanceView
+from control_plane.services.operations import Action
+from control_plane.services.status import ChangeView, EngineView, InstanceView
 
 
 class DetectionService(Protocol):
@@ -28,6 +29,14 @@ class StatusService(Protocol):
 
     def instances(self) -> tuple[InstanceView, ...]: ...
 
+    def instance(self, name: str) -> InstanceView:
+        """Raises ControlPlaneError(NOT_FOUND), as ``history`` does."""
+        ...
+
+    def history(self, name: str) -> tuple[ChangeView, ...]: ...
+
+    def changes(self, limit: int) -> tuple[ChangeView, ...]: ...
+
     @property
     def is_stopping(self) -> bool:
         """Whether the process is about to stop."""
@@ -35,6 +44,12 @@ class StatusService(Protocol):
 
     def is_ready(self) -> bool:
         """Whether every engine's stable release is ready on at least one instance."""
+        ...
+
+
+class OperationsService(Protocol):
+    def act(self, action: Action, name: str, *, reason: str = "", force: bool = False) -> None:
+        """Raises ControlPlaneError: NOT_FOUND, INVALID_ARGUMENT, CONFLICT."""
         ...
 
 
@@ -60,6 +75,7 @@ class RestServices:
 
     detection: DetectionService
     status: StatusService
+    operations: OperationsService
     photos: PhotoSource
     clock: Clock
     limits: RestLimits

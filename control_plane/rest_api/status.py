@@ -1,4 +1,4 @@
-"""What runs, for people and for load balancers: health, engines, releases, the fleet.
+"""What runs, for people and for load balancers: health, engines, releases.
 
 Reads views and writes JSON; decides nothing but the one word of ``/health``.
 """
@@ -85,12 +85,6 @@ def _add_overviews(router: APIRouter, services: RestServices) -> None:
             releases=[_show_release(release) for release in view.releases],
         )
 
-    @router.get("/api/v1/fleet", summary="All Triton instances", operation_id="fleet")
-    async def fleet() -> schemas.Fleet:
-        return schemas.Fleet(
-            instances=[_show_instance(view) for view in services.status.instances()]
-        )
-
 
 def _add_health(router: APIRouter, services: RestServices) -> None:
     @router.get(
@@ -105,7 +99,7 @@ def _add_health(router: APIRouter, services: RestServices) -> None:
         word: Any = "degraded"
         if not any(engine.is_ready for engine in engines):
             word = "unavailable"
-        elif status.is_ready() and all(view.state == "ready" for view in instances):
+        elif status.is_ready() and all(map(_is_well, instances)):
             word = "ok"
         return schemas.Health(
             status=word,
@@ -113,6 +107,10 @@ def _add_health(router: APIRouter, services: RestServices) -> None:
             engines={engine.name: _show_engine_health(engine) for engine in engines},
             instances={view.name: view.state for view in instances},
         )
+
+
+def _is_well(view: InstanceView) -> bool:
+    return view.state == "ready" and view.health == "healthy"
 
 
 def _find_engine(name: str, engines: tuple[EngineView, ...]) -> EngineView:
@@ -153,17 +151,4 @@ def _show_release(view: ReleaseView) -> schemas.Release:
         is_stable=view.is_stable,
         weight_bp=view.weight_bp,
         ready_on=list(view.ready_on),
-    )
-
-
-def _show_instance(view: InstanceView) -> schemas.Instance:
-    return schemas.Instance(
-        name=view.name,
-        url=view.url,
-        state=view.state,
-        serving={engine: list(releases) for engine, releases in view.serving.items()},
-        in_flight=view.in_flight,
-        breakers=dict(view.breakers),
-        reason=view.reason,
-        observed_ago_s=None if view.observed_ago_s is None else round(view.observed_ago_s, 3),
     )

@@ -4,19 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from heapq import nlargest
 
 from control_plane.core.catalogue import Engine
+from control_plane.core.health import Change
 from control_plane.core.routing import RoutingTable
-from control_plane.ports import Clock
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import Calendar, Clock
 from control_plane.services.fleet import Fleet
 from control_plane.services.instance import Instance
 
 READY, LOADING, UNREACHABLE = "ready", "loading", "unreachable"
+UNPROBED = "unprobed"
+
+SHOWN_CHANGES = 20
+"""How many of the fleet's latest changes are shown with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """One change of an instance's health or, where engine is named, of its fitness there."""
+
+    at: datetime
+    instance: str
+    engine: str | None
+    was: str
+    now: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineThereView:
+    """One engine on one instance.
+
+    fitness: as its health has it, or ``unprobed``: served, and believed without a probe.
+    """
+
+    fitness: str
+    reason: str
+    in_flight: int
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceView:
-    """One Triton as last observed.
+    """One Triton as last observed, and what is believed of it.
 
     state: ``ready`` (serves every release wanted of it), ``loading`` (alive, not all
         served yet) or ``unreachable``.
@@ -24,6 +56,9 @@ class InstanceView:
     breakers: engine and release ("damage 1.0.0") to its breaker's state, where not closed.
     reason: why it is not ready, for a person; empty when it is.
     observed_ago_s: age of the observation; None before the first.
+    health, health_reason: whether it takes requests, and why.
+    health_since: None before the first change, or when the history does not reach back to it.
+    engines: those that are served or judged there.
     """
 
     name: str
@@ -34,6 +69,11 @@ class InstanceView:
     breakers: Mapping[str, str]
     reason: str
     observed_ago_s: float | None
+    health: str
+    health_reason: str
+    health_since: datetime | None
+    engines: Mapping[str, EngineThereView]
+    last_change: ChangeView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +108,13 @@ class Status:
         fleet: Fleet,
         table: Callable[[], RoutingTable],
         clock: Clock,
+        calendar: Calendar,
     ) -> None:
         self._engines = engines
         self._fleet = fleet
         self._table = table
         self._clock = clock
+        self._calendar = calendar
         self._is_stopping = False
 
     def announce_stop(self) -> None:
@@ -88,6 +130,27 @@ class Status:
 
     def instances(self) -> tuple[InstanceView, ...]:
         return tuple(self._instance_view(instance) for instance in self._fleet.instances)
+
+    def instance(self, name: str) -> InstanceView:
+        """Raises ControlPlaneError(NOT_FOUND)."""
+        check_instance(self._fleet, name)
+        return self._instance_view(self._fleet.instance(name))
+
+    def history(self, name: str) -> tuple[ChangeView, ...]:
+        """What changed on an instance, the latest first. Raises as ``instance`` does."""
+        check_instance(self._fleet, name)
+        changes = reversed(self._fleet.health(name).history)
+        return tuple(self._change_view(name, change) for change in changes)
+
+    def changes(self, limit: int) -> tuple[ChangeView, ...]:
+        """The latest changes in the whole fleet, the latest first."""
+        found = (
+            (change.at_s, position, instance.name, change)
+            for instance in self._fleet.instances
+            for position, change in enumerate(self._fleet.health(instance.name).history)
+        )
+        latest = nlargest(limit, found, key=lambda one: one[:2])
+        return tuple(self._change_view(name, change) for _, _, name, change in latest)
 
     def is_ready(self) -> bool:
         """Whether every engine's stable release is ready on at least one instance.
@@ -126,6 +189,8 @@ class Status:
         for engine, version in sorted(instance.serving):
             serving[engine] = (*serving.get(engine, ()), version)
         seen_s = instance.observed_at_s
+        health = self._fleet.health(instance.name)
+        changed = [change for change in health.history if change.engine is None]
         return InstanceView(
             name=instance.name,
             url=instance.url,
@@ -138,6 +203,37 @@ class Status:
             },
             reason=instance.reason,
             observed_ago_s=None if seen_s is None else round(self._clock.now_s() - seen_s, 3),
+            health=health.state.value,
+            health_reason=health.reason,
+            health_since=self._calendar.utc(changed[-1].at_s) if changed else None,
+            engines=self._engines_on(instance),
+            last_change=(
+                self._change_view(instance.name, health.history[-1]) if health.history else None
+            ),
+        )
+
+    def _engines_on(self, instance: Instance) -> dict[str, EngineThereView]:
+        health = self._fleet.health(instance.name)
+        served = {engine for engine, _ in instance.serving}
+        found = {}
+        for engine in sorted(served | self._engines.keys()):
+            fitness = health.fitness(engine)
+            if fitness is not None or engine in served:
+                found[engine] = EngineThereView(
+                    fitness=fitness.value if fitness else UNPROBED,
+                    reason=health.fitness_reason(engine),
+                    in_flight=instance.in_flight_of[engine],
+                )
+        return found
+
+    def _change_view(self, name: str, change: Change) -> ChangeView:
+        return ChangeView(
+            at=self._calendar.utc(change.at_s),
+            instance=name,
+            engine=change.engine,
+            was=change.from_state.value,
+            now=change.to_state.value,
+            reason=change.reason,
         )
 
     def _state(self, instance: Instance) -> str:
@@ -149,3 +245,14 @@ class Status:
             for version in route.weights_bp
         }
         return READY if wanted <= instance.serving else LOADING
+
+
+def check_instance(fleet: Fleet, name: str) -> None:
+    """Raises ControlPlaneError(NOT_FOUND) for a name that no instance has, with those that do."""
+    names = [instance.name for instance in fleet.instances]
+    if name not in names:
+        raise ControlPlaneError(
+            ErrorCode.NOT_FOUND,
+            f"unknown instance {name[:80]!r}; known: {', '.join(names) or 'none'}",
+            field="instance",
+        )

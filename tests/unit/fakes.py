@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from tritonclient.grpc import service_pb2
 
@@ -33,6 +34,13 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+class FakeCalendar:
+    """The fake clocks started at noon."""
+
+    def utc(self, at_s: float) -> datetime:
+        return datetime(2025, 1, 31, 12, tzinfo=UTC) + timedelta(seconds=at_s - 1000.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ def test_the_bounds_of_http_are_those_of_the_settings(monkeypatch: pytest.Monkey
     monkeypatch.setattr(bootstrap, "HttpServer", http_server)
     http = {"max_requests": 7, "max_connections": 8, "body_timeout_s": 9}
     nothing: Any = None
-    bootstrap._http_server(Settings(http=http), nothing, nothing, nothing, nothing)
+    bootstrap._http_server(Settings(http=http), nothing, nothing, nothing, nothing, nothing)
     assert made == {
         "body_timeout_s": 9.0,
         "limits": HttpLimits(max_requests=7, max_connections=8),

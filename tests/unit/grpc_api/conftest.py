@@ -12,19 +12,22 @@ import pytest
 
 from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
+from control_plane.grpc_api.operations_service import OperationsService
 from control_plane.grpc_api.orchestrator_service import Orchestrator
 from control_plane.grpc_api.server import GrpcServer
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway
 from control_plane.services.model_reads import ModelReads
+from control_plane.services.operations import Operations
 from control_plane.services.status import Status
-from tests.unit.fakes import FakeClock, FakeInspector, FakeInstance, FakePhotos
+from tests.unit.fakes import FakeCalendar, FakeClock, FakeInspector, FakeInstance, FakePhotos
 from tests.unit.samples import ENGINES, TABLE, make_fleet, make_gateway
 
 MAX_MESSAGE_BYTES = 64 * 1024
 KSERVE = "/inference.GRPCInferenceService/"
 ORCHESTRATOR = "/tidegate.v1.Orchestrator/"
+OPERATIONS = "/tidegate.v1.Operations/"
 Metadata = dict[str, str]
 
 
@@ -85,7 +88,9 @@ def make_server(
     gateway: Gateway | None = None,
 ) -> GrpcServer:
     gateway = gateway or make_gateway(fleet, clock)
-    status = Status(engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock)
+    status = Status(
+        engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock, calendar=FakeCalendar()
+    )
     components = frozenset({"preprocess", "damage_detector", "materials_detector"})
     return GrpcServer(
         kserve=KServe(
@@ -108,6 +113,7 @@ def make_server(
             clock,
             CallTimeouts(30.0, 60.0),
         ),
+        operations=OperationsService(Operations(fleet, lambda: TABLE), status),
         host="127.0.0.1",
         port=port,
         max_message_bytes=MAX_MESSAGE_BYTES,

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from control_plane.errors import ConfigurationError
-from control_plane.grpc_api import kserve_service, orchestrator_service
+from control_plane.grpc_api import kserve_service, operations_service, orchestrator_service
 from tests.unit.fakes import FakeClock, FakeInstance, FakePhotos
 from tests.unit.grpc_api.conftest import KSERVE, Edge, make_server, trailing
 from tests.unit.samples import infer_request, make_fleet
@@ -20,7 +20,12 @@ SERVING, NOT_SERVING = (
     health_pb2.HealthCheckResponse.SERVING,
     health_pb2.HealthCheckResponse.NOT_SERVING,
 )
-NAMES = ("", kserve_service.SERVICE, orchestrator_service.SERVICE)
+NAMES = (
+    "",
+    kserve_service.SERVICE,
+    orchestrator_service.SERVICE,
+    operations_service.SERVICE,
+)
 
 
 async def health_of(edge: Edge) -> set[int]:
@@ -60,11 +65,12 @@ async def test_reflection_lists_and_describes_the_services(edge: Edge) -> None:
     assert {service.name for service in listed.list_services_response.service} == {
         "inference.GRPCInferenceService",
         "tidegate.v1.Orchestrator",
+        "tidegate.v1.Operations",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }
     assert all(answer.file_descriptor_response.file_descriptor_proto for answer in described)
-    assert len(described) == 2
+    assert len(described) == 3
 
 
 async def test_an_unknown_method_is_unimplemented(edge: Edge) -> None:

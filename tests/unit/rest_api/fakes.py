@@ -20,11 +20,19 @@ from control_plane.core.detections import (
 )
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.app import RestLimits, RestServices, create_app
-from control_plane.services.status import EngineView, InstanceView, ReleaseView
+from control_plane.services.operations import Action
+from control_plane.services.status import (
+    ChangeView,
+    EngineThereView,
+    EngineView,
+    InstanceView,
+    ReleaseView,
+)
 
 PHOTO = b"\xff\xd8\xff\xe0 as good as a photo"
 DETECT = "/api/v1/orchestrator/detect"
 UUID = "3f2b8c1e-5d1c-4f7a-9b53-0d7f0a1c2e4d"
+NOON = datetime(2025, 1, 31, 12, tzinfo=UTC)
 LIMITS = RestLimits(max_bytes=100_000, timeout_s=10.0, max_timeout_s=60.0)
 DETECTION_ID = "6f9d9a6e-0a39-4a4e-b5f0-0f9a2a6a3c55"
 
@@ -76,7 +84,7 @@ class FakeDetection:
             results=results,
             errors=self.failures,
             processing_time_ms=12.5,
-            timestamp=datetime(2025, 1, 31, 12, tzinfo=UTC),
+            timestamp=NOON,
             photo_id=request.photo_id,
         )
 
@@ -107,9 +115,29 @@ def engine_view(name: str = "damage", *, is_ready: bool = True) -> EngineView:
     return EngineView(name, "ensemble", "1.1.0", is_ready, releases)
 
 
-def instance_view(name: str = "triton-0", *, state: str = "ready") -> InstanceView:
+def change_view(name: str = "triton-0", *, engine: str | None = None) -> ChangeView:
+    return ChangeView(NOON, name, engine, "unknown", "healthy", "all is well")
+
+
+def instance_view(
+    name: str = "triton-0", *, state: str = "ready", health: str = "healthy"
+) -> InstanceView:
     reason = "" if state == "ready" else "connection refused"
-    return InstanceView(name, "127.0.0.1:8001", state, {"damage": ("1.1.0",)}, 2, {}, reason, 0.25)
+    return InstanceView(
+        name=name,
+        url="127.0.0.1:8001",
+        state=state,
+        serving={"damage": ("1.1.0",)},
+        in_flight=2,
+        breakers={},
+        reason=reason,
+        observed_ago_s=0.25,
+        health=health,
+        health_reason="all is well",
+        health_since=NOON,
+        engines={"damage": EngineThereView("fit", "probe: ok", 2)},
+        last_change=change_view(name),
+    )
 
 
 @dataclass
@@ -124,10 +152,35 @@ class FakeStatus:
     def instances(self) -> tuple[InstanceView, ...]:
         return self.instance_views
 
+    def instance(self, name: str) -> InstanceView:
+        for view in self.instance_views:
+            if view.name == name:
+                return view
+        raise ControlPlaneError(ErrorCode.NOT_FOUND, "unknown instance", field="instance")
+
+    def history(self, name: str) -> tuple[ChangeView, ...]:
+        return (change_view(name), change_view(name, engine="damage"))
+
+    def changes(self, limit: int) -> tuple[ChangeView, ...]:
+        return tuple(change_view(view.name) for view in self.instance_views)[:limit]
+
     def is_ready(self) -> bool:
         if self.is_stopping or not self.engine_views:
             return False
         return all(view.is_ready for view in self.engine_views)
+
+
+@dataclass
+class FakeOperations:
+    """Remembers what was done, or refuses it."""
+
+    done: list[tuple[Action, str, str, bool]] = field(default_factory=list)
+    error: ControlPlaneError | None = None
+
+    def act(self, action: Action, name: str, *, reason: str = "", force: bool = False) -> None:
+        if self.error is not None:
+            raise self.error
+        self.done.append((action, name, reason, force))
 
 
 @dataclass
@@ -136,6 +189,7 @@ class Edge:
 
     detection: FakeDetection = field(default_factory=FakeDetection)
     status: FakeStatus = field(default_factory=FakeStatus)
+    operations: FakeOperations = field(default_factory=FakeOperations)
     photos: FakePhotos = field(default_factory=FakePhotos)
     clock: FakeClock = field(default_factory=FakeClock)
     limits: RestLimits = LIMITS
@@ -144,6 +198,7 @@ class Edge:
         return RestServices(
             detection=self.detection,
             status=self.status,
+            operations=self.operations,
             photos=self.photos,
             clock=self.clock,
             limits=self.limits,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from control_plane.rest_api import schemas
+from control_plane.rest_api.fleet_schemas import ActBody
 from tests.unit.rest_api.fakes import Edge
 
 
@@ -55,6 +56,8 @@ async def test_the_document_is_whole() -> None:
         "/api/v1/engines",
         "/api/v1/engines/{engine}/releases",
         "/api/v1/fleet",
+        "/api/v1/fleet/{instance}",
+        "/api/v1/fleet/{instance}/{action}",
         "/healthz",
         "/readyz",
     } == set(document["paths"])
@@ -70,5 +73,5 @@ async def test_the_document_is_whole() -> None:
 
 
 def test_the_examples_keep_to_their_schemas() -> None:
-    for model in (schemas.Detection, schemas.Problem, schemas.DetectBody):
+    for model in (schemas.Detection, schemas.Problem, schemas.DetectBody, ActBody):
         model.model_validate_json(json.dumps(model.model_json_schema()["example"]))

@@ -1,4 +1,4 @@
-"""Health, readiness, engines, releases, the fleet: what is shown of the views."""
+"""Health, readiness, engines, releases: what is shown of the views."""
 
 from __future__ import annotations
 
@@ -69,25 +69,9 @@ async def test_an_engine_that_does_not_exist_is_named(edge: Edge) -> None:
         assert "known: damage" in detail
 
 
-async def test_the_fleet_is_shown(edge: Edge) -> None:
-    assert await get(edge, "/api/v1/fleet") == {
-        "instances": [
-            {
-                "name": "triton-0",
-                "url": "127.0.0.1:8001",
-                "state": "ready",
-                "serving": {"damage": ["1.1.0"]},
-                "in_flight": 2,
-                "breakers": {},
-                "reason": "",
-                "observed_ago_s": 0.25,
-            }
-        ]
-    }
-
-
 READY, WAITING = engine_view(), engine_view("volume", is_ready=False)
 UP, DOWN = instance_view(), instance_view("triton-1", state="unreachable")
+DRAINING = instance_view("triton-1", health="draining")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +79,7 @@ UP, DOWN = instance_view(), instance_view("triton-1", state="unreachable")
     [
         ((READY,), (UP,), "ok"),
         ((READY,), (UP, DOWN), "degraded"),
+        ((READY,), (UP, DRAINING), "degraded"),
         ((READY, WAITING), (UP,), "degraded"),
         ((WAITING,), (UP,), "unavailable"),
         ((), (DOWN,), "unavailable"),

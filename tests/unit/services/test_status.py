@@ -7,19 +7,31 @@ from random import Random
 import pytest
 
 from control_plane.core.balancing import PoolOptions
+from control_plane.core.health import ProbeResult
 from control_plane.core.routing import RoutingTable
+from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.fleet import Fleet
 from control_plane.services.instance import Instance
-from control_plane.services.status import EngineView, InstanceView, ReleaseView, Status
-from tests.unit.fakes import FakeClock, FakeInstance
+from control_plane.services.status import (
+    ChangeView,
+    EngineThereView,
+    EngineView,
+    InstanceView,
+    ReleaseView,
+    Status,
+)
+from tests.unit.fakes import FakeCalendar, FakeClock, FakeInstance
 from tests.unit.samples import DAMAGE, ENGINES, STABLE, TABLE, make_fleet
 
+NOON = FakeCalendar().utc(1000.0)
 DAMAGE_ONLY = frozenset({("damage", "1.0.0")})
 
 
 def make_status(fleet: Fleet, clock: FakeClock | None = None) -> Status:
     clock = clock or FakeClock()
-    return Status(engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock)
+    return Status(
+        engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock, calendar=FakeCalendar()
+    )
 
 
 def test_an_engine_is_shown_with_all_its_releases() -> None:
@@ -82,6 +94,11 @@ def test_an_instance_not_yet_looked_at_is_unreachable() -> None:
             breakers={},
             reason="not observed yet",
             observed_ago_s=None,
+            health="unknown",
+            health_reason="not looked at yet",
+            health_since=None,
+            engines={},
+            last_change=None,
         ),
     )
 
@@ -120,11 +137,87 @@ def test_an_instance_shows_what_it_serves_and_how_old_that_is() -> None:
         breakers={},
         reason="loading",
         observed_ago_s=1.235,
+        health="healthy",
+        health_reason="all is well",
+        health_since=NOON,
+        engines={
+            "damage": EngineThereView("unprobed", "", 1),
+            "volume": EngineThereView("unprobed", "", 0),
+        },
+        last_change=ChangeView(NOON, "triton-0", None, "unknown", "healthy", "all is well"),
     )
 
 
 def test_with_no_routes_every_instance_that_lives_is_ready() -> None:
     fleet = make_fleet(FakeInstance(), serving=frozenset())
-    status = Status(engines={}, fleet=fleet, table=RoutingTable, clock=FakeClock())
+    status = Status(
+        engines={},
+        fleet=fleet,
+        table=RoutingTable,
+        clock=FakeClock(),
+        calendar=FakeCalendar(),
+    )
     assert status.instances()[0].state == "ready"
     assert status.engines() == ()
+
+
+def probed_fleet() -> tuple[Fleet, FakeClock]:
+    """Two instances with every stable release; damage has a golden input."""
+    clock = FakeClock()
+    fleet = Fleet(
+        [Instance(name, "host:1", FakeInstance()) for name in ("triton-0", "triton-1")],
+        options=PoolOptions(),
+        clock=clock,
+        rng=Random(7),
+        probed=["damage"],
+    )
+    for instance in fleet.instances:
+        fleet.publish(instance.name, serving=STABLE, is_live=True, reason="", now_s=clock.now_s())
+    return fleet, clock
+
+
+def test_the_fitness_of_an_engine_is_shown_with_its_reason() -> None:
+    fleet, clock = probed_fleet()
+    status = make_status(fleet, clock)
+    assert status.instance("triton-0").engines["damage"].fitness == "proving"
+    assert status.instance("triton-0").engines["volume"].fitness == "unprobed"
+    fleet.probed("triton-0", "damage", ProbeResult.WRONG_ANSWER, "SCORES differ")
+    shown = status.instance("triton-0").engines["damage"]
+    assert shown == EngineThereView("unfit", "probe: wrong_answer: SCORES differ", 0)
+    fleet.take_out("triton-0", "damage", "mending")
+    serving = STABLE - DAMAGE_ONLY
+    fleet.publish("triton-0", serving=serving, is_live=True, reason="", now_s=clock.now_s())
+    # It is not loaded while it is mended, and that is just when one wants to see it.
+    assert status.instance("triton-0").engines["damage"].fitness == "mending"
+    assert "damage" not in status.instance("triton-0").serving
+
+
+def test_what_changed_is_shown_the_latest_first() -> None:
+    fleet, clock = probed_fleet()
+    status = make_status(fleet, clock)
+    clock.advance(60.0)
+    fleet.drain("triton-1", "new driver")
+    clock.advance(60.0)
+    fleet.probed("triton-0", "damage", ProbeResult.OK, "")
+    latest = ChangeView(
+        FakeCalendar().utc(1120.0), "triton-0", "damage", "proving", "fit", "probe: ok"
+    )
+    drained = ChangeView(
+        FakeCalendar().utc(1060.0), "triton-1", None, "healthy", "draining", "new driver"
+    )
+    assert status.changes(2) == (latest, drained)
+    assert [change.instance for change in status.changes(9)][2:] == ["triton-0", "triton-1"]
+    assert [change.now for change in status.history("triton-1")] == ["draining", "healthy"]
+    assert status.instance("triton-0").last_change == latest
+    assert status.instance("triton-0").health_since == NOON
+    assert status.instance("triton-1").health_since == drained.at
+
+
+def test_an_instance_that_nobody_knows_is_refused_with_those_that_are_known() -> None:
+    fleet, clock = probed_fleet()
+    status = make_status(fleet, clock)
+    for ask in (status.instance, status.history):
+        with pytest.raises(ControlPlaneError) as refusal:
+            ask("roof")
+        assert (refusal.value.code, refusal.value.field) == (ErrorCode.NOT_FOUND, "instance")
+        assert refusal.value.message == "unknown instance 'roof'; known: triton-0, triton-1"

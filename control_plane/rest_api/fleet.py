@@ -1,0 +1,146 @@
+"""The fleet: what is believed of each instance, and what an operator may do to it.
+
+    GET  /api/v1/fleet                      all, and what changed lately
+    GET  /api/v1/fleet/{instance}           one, with its history
+    POST /api/v1/fleet/{instance}/{action}  drain, undrain, heal, isolate
+
+Reads views, hands actions on, and decides nothing but what may be a request to act: until
+there are credentials, a web page that somebody has open must not be able to make one. A
+browser sends another origin's JSON only after asking (Fetch, "CORS-preflight"), which
+nobody here allows; so whatever does not say that it is JSON is refused, even when empty.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request
+
+from control_plane.rest_api import fleet_schemas as schemas
+from control_plane.rest_api.json_bodies import (
+    JSON,
+    check_object,
+    media_type_of,
+    parse_json,
+    read_json,
+    unsupported,
+)
+from control_plane.rest_api.problems import MEDIA_TYPE
+from control_plane.rest_api.services import RestServices
+from control_plane.services.operations import Action
+from control_plane.services.status import SHOWN_CHANGES, ChangeView, InstanceView
+
+DESCRIPTION = """
+- `drain`: what is in flight is finished, nothing new is sent; see `in_flight` fall to zero.
+- `undrain`: it is looked at at once and takes requests again as soon as it is found well.
+- `isolate`: as `drain`, and nothing is loaded or mended there either, until `heal`.
+- `heal`: it is believed to be well until shown otherwise. Its breakers close, engines that
+  were given up are tried again, and an isolated instance comes back.
+
+Draining or isolating the last instance where some release takes requests is refused
+(`conflict`), unless `force` is true. Doing again what is done already changes nothing.
+
+`Content-Type: application/json` is required, also where there is no body; that keeps web pages
+of other origins out.
+"""
+
+
+def make_fleet_router(services: RestServices) -> APIRouter:
+    router = APIRouter(prefix="/api/v1/fleet", tags=["fleet"])
+    status = services.status
+
+    @router.get("", summary="All Triton instances", operation_id="fleet")
+    async def fleet() -> schemas.Fleet:
+        return schemas.Fleet(
+            instances=[schemas.Instance(**_show(view)) for view in status.instances()],
+            changes=[_show_change(change) for change in status.changes(SHOWN_CHANGES)],
+        )
+
+    @router.get(
+        "/{instance}",
+        summary="One Triton instance with its history",
+        operation_id="instance",
+        responses=_problems(404),
+    )
+    async def instance(instance: str) -> schemas.InstanceWithHistory:
+        return _show_whole(services, instance)
+
+    @router.post(
+        "/{instance}/{action}",
+        summary="Take an instance out of service, or back in",
+        description=DESCRIPTION,
+        operation_id="act",
+        responses=_problems(400, 404, 409, 415),
+        openapi_extra={
+            "requestBody": {
+                "required": False,
+                "content": {JSON: {"schema": schemas.ActBody.model_json_schema()}},
+            }
+        },
+    )
+    async def act(instance: str, action: Action, request: Request) -> schemas.InstanceWithHistory:
+        structlog.contextvars.bind_contextvars(instance=instance[:80], action=action)
+        asked = await _read_asked(request, services.limits.body_timeout_s)
+        services.operations.act(action, instance, reason=asked.reason, force=asked.force)
+        return _show_whole(services, instance)
+
+    return router
+
+
+async def _read_asked(request: Request, timeout_s: float) -> schemas.ActBody:
+    media_type = media_type_of(request)
+    if media_type != JSON:
+        raise unsupported("Content-Type", media_type, f"send {JSON}, also without a body")
+    text = await read_json(request, timeout_s=timeout_s)
+    return check_object(parse_json(text, "body") if text else {}, schemas.ActBody)
+
+
+def _show_whole(services: RestServices, name: str) -> schemas.InstanceWithHistory:
+    return schemas.InstanceWithHistory(
+        **_show(services.status.instance(name)),
+        history=[_show_change(change) for change in services.status.history(name)],
+    )
+
+
+def _show(view: InstanceView) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        "url": view.url,
+        "state": view.state,
+        "serving": {engine: list(releases) for engine, releases in view.serving.items()},
+        "in_flight": view.in_flight,
+        "breakers": dict(view.breakers),
+        "reason": view.reason,
+        "observed_ago_s": view.observed_ago_s,
+        "health": view.health,
+        "health_reason": view.health_reason,
+        "health_since": view.health_since,
+        "engines": {
+            engine: schemas.EngineThere(
+                fitness=there.fitness, reason=there.reason, in_flight=there.in_flight
+            )
+            for engine, there in view.engines.items()
+        },
+        "last_change": _show_change(view.last_change) if view.last_change else None,
+    }
+
+
+def _show_change(change: ChangeView) -> schemas.Change:
+    return schemas.Change(
+        at=change.at,
+        instance=change.instance,
+        engine=change.engine,
+        was=change.was,
+        now=change.now,
+        reason=change.reason,
+    )
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content}
+        for status in statuses
+    }

@@ -1,0 +1,128 @@
+"""What an operator does to an instance: drain, undrain, isolate, heal.
+
+Decides whether that may be done now; what follows from it is for the fleet and its health.
+Nothing of it outlives the control plane: after a restart every instance is judged anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Protocol
+
+import structlog
+
+from control_plane.core.health import State
+from control_plane.core.routing import RoutingTable
+from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
+from control_plane.services.fleet import Fleet
+from control_plane.services.status import check_instance
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_REASON = "asked by an operator"
+MAX_REASON_CHARACTERS = 200
+
+
+class Action(StrEnum):
+    """DRAIN: finish what is in flight, take nothing new. UNDRAIN: be judged by looks again.
+
+    ISOLATE: take nothing at once, and stay aside until healed. HEAL: be believed well again.
+    """
+
+    DRAIN = "drain"
+    UNDRAIN = "undrain"
+    ISOLATE = "isolate"
+    HEAL = "heal"
+
+
+LEADS_TO: Mapping[Action, State] = {
+    Action.DRAIN: State.DRAINING,
+    Action.ISOLATE: State.ISOLATED,
+}
+"""What takes an instance out of service, and the state it is in then."""
+
+
+class Mending(Protocol):
+    """What mends the engines of the fleet."""
+
+    def heal(self, name: str) -> None:
+        """Forget what was tried on an instance, and with it what was given up there."""
+        ...
+
+
+class Operations:
+    """The actions of an operator on the instances of a fleet, by name.
+
+    mending: told of a heal, where something mends.
+    """
+
+    def __init__(
+        self, fleet: Fleet, table: Callable[[], RoutingTable], mending: Mending | None = None
+    ) -> None:
+        self._fleet = fleet
+        self._table = table
+        self._mending = mending
+        self._apply = {
+            Action.DRAIN: fleet.drain,
+            Action.UNDRAIN: fleet.undrain,
+            Action.ISOLATE: fleet.isolate,
+            Action.HEAL: self._heal,
+        }
+
+    def act(self, action: Action, name: str, *, reason: str = "", force: bool = False) -> None:
+        """Do it. What is draining or isolated already stays so, and its first reason with it.
+
+        reason: who asks and why, for the history; DEFAULT_REASON when empty.
+        force: take it out even if nothing is left then for some release.
+
+        Raises ControlPlaneError: NOT_FOUND for an instance nobody knows, INVALID_ARGUMENT for
+        a reason that cannot be shown, CONFLICT where the action makes no sense in the state the
+        instance is in, or would take the last place where a routed release takes requests.
+        """
+        check_instance(self._fleet, name)
+        reason = check_reason(reason)
+        leads_to = LEADS_TO.get(action)
+        if leads_to is not None:
+            if self._fleet.health(name).state is leads_to:
+                return
+            if not force:
+                self._check_not_last(action, name)
+        self._apply[action](name, reason)
+        log.info("operator acted", action=action, instance=name, reason=reason, force=force)
+
+    def _heal(self, name: str, reason: str) -> None:
+        self._fleet.heal(name, reason)
+        if self._mending is not None:
+            self._mending.heal(name)
+
+    def _check_not_last(self, action: Action, name: str) -> None:
+        only_there = [
+            f"{release.engine} {release.version}"
+            for release in self._table().releases()
+            if [one.name for one in self._fleet.ready_on(release.engine, release.version)] == [name]
+        ]
+        if only_there:
+            raise ControlPlaneError(
+                ErrorCode.CONFLICT,
+                f"{name!r} is the last instance that takes requests for {', '.join(only_there)}; "
+                f"to {action} it all the same, force it",
+                field="force",
+            )
+
+
+def check_reason(reason: str) -> str:
+    """The reason as it is kept. Raises InvalidArgument."""
+    reason = reason.strip()
+    if len(reason) > MAX_REASON_CHARACTERS:
+        raise InvalidArgument(
+            f"reason has {len(reason)} characters; the limit is {MAX_REASON_CHARACTERS}",
+            field="reason",
+        )
+    if not reason.isprintable():
+        # It is shown on terminals, where a control character is a command.
+        raise InvalidArgument(
+            "reason must be one line of printable characters, without control characters",
+            field="reason",
+        )
+    return reason or DEFAULT_REASON

@@ -1,0 +1,108 @@
+"""``tidegate.v1.Operations`` over the real server."""
+
+from __future__ import annotations
+
+import pytest
+
+from control_plane.core.health import Fitness, State
+from control_plane.grpc_api.operations_service import FITNESSES, HEALTHS, STATES
+from control_plane.grpc_api.protos import operations_pb2 as pb
+from control_plane.services.status import LOADING, READY, UNPROBED, UNREACHABLE
+from tests.unit.fakes import FakeCalendar
+from tests.unit.grpc_api.conftest import OPERATIONS, Edge
+
+NAME = "triton-0"
+CHANGED = pb.InstanceChange(instance=NAME, was="unknown", now="healthy", reason="all is well")
+CHANGED.at.FromDatetime(FakeCalendar().utc(1000.0))
+
+
+async def ask(edge: Edge, method: str, message: bytes) -> pb.Instance:
+    raw, _ = await edge.call(OPERATIONS + method, message)
+    return pb.Instance.FromString(raw)
+
+
+async def instance(edge: Edge) -> pb.Instance:
+    return await ask(edge, "GetInstance", pb.GetInstanceRequest(instance=NAME).SerializeToString())
+
+
+async def test_instances_are_listed_with_what_changed_lately(edge: Edge) -> None:
+    raw, _ = await edge.call(OPERATIONS + "ListInstances", b"")
+    answer = pb.ListInstancesResponse.FromString(raw)
+    (shown,) = answer.instances
+    assert list(answer.changes) == [CHANGED]
+    assert list(shown.history) == [CHANGED]
+    assert (shown.name, shown.url, shown.in_flight) == (NAME, "host:8001", 0)
+    assert shown.state == pb.INSTANCE_STATE_READY
+    assert (shown.health, shown.health_reason) == (pb.INSTANCE_HEALTH_HEALTHY, "all is well")
+    assert shown.health_since == CHANGED.at
+    assert list(shown.serving["damage"].releases) == ["1.0.0"]
+    assert shown.engines["damage"].fitness == pb.ENGINE_FITNESS_UNPROBED
+    assert shown.observed_ago_s == 0.0
+
+
+async def test_an_instance_is_taken_out_and_brought_back(edge: Edge) -> None:
+    drain = pb.DrainInstanceRequest(instance=NAME, reason="new driver", force=True)
+    drained = await ask(edge, "DrainInstance", drain.SerializeToString())
+    assert (drained.health, drained.health_reason) == (pb.INSTANCE_HEALTH_DRAINING, "new driver")
+    assert [change.now for change in drained.history] == ["draining", "healthy"]
+    undrain = pb.UndrainInstanceRequest(instance=NAME)
+    undrained = await ask(edge, "UndrainInstance", undrain.SerializeToString())
+    assert undrained.health == pb.INSTANCE_HEALTH_UNKNOWN
+    isolate = pb.IsolateInstanceRequest(instance=NAME, force=True)
+    isolated = await ask(edge, "IsolateInstance", isolate.SerializeToString())
+    assert isolated.health == pb.INSTANCE_HEALTH_ISOLATED
+    heal = pb.HealInstanceRequest(instance=NAME)
+    healed = await ask(edge, "HealInstance", heal.SerializeToString())
+    assert healed.health == pb.INSTANCE_HEALTH_UNKNOWN
+    assert healed.history == (await instance(edge)).history
+
+
+@pytest.mark.parametrize(
+    ("method", "message", "status", "code"),
+    [
+        ("GetInstance", pb.GetInstanceRequest(instance="roof"), "NOT_FOUND", "not_found"),
+        ("HealInstance", pb.HealInstanceRequest(instance="roof"), "NOT_FOUND", "not_found"),
+        (
+            "UndrainInstance",
+            pb.UndrainInstanceRequest(instance=NAME),
+            "FAILED_PRECONDITION",
+            "conflict",
+        ),
+        (
+            "DrainInstance",
+            pb.DrainInstanceRequest(instance=NAME),
+            "FAILED_PRECONDITION",
+            "conflict",
+        ),
+        (
+            "IsolateInstance",
+            pb.IsolateInstanceRequest(instance=NAME, reason="\a"),
+            "INVALID_ARGUMENT",
+            "invalid_argument",
+        ),
+    ],
+)
+async def test_a_refusal_has_its_code_and_changes_nothing(
+    edge: Edge, method: str, message: pb.GetInstanceRequest, status: str, code: str
+) -> None:
+    before = await instance(edge)
+    refusal = await edge.refusal(OPERATIONS + method, message.SerializeToString())
+    assert (refusal.status, refusal.metadata["x-tidegate-code"]) == (status, code)
+    assert await instance(edge) == before
+
+
+@pytest.mark.parametrize("method", ["ListInstances", "GetInstance", "DrainInstance"])
+async def test_what_is_no_message_is_refused(edge: Edge, method: str) -> None:
+    assert (await edge.refusal(OPERATIONS + method, b"\xff")).status == "INVALID_ARGUMENT"
+
+
+def test_every_word_has_its_number() -> None:
+    assert set(HEALTHS) == set(State)
+    assert set(FITNESSES) == {*Fitness, UNPROBED}
+    assert set(STATES) == {READY, LOADING, UNREACHABLE}
+    for words, numbers in (
+        (HEALTHS, pb.InstanceHealth),
+        (FITNESSES, pb.EngineFitness),
+        (STATES, pb.InstanceState),
+    ):
+        assert {0, *words.values()} == set(numbers.values())
