@@ -33,12 +33,31 @@ class ControlPlane:
 
         accept_status: statuses of 400 and above whose body is an answer all the same.
         """
+        return self._ask("GET", path, None, accept_status=accept_status, timeout_s=timeout_s)
+
+    def post(
+        self, path: str, body: dict[str, Any], *, timeout_s: float = READ_TIMEOUT_S
+    ) -> dict[str, Any]:
+        """What POST ``path`` with a JSON body answers. Raises Refused."""
+        return self._ask("POST", path, body, accept_status=(), timeout_s=timeout_s)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        *,
+        accept_status: tuple[int, ...],
+        timeout_s: float,
+    ) -> dict[str, Any]:
         import httpx
 
         correlation_id = str(uuid.uuid4())
         with httpx.Client(**self.client_options(timeout_s)) as client:
             try:
-                response = client.get(path, headers={"x-correlation-id": correlation_id})
+                response = client.request(
+                    method, path, json=body, headers={"x-correlation-id": correlation_id}
+                )
             except httpx.HTTPError as error:
                 raise self.refusal_of(error, correlation_id, timeout_s) from None
         return self.answer_of(response, correlation_id, accept_status=accept_status)

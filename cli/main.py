@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import configuration, detection, diagnosis, overview, process
+from cli import configuration, detection, diagnosis, fleet, overview, process
 from cli.failure import Refused, complain
 
 
@@ -68,7 +68,7 @@ def tidegate(
 for command in (process.up, process.serve, detection.detect):
     app.command()(command)
 app.command()(overview.status)
-app.add_typer(overview.fleet_app, name="fleet")
+app.add_typer(fleet.app, name="fleet")
 app.command()(overview.engines)
 app.command()(overview.releases)
 app.command()(diagnosis.doctor)

@@ -1,65 +1,60 @@
-"""``status``, ``engines``, ``releases`` and ``fleet``: what runs, as the control plane sees it."""
+"""``status``, ``engines`` and ``releases``: what runs, as the control plane sees it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.client import ControlPlane
-from cli.failure import UNREACHABLE, Refused
+from cli.fleet_picture import fleet_picture
 from cli.options import DEFAULT_URL, AsJson, Token, Url
 from cli.printing import console, listed, print_json, print_table, style_of, table
+from cli.watching import INTERVAL_S, Interval, Times, Watch, watch
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-fleet_app = typer.Typer(
-    help="Show the Triton instances.", invoke_without_command=True, add_completion=False
-)
-
-INSTANCE_HEADERS = [
-    "instance",
-    "state",
-    "serving",
-    "in flight",
-    "breakers",
-    "seen",
-    "url",
-    "reason",
-]
-
 
 def status(
-    watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Keep looking until Ctrl-C.")
+    is_watching: Watch = False,
+    interval: Interval = INTERVAL_S,
+    times: Times = None,
+    is_check: Annotated[
+        bool, typer.Option("--check", help="Exit status 1 unless everything is well.")
     ] = False,
-    interval: Annotated[
-        float,
-        typer.Option("--interval", min=0.1, max=3600, metavar="S", help="Pause between looks."),
-    ] = 2.0,
-    times: Annotated[
-        int | None,
-        typer.Option("--times", min=1, metavar="N", show_default=False, help="Stop after N looks."),
-    ] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """Show whether the engines and Tritons are well.
 
+    Exit status 1 when no engine can answer; with --check, also when anything is not well.
     With --watch --json, one JSON object per look and line.
     """
     control_plane = ControlPlane(url, token)
-    if watch or times:
-        _watch(control_plane, interval_s=interval, times=times, as_json=as_json)
+    if is_watching or times:
+        if is_check:
+            raise typer.BadParameter(
+                "looks once; leave out --watch and --times", param_hint="--check"
+            )
+        watch(
+            lambda: _look(control_plane),
+            lambda look: _picture(look, url),
+            interval_s=interval,
+            times=times,
+            as_json=as_json,
+        )
         return
     look = _look(control_plane)
     if as_json:
         print_json(look)
-        return
-    console().print(_picture(look, url))
+    else:
+        console().print(_picture(look, url))
+    if look.get("status") == "unavailable" or (is_check and look.get("status") != "ok"):
+        raise typer.Exit(1)
 
 
 def engines(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
@@ -116,47 +111,11 @@ def releases(
     )
 
 
-@fleet_app.callback()
-def fleet(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
-    """Show the Triton instances: state, releases served, requests in flight."""
-    answer = ControlPlane(url, token).get("/api/v1/fleet")
-    if as_json:
-        print_json(answer)
-        return
-    print_table(INSTANCE_HEADERS, [_instance_row(one) for one in answer.get("instances", [])])
-
-
 def _look(control_plane: ControlPlane) -> dict[str, Any]:
     # An unavailable control plane says so with 503, and in the same shape.
     health = control_plane.get("/api/v1/orchestrator/health", accept_status=(503,))
-    instances = control_plane.get("/api/v1/fleet").get("instances", [])
-    return {**health, "fleet": instances}
-
-
-def _watch(
-    control_plane: ControlPlane, *, interval_s: float, times: int | None, as_json: bool
-) -> None:
-    import itertools
-    import time
-
-    from rich.live import Live
-
-    out = console()
-    with Live(console=out, auto_refresh=False, transient=False) as live:
-        for turn in itertools.count(1):
-            try:
-                look = _look(control_plane)
-            except Refused as refusal:
-                look = {"status": UNREACHABLE, "error": refusal.as_json()}
-            if as_json:
-                print_json(look, is_line=True)
-            elif out.is_terminal:
-                live.update(_picture(look, control_plane.url), refresh=True)
-            else:
-                out.print(_picture(look, control_plane.url))
-            if turn == times:
-                return
-            time.sleep(interval_s)
+    fleet = control_plane.get("/api/v1/fleet")
+    return {**health, "fleet": fleet.get("instances", []), "changes": fleet.get("changes", [])}
 
 
 def _picture(look: Mapping[str, Any], url: str) -> RenderableType:
@@ -164,9 +123,6 @@ def _picture(look: Mapping[str, Any], url: str) -> RenderableType:
     from rich.text import Text
 
     state = str(look.get("status", "unknown"))
-    head = Text.assemble((state, style_of(state)), f"  Tidegate {look.get('version', '')} at {url}")
-    if "error" in look:
-        return Group(Text.assemble((state, style_of(state)), f"  {look['error']['message']}"))
     engine_rows = [
         [
             name,
@@ -177,29 +133,12 @@ def _picture(look: Mapping[str, Any], url: str) -> RenderableType:
         for name, engine in look.get("engines", {}).items()
     ]
     return Group(
-        head,
+        Text.assemble((state, style_of(state)), f"  Tidegate {look.get('version', '')} at {url}"),
         "",
         table(["engine", "ready", "stable", "ready on"], engine_rows),
         "",
-        table(INSTANCE_HEADERS, [_instance_row(one) for one in look.get("fleet", [])]),
+        fleet_picture({"instances": look.get("fleet", [])}, datetime.now().astimezone()),
     )
-
-
-def _instance_row(instance: Mapping[str, Any]) -> list[str]:
-    serving = [
-        f"{engine} {'+'.join(served)}" for engine, served in instance.get("serving", {}).items()
-    ]
-    seen = instance.get("observed_ago_s")
-    return [
-        str(instance["name"]),
-        str(instance.get("state", "-")),
-        listed(serving),
-        str(instance.get("in_flight", "-")),
-        listed(f"{served} {state}" for served, state in instance.get("breakers", {}).items()),
-        "never" if seen is None else f"{seen:.1f} s ago",
-        str(instance.get("url", "-")),
-        str(instance.get("reason") or "-"),
-    ]
 
 
 def _release_row(release: Mapping[str, Any]) -> list[str]:

@@ -12,12 +12,19 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 # Output that goes into a pipe or a file must not be cut to a terminal's width.
 PIPE_WIDTH = 400
-GOOD = frozenset({"ok", "ready", "completed", "yes"})
-FAIR = frozenset({"warn", "degraded", "loading", "partial"})
-BAD = frozenset({"fail", "unavailable", "unreachable", "failed", "no", "unready"})
+GOOD = frozenset({"ok", "ready", "completed", "yes", "healthy", "fit"})
+FAIR = frozenset(
+    {"warn", "degraded", "loading", "partial", "draining", "unknown", "proving", "mending"}
+    | {"half_open"}
+)
+BAD = frozenset(
+    {"fail", "unavailable", "unreachable", "failed", "no", "unready", "unhealthy", "isolated"}
+    | {"unfit", "given_up", "open"}
+)
 
 
 def print_json(value: object, *, is_line: bool = False) -> None:
@@ -37,7 +44,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console().print(table(headers, rows))
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     """Columns without lines between them, as kubectl and docker print theirs."""
     from rich.table import Table
     from rich.text import Text
@@ -47,7 +54,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
         made.add_column(header.upper(), overflow="fold")
     for row in rows:
         # Text, not str: what a server says is never read as markup.
-        made.add_row(*(Text(cell, style=style_of(cell)) for cell in row))
+        made.add_row(
+            *(Text(cell, style=style_of(cell)) if isinstance(cell, str) else cell for cell in row)
+        )
     return made
 
 

@@ -153,7 +153,10 @@ class RunningTidegate:
         return found
 
     def are_all_ready(self) -> bool:
-        return all(instance["state"] == "ready" for instance in self.instances())
+        return all(
+            instance["state"] == "ready" and instance["health"] == "healthy"
+            for instance in self.instances()
+        )
 
     def wait_idle(self) -> None:
         """Until no instance has a request in flight."""

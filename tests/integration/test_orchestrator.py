@@ -19,7 +19,11 @@ from tests.integration.running import RunningTidegate
 
 pytestmark = pytest.mark.triton
 
-SERVICES = ("inference.GRPCInferenceService", "tidegate.v1.Orchestrator")
+SERVICES = (
+    "inference.GRPCInferenceService",
+    "tidegate.v1.Orchestrator",
+    "tidegate.v1.Operations",
+)
 
 
 def detect(

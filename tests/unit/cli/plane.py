@@ -38,27 +38,54 @@ ENGINES = {
         }
     ]
 }
-FLEET = {
+CHANGE = {
+    "at": "2025-01-31T12:00:00Z",
+    "instance": "triton-1",
+    "engine": None,
+    "was": "healthy",
+    "now": "unhealthy",
+    "reason": "[red]connection refused[/]",
+}
+WELL = {
+    "name": "triton-0",
+    "url": "127.0.0.1:8001",
+    "state": "ready",
+    "serving": {"damage": ["1.0.0"], "volume": ["1.0.0"]},
+    "in_flight": 3,
+    "breakers": {"volume 1.0.0": "half_open"},
+    "reason": "",
+    "observed_ago_s": 0.25,
+    "health": "healthy",
+    "health_reason": "all is well",
+    "health_since": "2025-01-31T11:00:00Z",
+    "engines": {
+        "damage": {"fitness": "fit", "reason": "probe: ok", "in_flight": 2},
+        "volume": {"fitness": "unprobed", "reason": "", "in_flight": 1},
+    },
+    "last_change": None,
+}
+FLEET: dict[str, Any] = {
     "instances": [
-        {
-            "name": "triton-0",
-            "url": "127.0.0.1:8001",
-            "state": "ready",
-            "serving": {"damage": ["1.0.0"]},
-            "in_flight": 3,
-            "reason": "",
-            "observed_ago_s": 0.25,
-        },
+        WELL,
         {
             "name": "triton-1",
             "url": "127.0.0.1:8011",
             "state": "unreachable",
             "serving": {},
             "in_flight": 0,
-            "reason": "[red]connection refused[/]",
+            "breakers": {},
+            "reason": "no look yet",
             "observed_ago_s": None,
+            "health": "unhealthy",
+            "health_reason": "[red]connection refused[/]",
+            "health_since": None,
+            "engines": {
+                "damage": {"fitness": "given_up", "reason": "after 5 mends", "in_flight": 0}
+            },
+            "last_change": CHANGE,
         },
-    ]
+    ],
+    "changes": [CHANGE],
 }
 HEALTH = {
     "status": "degraded",
@@ -140,6 +167,7 @@ class Plane:
                 {"engine": "damage", "stable": "1.0.0", "releases": [RELEASE, CANARY]}
             ),
             "/api/v1/fleet": Reply(FLEET),
+            "/api/v1/fleet/triton-0": Reply({**WELL, "history": []}),
             "/api/v1/orchestrator/health": Reply(HEALTH),
             "/api/v1/orchestrator/detect": Reply(ANSWER),
         }

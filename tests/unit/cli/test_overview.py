@@ -6,7 +6,17 @@ from collections.abc import Callable
 import pytest
 from typer.testing import Result
 
-from tests.unit.cli.plane import CANARY, ENGINES, FLEET, HEALTH, RELEASE, Plane, Reply, problem
+from tests.unit.cli.plane import (
+    CANARY,
+    ENGINES,
+    FLEET,
+    HEALTH,
+    RELEASE,
+    WELL,
+    Plane,
+    Reply,
+    problem,
+)
 
 Tidegate = Callable[..., Result]
 
@@ -25,12 +35,13 @@ def test_engines_lists_each_with_its_stable_release(tidegate: Tidegate, plane: P
     [
         (["engines"], ENGINES),
         (["fleet"], FLEET),
+        (["fleet", "show", "triton-0"], {**WELL, "history": []}),
         (["releases"], {"engines": [{"engine": "damage", "releases": [RELEASE, CANARY]}]}),
         (
             ["releases", "damage"],
             {"engine": "damage", "stable": "1.0.0", "releases": [RELEASE, CANARY]},
         ),
-        (["status"], {**HEALTH, "fleet": FLEET["instances"]}),
+        (["status"], {**HEALTH, "fleet": FLEET["instances"], "changes": FLEET["changes"]}),
     ],
 )
 def test_json_is_what_the_control_plane_said(
@@ -50,14 +61,6 @@ def test_releases_shows_traffic_in_percent_and_pins(tidegate: Tidegate, plane: P
     assert rows[2] == ["damage", "1.1.0", "-", "0", "%", "damage_detector=2", "-"]
 
 
-def test_fleet_shows_reasons_as_they_are_and_uncut(tidegate: Tidegate, plane: Plane) -> None:
-    result = tidegate("fleet", "--url", plane.url)
-
-    assert "[red]connection refused[/]" in result.stdout
-    assert "0.2 s ago" in result.stdout
-    assert "never" in result.stdout
-
-
 def test_status_shows_state_engines_and_fleet(tidegate: Tidegate, plane: Plane) -> None:
     result = tidegate("status", "--url", plane.url)
 
@@ -70,8 +73,31 @@ def test_status_of_an_unavailable_control_plane_is_shown(tidegate: Tidegate, pla
 
     result = tidegate("status", "--url", plane.url)
 
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert result.stdout.startswith("unavailable")
+
+
+@pytest.mark.parametrize(
+    ("word", "arguments", "exit_code"),
+    [
+        ("ok", [], 0),
+        ("ok", ["--check"], 0),
+        ("degraded", [], 0),
+        ("degraded", ["--check"], 1),
+        ("unavailable", ["--json"], 1),
+    ],
+)
+def test_the_exit_status_of_status_is_for_scripts(
+    tidegate: Tidegate, plane: Plane, word: str, arguments: list[str], exit_code: int
+) -> None:
+    plane.replies["/api/v1/orchestrator/health"] = Reply({**HEALTH, "status": word})
+
+    assert tidegate("status", *arguments, "--url", plane.url).exit_code == exit_code
+
+
+def test_a_check_looks_once(tidegate: Tidegate, plane: Plane) -> None:
+    assert tidegate("status", "--check", "--watch", "--url", plane.url).exit_code == 2
+    assert plane.seen == []
 
 
 def test_watching_goes_on_when_the_control_plane_is_gone(
