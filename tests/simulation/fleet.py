@@ -4,7 +4,8 @@ Callers come by themselves (open loop, Poisson), so a fleet that slows down is n
 Each request is reserved with ``Pool``, settled by the table of endings, retried by
 ``retry.decide`` within a ``RetryBudget``: what runs here is the code of the request path, and
 only the instances and the clock are not real. Arrivals, service times and decisions have a
-generator each, so that two policies see the same callers.
+generator each, so that two policies see the same callers. Several gateways may share the fleet:
+each knows only what it has seen itself, and requests come to them in turn.
 
 An event is one entry of a heap: (when, number, what, whom). Two for each call: its arrival,
 and its end, which is computed when it is sent and replaced if a fault strikes in between.
@@ -43,10 +44,20 @@ class Traffic:
     admission: AdmissionOptions | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One control plane and what it has learnt."""
+
+    pool: Pool
+    budget: RetryBudget
+    admission: Admission | None
+
+
 @dataclass(slots=True, eq=False)
 class Request:
     """One caller's request, over all its tries."""
 
+    gateway: Gateway
     arrived_s: float
     expires_s: float
     ticket: Ticket | None = None
@@ -75,20 +86,32 @@ class FleetSimulation:
         *,
         seed: int,
         options: PoolOptions | None = None,
+        gateways: int = 1,
     ) -> None:
-        self.pool = Pool(options or PoolOptions())
         self.now_s = 0.0
         self.report = Report()
         self._traffic = traffic
-        self._budget = RetryBudget(traffic.budget)
-        self._admission = None if traffic.admission is None else Admission(traffic.admission)
+        self._gateways = [
+            Gateway(
+                Pool(options or PoolOptions()),
+                RetryBudget(traffic.budget),
+                None if traffic.admission is None else Admission(traffic.admission),
+            )
+            for _ in range(gateways)
+        ]
         self._instances = {name: SimulatedInstance(name, models[name]) for name in models}
         self._running: dict[str, dict[Try, None]] = {name: {} for name in models}
         self._arrivals, self._services, self._dice = (Random(seed + n) for n in range(3))
         self._events: list[tuple[float, int, Callable[[object, int], None], object, int]] = []
         self._numbers = 0
-        for name, model in models.items():
-            self.pool.add(name, 0.0, weight=model.weight)
+        for gateway in self._gateways:
+            for name, model in models.items():
+                gateway.pool.add(name, 0.0, weight=model.weight)
+
+    @property
+    def pool(self) -> Pool:
+        """The first gateway's."""
+        return self._gateways[0].pool
 
     def at(self, when_s: float, act: Callable[[], object]) -> None:
         """Do something at that time."""
@@ -104,6 +127,15 @@ class FleetSimulation:
 
     def slows_down(self, when_s: float, name: str, factor: float) -> None:
         self.at(when_s, lambda: self._instances[name].slow_down(factor))
+
+    def burst(self, when_s: float, requests: int) -> None:
+        """So many of the requests come all at that time."""
+
+        def ask() -> None:
+            for _ in range(requests):
+                self._ask()
+
+        self.at(when_s, ask)
 
     def run(self) -> Report:
         """All requests to their ends, on the virtual clock."""
@@ -121,25 +153,30 @@ class FleetSimulation:
         heapq.heappush(self._events, (when_s, self._numbers, do, what, version))
 
     def _arrive(self, _what: object, _version: int) -> None:
-        self.report.requests += 1
-        if self.report.requests < self._traffic.requests:
+        if self.report.requests + 1 < self._traffic.requests:
             pause_s = self._arrivals.expovariate(self._traffic.rate_per_s)
             self._plan(self.now_s + pause_s, self._arrive, None)
-        request = Request(self.now_s, self.now_s + self._traffic.deadline_s)
-        if self._admission is not None:
-            place = self._admission.admit(Priority.NORMAL, self.now_s)
+        self._ask()
+
+    def _ask(self) -> None:
+        gateway = self._gateways[self.report.requests % len(self._gateways)]
+        self.report.requests += 1
+        request = Request(gateway, self.now_s, self.now_s + self._traffic.deadline_s)
+        if gateway.admission is not None:
+            place = gateway.admission.admit(Priority.NORMAL, self.now_s)
             if isinstance(place, Shed):
                 self.report.shed += 1
                 return
             request.ticket = place
-        self._budget.deposit(self.now_s)
+        gateway.budget.deposit(self.now_s)
         self._send(request, 0)
 
     def _send(self, request: object, _version: int) -> None:
         assert isinstance(request, Request)
+        pool = request.gateway.pool
         # When all were tried, any may be tried again.
-        exclude = request.tried if len(request.tried) < len(self.pool) else ()
-        reservation = self.pool.reserve(self.now_s, self._dice, exclude)
+        exclude = request.tried if len(request.tried) < len(pool) else ()
+        reservation = pool.reserve(self.now_s, self._dice, exclude)
         if reservation is None:
             self._finish(request, Ending.NOT_READY_HERE, None)
             return
@@ -168,9 +205,10 @@ class FleetSimulation:
         if version != sent.version:
             return
         reservation, request = sent.reservation, sent.request
+        gateway = request.gateway
         latency_s = self.now_s - reservation.started_s
         del self._running[reservation.name][sent]
-        has_moved = self.pool.settle(
+        has_moved = gateway.pool.settle(
             reservation,
             MEANINGS[sent.ending].verdict,
             latency_s=latency_s,
@@ -186,9 +224,9 @@ class FleetSimulation:
             attempt=request.attempts,
             options=self._traffic.retry,
             remaining_s=request.expires_s - self.now_s,
-            has_other_instance=len(request.tried) < len(self.pool),
+            has_other_instance=len(request.tried) < len(gateway.pool),
             is_sequence=False,
-            budget=self._budget,
+            budget=gateway.budget,
             now_s=self.now_s,
             rng=self._dice,
         )
@@ -199,10 +237,9 @@ class FleetSimulation:
 
     def _finish(self, request: Request, ending: Ending, latency_s: float | None) -> None:
         """latency_s: of the try that ended it."""
-        if self._admission is not None and request.ticket is not None:
-            self._admission.settle(
-                request.ticket, latency_s=latency_s, ending=ending, now_s=self.now_s
-            )
+        admission = request.gateway.admission
+        if admission is not None and request.ticket is not None:
+            admission.settle(request.ticket, latency_s=latency_s, ending=ending, now_s=self.now_s)
         is_served = ending is Ending.SUCCESS
         self.report.answered(request.arrived_s, self.now_s - request.arrived_s, is_served=is_served)
 

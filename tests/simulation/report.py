@@ -90,6 +90,11 @@ class Report:
         """Tries sent to instances that could not answer."""
         return count(self._lost_s, from_s, until_s)
 
+    def amplification_between(self, from_s: float, until_s: float) -> float:
+        """Tries per request of those that were made in between."""
+        tries = sum(count(moments, from_s, until_s) for moments in self._sent.values())
+        return tries / len(self._between(from_s, until_s))
+
     def most_probes_in_a_second(self) -> int:
         return max(Counter(int(at_s) for at_s in self._probes_s).values(), default=0)
 
