@@ -20,6 +20,11 @@ A permit carries the generation of the period it was given in. One that comes ba
 period is taken back and says nothing: when an instance dies with a hundred calls in flight,
 five of them trip the breaker and the others must not judge the probes that follow.
 
+A probe's permit that never came back would keep its place until the period ends: with
+max_probes of them lost, a half-open breaker admits nobody. There is no time limit for that,
+since a slow probe is no lost one. So a permit is held where leaving gives it back, whatever
+happens: in a context manager that settles as IGNORED what nobody has settled.
+
 Sources: Nygard, Release It!; Polly v8 ``CircuitStateController``; Envoy's outlier detection;
 resilience4j ``CircuitBreakerStateMachine``.
 """

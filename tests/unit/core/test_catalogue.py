@@ -101,6 +101,21 @@ def test_a_model_without_an_entry_has_one_release_from_its_version_policy(
     assert engine.releases[stable].pins == pins
 
 
+def test_what_an_engine_without_an_entry_looks_like() -> None:
+    """An ensemble whose steps are all pinned keeps to them, whatever newer versions there are."""
+    pinned = ensemble("damage", ("preprocess", 1), ("detector", 1))
+    assert build(pinned, *PARTS, plain("volume", 4)) == {
+        "damage": Engine(
+            "damage",
+            "1.0.0",
+            {"1.0.0": Release("damage", "1.0.0", {"preprocess": 1, "detector": 1}, True)},
+        ),
+        "volume": Engine(
+            "volume", "4.0.0", {"4.0.0": Release("volume", "4.0.0", {"volume": 4}, False)}
+        ),
+    }
+
+
 def test_a_step_without_a_version_floats() -> None:
     config = {"ensemble_scheduling": {"step": [{"model_name": "detector"}]}}
     spec = ModelSpec("damage", config, (1,))

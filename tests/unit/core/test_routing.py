@@ -199,3 +199,18 @@ def test_an_unknown_engine_is_refused_with_those_that_are_known() -> None:
     )
     with pytest.raises(ControlPlaneError, match="unknown model 'damage'; engines: none"):
         RoutingTable().route("damage")
+
+
+def test_at_first_the_stable_release_takes_all_traffic_of_its_engine() -> None:
+    table = all_to_stable(ENGINES.values(), revision=7)
+    assert table.revision == 7
+    assert list(table.routes) == ["damage", "materials", "volume"]
+    assert table.routes["damage"] == Route(
+        engine="damage",
+        salt="damage",
+        stable="1.0.0",
+        weights_bp={"1.0.0": ALL_BP},
+        serving={"1.0.0": DAMAGE},
+        known=frozenset({"1.0.0", "1.1.0"}),
+        canary=None,
+    )
