@@ -162,6 +162,13 @@ def failures_of(outcome: Outcome) -> list[str]:
     ]
 
 
+def _in_place_of(answer: Mapping[str, Any], engine: str) -> str:
+    """Which release could not answer, where another one did."""
+    served = (answer.get("served_by") or {}).get(engine) or {}
+    chosen = served.get("fallback_from")
+    return f" for v{chosen}" if chosen else ""
+
+
 def _print_answer(photo: Path, answer: Mapping[str, Any], annotated: Path | None) -> None:
     from rich.table import Table
     from rich.text import Text
@@ -179,7 +186,8 @@ def _print_answer(photo: Path, answer: Mapping[str, Any], annotated: Path | None
     rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     versions = answer.get("model_versions") or {}
     for engine, findings in (answer.get("results") or {}).items():
-        rows.add_row("", engine, str(versions.get(engine, "")), Text(findings_of(engine, findings)))
+        version = str(versions.get(engine, "")) + _in_place_of(answer, engine)
+        rows.add_row("", engine, version, Text(findings_of(engine, findings)))
     for engine, failure in (answer.get("errors") or {}).items():
         rows.add_row(
             "", engine, Text("failed", style="bold red"), Text(str(failure.get("code", "")))

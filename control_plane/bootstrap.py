@@ -160,7 +160,8 @@ async def _wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[Con
     """Builds every part; its end closes the channels to the instances."""
     repository = ModelRepository.read(settings.model_repository)
     _check_engines(settings, repository)
-    table = all_to_stable(repository.engines.values(), revision=1)
+    fallbacks = _fallbacks(settings, repository)
+    table = all_to_stable(repository.engines.values(), revision=1, fallbacks=fallbacks)
     async with AsyncExitStack() as stack:
         tritons = {}
         for name, url in _instance_urls(settings, with_tritons=with_tritons).items():
@@ -293,7 +294,11 @@ def _gateway_options(settings: Settings) -> GatewayOptions:
         CallTimes(
             engine_s=requests.engine_timeout_s,
             try_s=requests.try_timeout_s,
-            by_engine={name: engine.timeout_s for name, engine in requests.engines.items()},
+            by_engine={
+                name: engine.timeout_s
+                for name, engine in requests.engines.items()
+                if engine.timeout_s is not None
+            },
         ),
         RetryOptions(max_attempts=retries.max_attempts),
         RetryBudgetOptions(ratio=retries.budget_ratio, floor_per_s=retries.budget_floor_per_s),
@@ -463,6 +468,28 @@ def _check_engines(settings: Settings, repository: ModelRepository) -> None:
                 f"which has: {known}",
                 field=f"requests.engines.{name}",
             )
+
+
+def _fallbacks(settings: Settings, repository: ModelRepository) -> dict[str, str]:
+    """The release that each engine falls back to, where the settings name one.
+
+    Raises ConfigurationError for one that the engine does not have.
+    """
+    wanted = {
+        name: engine.fallback
+        for name, engine in settings.requests.engines.items()
+        if engine.fallback is not None
+    }
+    for name, release in wanted.items():
+        known = repository.engines[name].releases
+        if release not in known:
+            field = f"requests.engines.{name}.fallback"
+            raise ConfigurationError(
+                f"{field} is {release!r}, which is no release of {name!r}; it has: "
+                f"{', '.join(sorted(known))}",
+                field=field,
+            )
+    return wanted
 
 
 def _instance_urls(settings: Settings, *, with_tritons: bool) -> dict[str, str]:

@@ -78,12 +78,14 @@ class EngineResult:
     """One engine's findings and who served them.
 
     findings: the engine's part of the answer, ready to be written as JSON.
+    fallback_from: the release that was chosen and could not answer; None when it did.
     """
 
     findings: Mapping[str, object]
     release: str
     instance: str
     attempts: int
+    fallback_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class Route:
     weights_bp: share of each release in basis points, stable first; the sum is 10,000.
     serving: the releases a caller may ask for by name, with or without weight.
     known: every release of the catalogue, to tell "not served now" from "no such release".
+    fallback: the release that answers when neither the chosen one nor stable can.
     """
 
     engine: str
@@ -40,12 +41,15 @@ class Route:
     serving: Mapping[str, Release]
     known: frozenset[str]
     canary: str | None = None
+    fallback: str | None = None
 
     def __post_init__(self) -> None:
         if sum(self.weights_bp.values()) != ALL_BP or min(self.weights_bp.values()) < 0:
             raise ValueError(f"weights of {self.engine!r} must be >= 0 and sum to {ALL_BP}")
         if not set(self.weights_bp) <= set(self.serving):
             raise ValueError(f"route of {self.engine!r} weighs a release that it does not serve")
+        if self.fallback is not None and self.fallback not in self.serving:
+            raise ValueError(f"route of {self.engine!r} falls back to what it does not serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,14 @@ class RoutingTable:
         return route
 
 
-def all_to_stable(engines: Iterable[Engine], revision: int) -> RoutingTable:
-    """The table in which every engine's stable release takes all of its traffic."""
+def all_to_stable(
+    engines: Iterable[Engine], revision: int, *, fallbacks: Mapping[str, str] | None = None
+) -> RoutingTable:
+    """The table in which every engine's stable release takes all of its traffic.
+
+    fallbacks: the release that each engine falls back to, where it has one; it is served too.
+    """
+    spare = fallbacks or {}
     return RoutingTable(
         revision,
         {
@@ -88,8 +98,12 @@ def all_to_stable(engines: Iterable[Engine], revision: int) -> RoutingTable:
                 salt=engine.name,
                 stable=engine.stable,
                 weights_bp={engine.stable: ALL_BP},
-                serving={engine.stable: engine.releases[engine.stable]},
+                serving={
+                    version: engine.releases[version]
+                    for version in (engine.stable, spare.get(engine.name, engine.stable))
+                },
                 known=frozenset(engine.releases),
+                fallback=spare.get(engine.name),
             )
             for engine in engines
         },

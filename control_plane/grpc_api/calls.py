@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 ROUTING_KEY = "x-routing-key"
 PRIORITY = "x-priority"
 RELEASE, INSTANCE, ATTEMPTS = "x-tidegate-release", "x-tidegate-instance", "x-tidegate-attempts"
+FALLBACK_FROM = "x-tidegate-fallback-from"
 ERROR_CODE, ERROR_FIELD = "x-tidegate-code", "x-tidegate-field"
 RETRY_AFTER = "x-tidegate-retry-after-s"
 OPAQUE = "internal error; the log has more under this correlation id"

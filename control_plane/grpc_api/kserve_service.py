@@ -23,6 +23,7 @@ from control_plane.core.wire import priority_suffix, read_request_head
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.grpc_api.calls import (
     ATTEMPTS,
+    FALLBACK_FROM,
     INSTANCE,
     RELEASE,
     Answering,
@@ -37,7 +38,7 @@ from control_plane.grpc_api.calls import (
 from control_plane.ports import Clock
 from control_plane.services.calling import InferCall
 from control_plane.services.fleet import Fleet
-from control_plane.services.gateway import Gateway
+from control_plane.services.gateway import Gateway, InferAnswer
 from control_plane.services.model_reads import ModelReads, index
 from control_plane.services.status import Status
 from control_plane.services.streaming import InferStream
@@ -143,6 +144,7 @@ class KServe:
                     (RELEASE, answer.release),
                     (INSTANCE, answer.instance),
                     (ATTEMPTS, str(answer.attempts)),
+                    *_fallback(answer),
                 )
             )
             return answer.message
@@ -219,6 +221,10 @@ def _refusal(method: str) -> Unary:
             )
 
     return call
+
+
+def _fallback(answer: InferAnswer) -> tuple[tuple[str, str], ...]:
+    return () if answer.fallback_from is None else ((FALLBACK_FROM, answer.fallback_from),)
 
 
 def _priority(head: CallHead) -> bytes:

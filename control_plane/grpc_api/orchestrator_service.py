@@ -157,7 +157,10 @@ def write_detection(answer: DetectionAnswer) -> bytes:
 
 def _write_result(engine: str, result: EngineResult) -> pb.EngineResult:
     message = pb.EngineResult(
-        release=result.release, instance=result.instance, attempts=result.attempts
+        release=result.release,
+        instance=result.instance,
+        attempts=result.attempts,
+        fallback_from=result.fallback_from,
     )
     findings: Any = result.findings
     if engine in ("damage", "materials"):

@@ -218,6 +218,7 @@ def write_answer(answer: DetectionAnswer) -> dict[str, Any]:
                 "release": result.release,
                 "instance": result.instance,
                 "attempts": result.attempts,
+                "fallback_from": result.fallback_from,
             }
             for name, result in answer.results.items()
         },

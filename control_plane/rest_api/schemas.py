@@ -77,6 +77,9 @@ class ServedBy(BaseModel):
     release: str = Field(examples=["1.1.0"])
     instance: str = Field(examples=["triton-0"])
     attempts: int
+    fallback_from: str | None = Field(
+        description="The release that was chosen and could not answer; null when it did."
+    )
 
 
 class Detection(BaseModel):
@@ -106,7 +109,12 @@ class Detection(BaseModel):
                 "processing_time_ms": 41.7,
                 "model_versions": {"damage": "v1.1.0"},
                 "served_by": {
-                    "damage": {"release": "1.1.0", "instance": "triton-0", "attempts": 1}
+                    "damage": {
+                        "release": "1.1.0",
+                        "instance": "triton-0",
+                        "attempts": 1,
+                        "fallback_from": None,
+                    }
                 },
                 "timestamp": "2025-01-31T12:00:00.000000+00:00",
             }

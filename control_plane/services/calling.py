@@ -99,9 +99,33 @@ class Request:
     budget: RetryBudget
     tries: list[Try] = field(default_factory=list)
 
+    def attempts(self, release: Release) -> int:
+        """The tries of the release so far."""
+        return sum(made.release == release.version for made in self.tries)
+
     def tried(self, release: Release) -> list[str]:
-        """The instances that were asked for the release."""
-        return [made.instance for made in self.tries if made.release == release.version]
+        """The instances that need not be asked for the release: they were, or are full."""
+        return [
+            made.instance
+            for made in self.tries
+            if made.release == release.version or made.ending is Ending.OVERLOAD
+        ]
+
+    @property
+    def full(self) -> list[str]:
+        """The instances that had no room. What is overloaded is never asked again."""
+        return [made.instance for made in self.tries if made.ending is Ending.OVERLOAD]
+
+    @property
+    def decisive(self) -> Try:
+        """The try that the request ended with: the one that answered, or the last.
+
+        A blank one, that was cancelled before it went anywhere, when there was none.
+        """
+        for made in self.tries:
+            if made.ending is Ending.SUCCESS:
+                return made
+        return self.tries[-1] if self.tries else Try("", "")
 
 
 class TryFailed(Exception):

@@ -119,4 +119,10 @@ class Detection:
                 code = ErrorCode.BACKEND_FAULT
             log.warning("engine failed", engine=engine, code=code, reason=error.message)
             return EngineFailure(code, error.message, error.retry_after_s)
-        return EngineResult(findings, answer.release, answer.instance, answer.attempts)
+        return EngineResult(
+            findings,
+            release=answer.release,
+            instance=answer.instance,
+            attempts=answer.attempts,
+            fallback_from=answer.fallback_from,
+        )

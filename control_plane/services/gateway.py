@@ -1,10 +1,11 @@
 """The gateway: one inference request in, one answer out, and who served it.
 
-route (which release) → admit → try at an instance → retry elsewhere? → answer.
+route (which release) → admit → try at an instance → retry elsewhere? → fall back? → answer.
 
 It forwards bytes; what is in the tensors is between the caller and the engine. The decisions
 are the core's: whether there is room (``core/admission.py``), what an ending means
-(``core/outcomes.py``), whether there is another try (``core/retry.py``).
+(``core/outcomes.py``), whether there is another try (``core/retry.py``) or another release
+(``core/fallback.py``).
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ from control_plane.core.backoff import Rng
 from control_plane.core.catalogue import Release
 from control_plane.core.deadline import Deadline
 from control_plane.core.detections import Priority
+from control_plane.core.fallback import fallbacks, may_fall_back
 from control_plane.core.outcomes import MEANINGS, Ending, Verdict
 from control_plane.core.retry import GiveUp, RetryOptions, decide
 from control_plane.core.retry_budget import RetryBudget, RetryBudgetOptions
-from control_plane.core.routing import RoutingTable, choose_release
+from control_plane.core.routing import Route, RoutingTable, choose_release
 from control_plane.core.wire import target_suffix
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import Clock
-from control_plane.services.calling import Calling, CallTimes, InferCall, Request, TryFailed
+from control_plane.services.calling import Calling, CallTimes, InferCall, Request, Try, TryFailed
 from control_plane.services.fleet import Fleet
 
 log = structlog.get_logger(__name__)
@@ -41,12 +43,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class InferAnswer:
-    """A serialized ModelInferResponse under the engine's own name, and who served it."""
+    """A serialized ModelInferResponse under the engine's own name, and who served it.
+
+    tries: all of them with their endings, those of a release that could not answer included.
+    fallback_from: the release that was chosen and could not; None when it did.
+    """
 
     message: bytes = field(repr=False)
     release: str
     instance: str
-    attempts: int
+    tries: tuple[Try, ...]
+    fallback_from: str | None = None
+
+    @property
+    def attempts(self) -> int:
+        return len(self.tries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +74,8 @@ class Gateway:
     """Sends each request to an instance where the release chosen for it is ready.
 
     A request that there is no room for is refused at once. A try that fails by no fault of the
-    caller goes to another instance, within the deadline, the limit of attempts, and the
-    engine's retry budget.
+    caller goes to another instance, and when the release cannot answer at all, to another one,
+    within the deadline, the limit of attempts, and the engine's retry budget.
     """
 
     def __init__(
@@ -86,7 +97,8 @@ class Gateway:
 
     async def infer(self, call: InferCall) -> InferAnswer:
         """Raises ControlPlaneError with the code that tells whose fault it was."""
-        release = self.choose(call.engine, call.wanted_release, call.routing_key)
+        route = self.table.route(call.engine)
+        chosen = choose_release(route, call.wanted_release, call.routing_key)
         now_s = self._clock.now_s()
         engine = self._engine(call.engine)
         engine_s = call.deadline.timeout_s(now_s, self._options.times.of_engine(call.engine))
@@ -94,15 +106,12 @@ class Gateway:
         request = Request(call, Deadline.after(now_s, engine_s), engine.budget)
         try:
             engine.budget.deposit(now_s)
-            answer = await self._answer_from(release, request)
+            answer = await self._answer(route, chosen, request)
+        except TryFailed as failed:
+            raise failed.refusal from None
         finally:
-            engine.settle(ticket, request, self._clock.now_s())
-        return InferAnswer(
-            message=answer + target_suffix(call.engine, release.version),
-            release=release.version,
-            instance=request.tries[-1].instance,
-            attempts=len(request.tries),
-        )
+            engine.settle(ticket, request.decisive, self._clock.now_s())
+        return answer
 
     def choose(self, engine: str, wanted_release: str, routing_key: str) -> Release:
         """Raises ControlPlaneError: UNKNOWN_ENGINE, UNKNOWN_RELEASE, RELEASE_NOT_READY."""
@@ -117,34 +126,84 @@ class Gateway:
         """The routes in force now."""
         return self._table()
 
-    async def _answer_from(self, release: Release, request: Request) -> bytes:
-        """A release's answer, after as many tries as it takes and may take."""
+    async def _answer(self, route: Route, chosen: Release, request: Request) -> InferAnswer:
+        """From the release chosen, else from the first fallback that can."""
+        call, release = request.call, chosen
+        others = fallbacks(
+            route, chosen, wanted=call.wanted_release, is_sequence=call.sequence is not None
+        )
+        while True:
+            deadline = self._keep_time(request) if others else request.deadline
+            try:
+                message = await self._answer_from(release, request, deadline)
+                return _answer_of(release, message, chosen, request)
+            except TryFailed as failed:
+                problem: Exception = failed
+                ending: Ending | None = failed.ending
+            except ControlPlaneError as refusal:
+                if refusal.code is not ErrorCode.RELEASE_NOT_READY:
+                    raise
+                problem, ending = refusal, None
+            others = tuple(one for one in others if self._fleet.has_other(one, request.full))
+            if not others or not self._may_fall_back(ending, request):
+                raise problem
+            log.info(
+                "falling back",
+                engine=call.engine,
+                release=release.version,
+                to=others[0].version,
+                ending=ending,
+            )
+            release, *rest = others
+            others = tuple(rest)
+
+    async def _answer_from(self, release: Release, request: Request, deadline: Deadline) -> bytes:
+        """A release's answer, after as many tries as it takes and may take.
+
+        Raises TryFailed; ControlPlaneError when there was no try.
+        """
         last: TryFailed | None = None
         while True:
             try:
-                return await self._calling.ask(request, release, request.deadline)
+                return await self._calling.ask(request, release, deadline)
             except TryFailed as failed:
                 last = failed
             except ControlPlaneError:
                 if last is None:
                     raise
-                raise last.refusal from None  # the release went away meanwhile
-            wait_s = self._wait_before_retry(last, release, request)
+                raise last from None  # the release went away meanwhile
+            wait_s = self._wait_before_retry(last, release, request, deadline)
             if wait_s is None:
-                raise last.refusal
+                raise last
             await asyncio.sleep(wait_s)
 
+    def _keep_time(self, request: Request) -> Deadline:
+        """The deadline of a release with another to fall back to: a try's time is kept for it."""
+        left_s = request.deadline.remaining_s(self._clock.now_s())
+        kept_s = min(left_s / 2, self._options.times.of_try(request.call.engine))
+        return Deadline(request.deadline.expires_at_s - kept_s)
+
+    def _may_fall_back(self, ending: Ending | None, request: Request) -> bool:
+        now_s = self._clock.now_s()
+        return may_fall_back(
+            ending,
+            remaining_s=request.deadline.remaining_s(now_s),
+            options=self._options.retries,
+            budget=request.budget,
+            now_s=now_s,
+        )
+
     def _wait_before_retry(
-        self, failed: TryFailed, release: Release, request: Request
+        self, failed: TryFailed, release: Release, request: Request, deadline: Deadline
     ) -> float | None:
         """How long to wait before the next try; None when there is to be none."""
         now_s = self._clock.now_s()
         tried = request.tried(release)
         decision = decide(
             failed.ending,
-            attempt=len(tried),
+            attempt=request.attempts(release),
             options=self._options.retries,
-            remaining_s=request.deadline.remaining_s(now_s),
+            remaining_s=deadline.remaining_s(now_s),
             has_other_instance=self._fleet.has_other(release, tried),
             is_sequence=request.call.sequence is not None,
             budget=request.budget,
@@ -194,11 +253,16 @@ class _Engine:
             )
         return place
 
-    def settle(self, ticket: Ticket, request: Request, now_s: float) -> None:
-        """Give the room back, and learn from the last try how the engine is."""
-        if request.tries:
-            last = request.tries[-1]
-            latency_s, ending = last.latency_s, last.ending
-        else:
-            latency_s, ending = None, Ending.CANCELLED
-        self.admission.settle(ticket, latency_s=latency_s, ending=ending, now_s=now_s)
+    def settle(self, ticket: Ticket, last: Try, now_s: float) -> None:
+        """Give the room back, and learn from the decisive try how the engine is."""
+        self.admission.settle(ticket, latency_s=last.latency_s, ending=last.ending, now_s=now_s)
+
+
+def _answer_of(release: Release, message: bytes, chosen: Release, request: Request) -> InferAnswer:
+    return InferAnswer(
+        message=message + target_suffix(release.engine, release.version),
+        release=release.version,
+        instance=request.decisive.instance,
+        tries=tuple(request.tries),
+        fallback_from=None if release is chosen else chosen.version,
+    )

@@ -34,7 +34,17 @@ def _at_most(value: int, info: ValidationInfo, other: str) -> int:
 
 
 class EngineRequestSettings(Section):
-    timeout_s: float = Field(gt=0, le=3600, description="deadline of one call to this engine")
+    timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=3600,
+        description="deadline of this engine's part; requests.engine_timeout_s if not set",
+    )
+    fallback: str | None = Field(
+        default=None,
+        max_length=64,
+        description="release that answers when neither the one chosen nor stable can",
+    )
 
 
 class RequestSettings(Section):
@@ -58,7 +68,7 @@ class RequestSettings(Section):
         description="how long one try at one instance may take; half of its engine's if not set",
     )
     engines: dict[EngineName, EngineRequestSettings] = Field(
-        default_factory=dict, max_length=256, description="deadlines of single engines, by name"
+        default_factory=dict, max_length=256, description="what differs for single engines, by name"
     )
 
     @field_validator("timeout_s")

@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from control_plane import bootstrap
+from control_plane.adapters.model_repository import ModelRepository
 from control_plane.core.admission import AdmissionOptions
 from control_plane.core.concurrency_limit import LimitOptions
 from control_plane.errors import ConfigurationError
@@ -138,6 +139,23 @@ async def test_a_deadline_for_an_engine_that_is_not_there_is_refused(
     complaint = await complaint_of(settings(requests={"engines": {"eccho": {"timeout_s": 1}}}))
     assert complaint.field == "requests.engines.eccho"
     assert complaint.message.endswith("which has: echo")
+
+
+async def test_a_fallback_that_the_engine_does_not_have_is_refused(
+    settings: Callable[..., Settings],
+) -> None:
+    complaint = await complaint_of(settings(requests={"engines": {"echo": {"fallback": "9.9.9"}}}))
+    assert complaint.field == "requests.engines.echo.fallback"
+    assert complaint.message.endswith("is '9.9.9', which is no release of 'echo'; it has: 1.0.0")
+
+
+async def test_a_fallback_is_served(settings: Callable[..., Settings]) -> None:
+    told = settings(requests={"engines": {"echo": {"fallback": "1.0.0"}}}, instances=instances("a"))
+    async with bootstrap._wired(told, with_tritons=False) as plane:
+        assert plane.grpc is not None
+    repository = ModelRepository.read(told.model_repository)
+    assert bootstrap._fallbacks(told, repository) == {"echo": "1.0.0"}
+    assert bootstrap._gateway_options(told).times.by_engine == {}
 
 
 def test_admission_is_as_the_settings_say() -> None:

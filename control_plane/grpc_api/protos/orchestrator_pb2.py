@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etidegate/v1/orchestrator.proto\x12\x0btidegate.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"/\n\x08Metadata\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\xa9\x02\n\rDetectRequest\x12\x0f\n\x05photo\x18\x01 \x01(\x0cH\x00\x12\x13\n\tphoto_url\x18\x02 \x01(\tH\x00\x12\x10\n\x08photo_id\x18\x03 \x01(\t\x12\x17\n\x0f\x64\x65tection_types\x18\x04 \x03(\t\x12\'\n\x08priority\x18\x05 \x01(\x0e\x32\x15.tidegate.v1.Priority\x12:\n\x08releases\x18\x06 \x03(\x0b\x32(.tidegate.v1.DetectRequest.ReleasesEntry\x12\'\n\x08metadata\x18\x07 \x01(\x0b\x32\x15.tidegate.v1.Metadata\x1a/\n\rReleasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06source\"A\n\x03\x42ox\x12\r\n\x05x_min\x18\x01 \x01(\x02\x12\r\n\x05y_min\x18\x02 \x01(\x02\x12\r\n\x05x_max\x18\x03 \x01(\x02\x12\r\n\x05y_max\x18\x04 \x01(\x02\"f\n\x0e\x44\x65tectedObject\x12\x12\n\nclass_name\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x1d\n\x03\x62ox\x18\x03 \x01(\x0b\x32\x10.tidegate.v1.Box\x12\r\n\x05\x62rand\x18\x04 \x01(\t\"\x98\x01\n\x07Objects\x12,\n\x07objects\x18\x01 \x03(\x0b\x32\x1b.tidegate.v1.DetectedObject\x12\x30\n\x06\x63ounts\x18\x02 \x03(\x0b\x32 .tidegate.v1.Objects.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"/\n\x06Volume\x12\x11\n\tvolume_m3\x18\x01 \x01(\x01\x12\x12\n\nconfidence\x18\x02 \x01(\x01\"\xf3\x01\n\x0c\x45ngineResult\x12\x0f\n\x07release\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\r\x12&\n\x06\x64\x61mage\x18\x04 \x01(\x0b\x32\x14.tidegate.v1.ObjectsH\x00\x12)\n\tmaterials\x18\x05 \x01(\x0b\x32\x14.tidegate.v1.ObjectsH\x00\x12%\n\x06volume\x18\x06 \x01(\x0b\x32\x13.tidegate.v1.VolumeH\x00\x12(\n\x05other\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x42\n\n\x08\x66indings\"Z\n\x0b\x45ngineError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x1a\n\rretry_after_s\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x10\n\x0e_retry_after_s\"\xd6\x03\n\tDetection\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64\x65tection_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t\x12,\n\x06status\x18\x04 \x01(\x0e\x32\x1c.tidegate.v1.DetectionStatus\x12\x34\n\x07results\x18\x05 \x03(\x0b\x32#.tidegate.v1.Detection.ResultsEntry\x12\x32\n\x06\x65rrors\x18\x06 \x03(\x0b\x32\".tidegate.v1.Detection.ErrorsEntry\x12\x1a\n\x12processing_time_ms\x18\x07 \x01(\x01\x12-\n\ttimestamp\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08photo_id\x18\t \x01(\t\x1aI\n\x0cResultsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tidegate.v1.EngineResult:\x02\x38\x01\x1aG\n\x0b\x45rrorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.tidegate.v1.EngineError:\x02\x38\x01\"\x14\n\x12ListEnginesRequest\"\xad\x01\n\x07Release\x12\x0f\n\x07release\x18\x01 \x01(\t\x12,\n\x04pins\x18\x02 \x03(\x0b\x32\x1e.tidegate.v1.Release.PinsEntry\x12\x11\n\tis_stable\x18\x03 \x01(\x08\x12\x11\n\tweight_bp\x18\x04 \x01(\r\x12\x10\n\x08ready_on\x18\x05 \x03(\t\x1a+\n\tPinsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"n\n\x06\x45ngine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06stable\x18\x03 \x01(\t\x12\x10\n\x08is_ready\x18\x04 \x01(\x08\x12&\n\x08releases\x18\x05 \x03(\x0b\x32\x14.tidegate.v1.Release\";\n\x13ListEnginesResponse\x12$\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x13.tidegate.v1.Engine*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x11\n\rPRIORITY_HIGH\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x10\n\x0cPRIORITY_LOW\x10\x03*\xcc\x01\n\x0f\x44\x65tectionStatus\x12 \n\x1c\x44\x45TECTION_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45TECTION_STATUS_QUEUED\x10\x01\x12\x1f\n\x1b\x44\x45TECTION_STATUS_PROCESSING\x10\x02\x12\x1e\n\x1a\x44\x45TECTION_STATUS_COMPLETED\x10\x03\x12\x1c\n\x18\x44\x45TECTION_STATUS_PARTIAL\x10\x04\x12\x1b\n\x17\x44\x45TECTION_STATUS_FAILED\x10\x05\x32\x9e\x01\n\x0cOrchestrator\x12<\n\x06\x44\x65tect\x12\x1a.tidegate.v1.DetectRequest\x1a\x16.tidegate.v1.Detection\x12P\n\x0bListEngines\x12\x1f.tidegate.v1.ListEnginesRequest\x1a .tidegate.v1.ListEnginesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etidegate/v1/orchestrator.proto\x12\x0btidegate.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"/\n\x08Metadata\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\xa9\x02\n\rDetectRequest\x12\x0f\n\x05photo\x18\x01 \x01(\x0cH\x00\x12\x13\n\tphoto_url\x18\x02 \x01(\tH\x00\x12\x10\n\x08photo_id\x18\x03 \x01(\t\x12\x17\n\x0f\x64\x65tection_types\x18\x04 \x03(\t\x12\'\n\x08priority\x18\x05 \x01(\x0e\x32\x15.tidegate.v1.Priority\x12:\n\x08releases\x18\x06 \x03(\x0b\x32(.tidegate.v1.DetectRequest.ReleasesEntry\x12\'\n\x08metadata\x18\x07 \x01(\x0b\x32\x15.tidegate.v1.Metadata\x1a/\n\rReleasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06source\"A\n\x03\x42ox\x12\r\n\x05x_min\x18\x01 \x01(\x02\x12\r\n\x05y_min\x18\x02 \x01(\x02\x12\r\n\x05x_max\x18\x03 \x01(\x02\x12\r\n\x05y_max\x18\x04 \x01(\x02\"f\n\x0e\x44\x65tectedObject\x12\x12\n\nclass_name\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x1d\n\x03\x62ox\x18\x03 \x01(\x0b\x32\x10.tidegate.v1.Box\x12\r\n\x05\x62rand\x18\x04 \x01(\t\"\x98\x01\n\x07Objects\x12,\n\x07objects\x18\x01 \x03(\x0b\x32\x1b.tidegate.v1.DetectedObject\x12\x30\n\x06\x63ounts\x18\x02 \x03(\x0b\x32 .tidegate.v1.Objects.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"/\n\x06Volume\x12\x11\n\tvolume_m3\x18\x01 \x01(\x01\x12\x12\n\nconfidence\x18\x02 \x01(\x01\"\xa1\x02\n\x0c\x45ngineResult\x12\x0f\n\x07release\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\r\x12&\n\x06\x64\x61mage\x18\x04 \x01(\x0b\x32\x14.tidegate.v1.ObjectsH\x00\x12)\n\tmaterials\x18\x05 \x01(\x0b\x32\x14.tidegate.v1.ObjectsH\x00\x12%\n\x06volume\x18\x06 \x01(\x0b\x32\x13.tidegate.v1.VolumeH\x00\x12(\n\x05other\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\x1a\n\rfallback_from\x18\x08 \x01(\tH\x01\x88\x01\x01\x42\n\n\x08\x66indingsB\x10\n\x0e_fallback_from\"Z\n\x0b\x45ngineError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x1a\n\rretry_after_s\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x10\n\x0e_retry_after_s\"\xd6\x03\n\tDetection\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64\x65tection_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t\x12,\n\x06status\x18\x04 \x01(\x0e\x32\x1c.tidegate.v1.DetectionStatus\x12\x34\n\x07results\x18\x05 \x03(\x0b\x32#.tidegate.v1.Detection.ResultsEntry\x12\x32\n\x06\x65rrors\x18\x06 \x03(\x0b\x32\".tidegate.v1.Detection.ErrorsEntry\x12\x1a\n\x12processing_time_ms\x18\x07 \x01(\x01\x12-\n\ttimestamp\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08photo_id\x18\t \x01(\t\x1aI\n\x0cResultsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tidegate.v1.EngineResult:\x02\x38\x01\x1aG\n\x0b\x45rrorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.tidegate.v1.EngineError:\x02\x38\x01\"\x14\n\x12ListEnginesRequest\"\xad\x01\n\x07Release\x12\x0f\n\x07release\x18\x01 \x01(\t\x12,\n\x04pins\x18\x02 \x03(\x0b\x32\x1e.tidegate.v1.Release.PinsEntry\x12\x11\n\tis_stable\x18\x03 \x01(\x08\x12\x11\n\tweight_bp\x18\x04 \x01(\r\x12\x10\n\x08ready_on\x18\x05 \x03(\t\x1a+\n\tPinsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"n\n\x06\x45ngine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06stable\x18\x03 \x01(\t\x12\x10\n\x08is_ready\x18\x04 \x01(\x08\x12&\n\x08releases\x18\x05 \x03(\x0b\x32\x14.tidegate.v1.Release\";\n\x13ListEnginesResponse\x12$\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x13.tidegate.v1.Engine*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x11\n\rPRIORITY_HIGH\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x10\n\x0cPRIORITY_LOW\x10\x03*\xcc\x01\n\x0f\x44\x65tectionStatus\x12 \n\x1c\x44\x45TECTION_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45TECTION_STATUS_QUEUED\x10\x01\x12\x1f\n\x1b\x44\x45TECTION_STATUS_PROCESSING\x10\x02\x12\x1e\n\x1a\x44\x45TECTION_STATUS_COMPLETED\x10\x03\x12\x1c\n\x18\x44\x45TECTION_STATUS_PARTIAL\x10\x04\x12\x1b\n\x17\x44\x45TECTION_STATUS_FAILED\x10\x05\x32\x9e\x01\n\x0cOrchestrator\x12<\n\x06\x44\x65tect\x12\x1a.tidegate.v1.DetectRequest\x1a\x16.tidegate.v1.Detection\x12P\n\x0bListEngines\x12\x1f.tidegate.v1.ListEnginesRequest\x1a .tidegate.v1.ListEnginesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,10 +43,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DETECTION_ERRORSENTRY']._serialized_options = b'8\001'
   _globals['_RELEASE_PINSENTRY']._loaded_options = None
   _globals['_RELEASE_PINSENTRY']._serialized_options = b'8\001'
-  _globals['_PRIORITY']._serialized_start=2016
-  _globals['_PRIORITY']._serialized_end=2110
-  _globals['_DETECTIONSTATUS']._serialized_start=2113
-  _globals['_DETECTIONSTATUS']._serialized_end=2317
+  _globals['_PRIORITY']._serialized_start=2062
+  _globals['_PRIORITY']._serialized_end=2156
+  _globals['_DETECTIONSTATUS']._serialized_start=2159
+  _globals['_DETECTIONSTATUS']._serialized_end=2363
   _globals['_METADATA']._serialized_start=110
   _globals['_METADATA']._serialized_end=157
   _globals['_DETECTREQUEST']._serialized_start=160
@@ -64,25 +64,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VOLUME']._serialized_start=785
   _globals['_VOLUME']._serialized_end=832
   _globals['_ENGINERESULT']._serialized_start=835
-  _globals['_ENGINERESULT']._serialized_end=1078
-  _globals['_ENGINEERROR']._serialized_start=1080
-  _globals['_ENGINEERROR']._serialized_end=1170
-  _globals['_DETECTION']._serialized_start=1173
-  _globals['_DETECTION']._serialized_end=1643
-  _globals['_DETECTION_RESULTSENTRY']._serialized_start=1497
-  _globals['_DETECTION_RESULTSENTRY']._serialized_end=1570
-  _globals['_DETECTION_ERRORSENTRY']._serialized_start=1572
-  _globals['_DETECTION_ERRORSENTRY']._serialized_end=1643
-  _globals['_LISTENGINESREQUEST']._serialized_start=1645
-  _globals['_LISTENGINESREQUEST']._serialized_end=1665
-  _globals['_RELEASE']._serialized_start=1668
-  _globals['_RELEASE']._serialized_end=1841
-  _globals['_RELEASE_PINSENTRY']._serialized_start=1798
-  _globals['_RELEASE_PINSENTRY']._serialized_end=1841
-  _globals['_ENGINE']._serialized_start=1843
-  _globals['_ENGINE']._serialized_end=1953
-  _globals['_LISTENGINESRESPONSE']._serialized_start=1955
-  _globals['_LISTENGINESRESPONSE']._serialized_end=2014
-  _globals['_ORCHESTRATOR']._serialized_start=2320
-  _globals['_ORCHESTRATOR']._serialized_end=2478
+  _globals['_ENGINERESULT']._serialized_end=1124
+  _globals['_ENGINEERROR']._serialized_start=1126
+  _globals['_ENGINEERROR']._serialized_end=1216
+  _globals['_DETECTION']._serialized_start=1219
+  _globals['_DETECTION']._serialized_end=1689
+  _globals['_DETECTION_RESULTSENTRY']._serialized_start=1543
+  _globals['_DETECTION_RESULTSENTRY']._serialized_end=1616
+  _globals['_DETECTION_ERRORSENTRY']._serialized_start=1618
+  _globals['_DETECTION_ERRORSENTRY']._serialized_end=1689
+  _globals['_LISTENGINESREQUEST']._serialized_start=1691
+  _globals['_LISTENGINESREQUEST']._serialized_end=1711
+  _globals['_RELEASE']._serialized_start=1714
+  _globals['_RELEASE']._serialized_end=1887
+  _globals['_RELEASE_PINSENTRY']._serialized_start=1844
+  _globals['_RELEASE_PINSENTRY']._serialized_end=1887
+  _globals['_ENGINE']._serialized_start=1889
+  _globals['_ENGINE']._serialized_end=1999
+  _globals['_LISTENGINESRESPONSE']._serialized_start=2001
+  _globals['_LISTENGINESRESPONSE']._serialized_end=2060
+  _globals['_ORCHESTRATOR']._serialized_start=2366
+  _globals['_ORCHESTRATOR']._serialized_end=2524
 # @@protoc_insertion_point(module_scope)

@@ -118,7 +118,7 @@ class Volume(_message.Message):
     def __init__(self, volume_m3: _Optional[float] = ..., confidence: _Optional[float] = ...) -> None: ...
 
 class EngineResult(_message.Message):
-    __slots__ = ("release", "instance", "attempts", "damage", "materials", "volume", "other")
+    __slots__ = ("release", "instance", "attempts", "damage", "materials", "volume", "other", "fallback_from")
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +126,7 @@ class EngineResult(_message.Message):
     MATERIALS_FIELD_NUMBER: _ClassVar[int]
     VOLUME_FIELD_NUMBER: _ClassVar[int]
     OTHER_FIELD_NUMBER: _ClassVar[int]
+    FALLBACK_FROM_FIELD_NUMBER: _ClassVar[int]
     release: str
     instance: str
     attempts: int
@@ -133,7 +134,8 @@ class EngineResult(_message.Message):
     materials: Objects
     volume: Volume
     other: _struct_pb2.Struct
-    def __init__(self, release: _Optional[str] = ..., instance: _Optional[str] = ..., attempts: _Optional[int] = ..., damage: _Optional[_Union[Objects, _Mapping]] = ..., materials: _Optional[_Union[Objects, _Mapping]] = ..., volume: _Optional[_Union[Volume, _Mapping]] = ..., other: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    fallback_from: str
+    def __init__(self, release: _Optional[str] = ..., instance: _Optional[str] = ..., attempts: _Optional[int] = ..., damage: _Optional[_Union[Objects, _Mapping]] = ..., materials: _Optional[_Union[Objects, _Mapping]] = ..., volume: _Optional[_Union[Volume, _Mapping]] = ..., other: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., fallback_from: _Optional[str] = ...) -> None: ...
 
 class EngineError(_message.Message):
     __slots__ = ("code", "message", "retry_after_s")

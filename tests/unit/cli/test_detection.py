@@ -59,6 +59,20 @@ def test_people_read_what_was_found(tidegate: Tidegate, plane: Plane, photo: Pat
     assert result.stderr == ""
 
 
+def test_people_read_which_release_could_not_answer(
+    tidegate: Tidegate, plane: Plane, photo: Path
+) -> None:
+    served = {"release": "1.0.0", "instance": "triton-0", "attempts": 2}
+    served_by = {
+        "damage": served | {"fallback_from": "1.1.0"},
+        "volume": served | {"fallback_from": None},
+    }
+    plane.replies[DETECT] = Reply({**ANSWER, "served_by": served_by})
+    result = tidegate("detect", photo, "--url", plane.url)
+    assert "damage       v1.0.0 for v1.1.0  1 hail" in result.stdout
+    assert "volume       v1.0.0             4.12" in result.stdout
+
+
 def test_scripts_read_one_line_a_photo_in_order(
     tidegate: Tidegate, plane: Plane, tmp_path: Path
 ) -> None:

@@ -189,6 +189,20 @@ def test_at_first_every_stable_release_takes_all() -> None:
     assert all_to_stable(ENGINES.values(), revision=7).revision == 7
 
 
+def test_what_an_engine_falls_back_to_is_served_by_name_and_gets_no_share() -> None:
+    table = all_to_stable(ENGINES.values(), revision=1, fallbacks={"damage": "1.1.0"})
+    route = table.route("damage")
+    assert (route.fallback, route.weights_bp) == ("1.1.0", {"1.0.0": ALL_BP})
+    assert choose_release(route, "1.1.0", "key") is DAMAGE_NEXT
+    assert DAMAGE_NEXT in table.releases()
+    assert table.route("volume").fallback is None
+
+
+def test_a_route_cannot_fall_back_to_what_it_does_not_serve() -> None:
+    with pytest.raises(ValueError, match="falls back"):
+        replace(TABLE.route("damage"), fallback="1.1.0")
+
+
 def test_an_unknown_engine_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(ControlPlaneError) as refusal:
         TABLE.route("x" * 100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -16,10 +17,11 @@ from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
 from control_plane.core.detections import Priority
+from control_plane.core.routing import ALL_BP, RoutingTable
 from control_plane.grpc_api.kserve_service import EXTENSIONS, REFUSED
 from tests.unit.fakes import call_failed
 from tests.unit.grpc_api.conftest import KSERVE, Edge, trailing
-from tests.unit.samples import infer_request
+from tests.unit.samples import DAMAGE, DAMAGE_NEXT, TABLE, infer_request
 
 INFER, STREAM = KSERVE + "ModelInfer", KSERVE + "ModelStreamInfer"
 
@@ -109,6 +111,21 @@ async def test_an_answer_says_who_served_it(edge: Edge) -> None:
         "x-tidegate-instance": "triton-0",
         "x-tidegate-attempts": "1",
     }
+
+
+async def test_an_answer_says_which_release_could_not(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = replace(
+        TABLE.route("damage"),
+        weights_bp={"1.0.0": 0, "1.1.0": ALL_BP},
+        serving={"1.0.0": DAMAGE, "1.1.0": DAMAGE_NEXT},
+    )
+    table = RoutingTable(2, {"damage": route})
+    monkeypatch.setattr(edge.gateway, "_table", lambda: table)
+    _, metadata = await edge.call(INFER, infer_request("damage"))
+    assert metadata["x-tidegate-release"] == "1.0.0"
+    assert metadata["x-tidegate-fallback-from"] == "1.1.0"
 
 
 @pytest.mark.parametrize(("word", "level"), [("high", 1), ("normal", 2), ("low", 3)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -191,6 +192,12 @@ def test_every_priority_and_status_has_its_word() -> None:
 
 def result(**findings: object) -> EngineResult:
     return EngineResult(findings, "1.0.0", "triton-0", 1)
+
+
+def test_a_fallback_is_told() -> None:
+    fallen = replace(result(), fallback_from="1.1.0")
+    assert _write_result("roof", fallen).fallback_from == "1.1.0"
+    assert not _write_result("roof", result()).HasField("fallback_from")
 
 
 def test_another_engines_findings_are_a_struct() -> None:

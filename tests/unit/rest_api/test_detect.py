@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from starlette.types import Message
 
-from control_plane.core.detections import EngineFailure, Priority
+from control_plane.core.detections import (
+    DetectionAnswer,
+    DetectionStatus,
+    EngineFailure,
+    EngineResult,
+    Priority,
+)
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api import schemas
 from control_plane.rest_api.app import create_app
+from control_plane.rest_api.detect import write_answer
 from tests.unit.rest_api.fakes import (
     DETECT,
     DETECTION_ID,
@@ -48,7 +56,14 @@ async def test_an_upload_is_answered_as_promised(edge: Edge) -> None:
         "errors": {},
         "processing_time_ms": 12.5,
         "model_versions": {"damage": "v1.1.0"},
-        "served_by": {"damage": {"release": "1.1.0", "instance": "triton-0", "attempts": 1}},
+        "served_by": {
+            "damage": {
+                "release": "1.1.0",
+                "instance": "triton-0",
+                "attempts": 1,
+                "fallback_from": None,
+            }
+        },
         "timestamp": "2025-01-31T12:00:00+00:00",
     }
     schemas.Detection.model_validate_json(response.content)
@@ -140,6 +155,21 @@ async def test_no_answer_at_all_is_a_problem_that_keeps_what_is_known(edge: Edge
     assert sorted(body["errors"]) == ["damage", "volume"]
     assert body["request_id"]
     schemas.Problem.model_validate(body)
+
+
+def test_a_fallback_is_told() -> None:
+    result = EngineResult({}, "1.0.0", "triton-0", 2, fallback_from="1.1.0")
+    answer = DetectionAnswer(
+        request_id="r-1",
+        detection_id="d-1",
+        correlation_id="c-1",
+        status=DetectionStatus.COMPLETED,
+        results={"damage": result},
+        errors={},
+        processing_time_ms=1.0,
+        timestamp=datetime.now(UTC),
+    )
+    assert write_answer(answer)["served_by"]["damage"]["fallback_from"] == "1.1.0"
 
 
 async def test_an_overload_of_all_engines_tells_when_to_come_back(edge: Edge) -> None:

@@ -190,4 +190,4 @@ async def test_the_table_is_read_anew_for_every_request() -> None:
 
 def test_messages_are_not_printed() -> None:
     assert "secret" not in repr(call(message=b"secret"))
-    assert "secret" not in repr(InferAnswer(b"secret", "1.0.0", "triton-0", 1))
+    assert "secret" not in repr(InferAnswer(b"secret", "1.0.0", "triton-0", ()))
