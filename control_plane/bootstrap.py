@@ -299,6 +299,11 @@ def _gateway_options(settings: Settings) -> GatewayOptions:
                 for name, engine in requests.engines.items()
                 if engine.timeout_s is not None
             },
+            hedge_after_s={
+                name: engine.hedge_after_s
+                for name, engine in requests.engines.items()
+                if engine.hedge_after_s is not None
+            },
         ),
         RetryOptions(max_attempts=retries.max_attempts),
         RetryBudgetOptions(ratio=retries.budget_ratio, floor_per_s=retries.budget_floor_per_s),

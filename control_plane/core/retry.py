@@ -81,6 +81,29 @@ class RetryOptions:
             raise ValueError("longest_wait_s must be at least first_wait_s")
 
 
+def may_hedge(
+    *,
+    attempt: int,
+    options: RetryOptions,
+    remaining_s: float,
+    has_other_instance: bool,
+    budget: RetryBudget,
+    now_s: float,
+) -> bool:
+    """Whether a try that has not answered may be joined by a second one elsewhere.
+
+    A hedge is a try more, so it is bound by all that bounds a retry (Dean and Barroso, "The Tail
+    at Scale", CACM 56(2), 2013: hedged requests). True has taken its share of the budget. The
+    arguments are those of ``decide``.
+    """
+    return (
+        attempt < options.max_attempts
+        and has_other_instance
+        and remaining_s >= options.min_try_s
+        and budget.try_withdraw(now_s)
+    )
+
+
 _NEVER_ON_THE_SAME_INSTANCE = frozenset({Ending.OVERLOAD, Ending.NOT_READY_HERE})
 
 

@@ -1,12 +1,19 @@
-"""Calling instances for one request: a place on one, one try there, and what its end means.
+"""Calling instances for one request: one try, or two side by side, and what their ends mean.
 
 A place is reserved and settled here, whatever becomes of the call. Whether there is another
-try, and of which release, is the gateway's question.
+try after a failure, and of which release, is the gateway's question.
+
+A hedge is a second try that starts when the first has not answered for a while, on another
+instance. The first answer wins, and the other try is cancelled, which gives its place up with
+the time it took so far. A try that failed waits for the one beside it, unless it failed by what
+no instance could mend.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from control_plane.core.catalogue import Release
@@ -14,6 +21,7 @@ from control_plane.core.deadline import Deadline
 from control_plane.core.detections import Priority
 from control_plane.core.identifiers import CORRELATION_ID
 from control_plane.core.outcomes import MEANINGS, CallFailure, Ending, classify
+from control_plane.core.retry import RetryOptions, may_hedge
 from control_plane.core.retry_budget import RetryBudget
 from control_plane.core.wire import target_suffix
 from control_plane.errors import ControlPlaneError, InvalidArgument
@@ -59,11 +67,14 @@ class CallTimes:
     try_s: one try at one instance; half of the engine's part when None, so that a second one
         fits. It bounds what a caller waits for an instance that hangs, and must be well above
         what a healthy engine takes under load.
+    hedge_after_s: by engine, how long a try goes unanswered before a second one is begun; an
+        engine that is not named is never hedged.
     """
 
     engine_s: float
     try_s: float | None = None
     by_engine: Mapping[str, float] = field(default_factory=dict)
+    hedge_after_s: Mapping[str, float] = field(default_factory=dict)
 
     def of_engine(self, engine: str) -> float:
         return self.by_engine.get(engine, self.engine_s)
@@ -92,12 +103,14 @@ class Request:
 
     deadline: the engine's part of the caller's.
     tries: in the order in which they were begun.
+    has_hedged: whether it had its one hedge.
     """
 
     call: InferCall
     deadline: Deadline
     budget: RetryBudget
     tries: list[Try] = field(default_factory=list)
+    has_hedged: bool = False
 
     def attempts(self, release: Release) -> int:
         """The tries of the release so far."""
@@ -138,15 +151,18 @@ class TryFailed(Exception):
 
 
 class Calling:
-    """Asks instances, one try at a time."""
+    """Asks instances, one try at a time, or one and its hedge."""
 
-    def __init__(self, *, fleet: Fleet, times: CallTimes, clock: Clock) -> None:
+    def __init__(
+        self, *, fleet: Fleet, times: CallTimes, retries: RetryOptions, clock: Clock
+    ) -> None:
         self._fleet = fleet
         self._times = times
+        self._retries = retries
         self._clock = clock
 
     async def ask(self, request: Request, release: Release, deadline: Deadline) -> bytes:
-        """One try at an instance where the release was not tried yet, if there is one.
+        """A try at an instance where the release was not tried yet, if there is one.
 
         Raises TryFailed; ControlPlaneError when no try was made: RELEASE_NOT_READY,
         DEADLINE_EXCEEDED.
@@ -154,7 +170,47 @@ class Calling:
         tried = request.tried(release) if request.tries else ()
         call = request.call
         with self._fleet.reserve(release, exclude=tried, sequence=call.sequence) as place:
-            return await self._try(request, release, place, deadline)
+            hedge_after_s = self._times.hedge_after_s.get(call.engine)
+            if hedge_after_s is None or call.sequence is not None or request.has_hedged:
+                return await self._try(request, release, place, deadline)
+            return await self._hedged(request, release, place, deadline, hedge_after_s)
+
+    async def _hedged(
+        self, request: Request, release: Release, first: Place, deadline: Deadline, after_s: float
+    ) -> bytes:
+        """The first answer of a try and, if that takes too long, of a second one elsewhere."""
+        with ExitStack() as second:
+            tries = [asyncio.create_task(self._try(request, release, first, deadline))]
+            try:
+                done, _ = await asyncio.wait(tries, timeout=after_s)
+                place = None if done else self._place_for_hedge(request, release, deadline)
+                if place is not None:
+                    second.enter_context(place)
+                    tries.append(asyncio.create_task(self._try(request, release, place, deadline)))
+                return await _first_answer(tries)
+            finally:
+                # Places are given back after the tries have ended: none may settle twice.
+                for task in tries:
+                    task.cancel()
+                await asyncio.gather(*tries, return_exceptions=True)
+
+    def _place_for_hedge(
+        self, request: Request, release: Release, deadline: Deadline
+    ) -> Place | None:
+        """A place on another instance, if there may be a hedge."""
+        now_s = self._clock.now_s()
+        tried = request.tried(release)
+        if not may_hedge(
+            attempt=request.attempts(release),
+            options=self._retries,
+            remaining_s=deadline.remaining_s(now_s),
+            has_other_instance=self._fleet.has_other(release, tried),
+            budget=request.budget,
+            now_s=now_s,
+        ):
+            return None
+        request.has_hedged = True
+        return self._fleet.reserve(release, exclude=tried)
 
     async def _try(
         self, request: Request, release: Release, place: Place, deadline: Deadline
@@ -187,6 +243,20 @@ class Calling:
         made.ending = ending
         made.latency_s = self._clock.now_s() - started_s
         place.settle(MEANINGS[ending].verdict)
+
+
+async def _first_answer(tries: list[asyncio.Task[bytes]]) -> bytes:
+    """Raises what the last of them failed with, or what no other try can mend, at once."""
+    waiting = set(tries)
+    while True:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        failures = [error for task in done if (error := task.exception()) is not None]
+        if len(failures) < len(done):
+            return next(task for task in tries if task in done and not task.exception()).result()
+        for error in failures:
+            can_be_mended = isinstance(error, TryFailed) and MEANINGS[error.ending].may_go_elsewhere
+            if not (waiting and can_be_mended):
+                raise error
 
 
 def _ending_of(failure: CallFailure, call: InferCall, *, is_cut_short: bool) -> Ending:

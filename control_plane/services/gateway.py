@@ -1,6 +1,6 @@
 """The gateway: one inference request in, one answer out, and who served it.
 
-route (which release) → admit → try at an instance → retry elsewhere? → fall back? → answer.
+route (which release) → admit → try at an instance, hedged? → retry elsewhere? → fall back? → answer
 
 It forwards bytes; what is in the tensors is between the caller and the engine. The decisions
 are the core's: whether there is room (``core/admission.py``), what an ending means
@@ -90,7 +90,9 @@ class Gateway:
         self._fleet = fleet
         self._table = table
         self._options = options
-        self._calling = Calling(fleet=fleet, times=options.times, clock=clock)
+        self._calling = Calling(
+            fleet=fleet, times=options.times, retries=options.retries, clock=clock
+        )
         self._engines: dict[str, _Engine] = {}
         self._clock = clock
         self._rng = rng

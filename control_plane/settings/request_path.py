@@ -40,6 +40,12 @@ class EngineRequestSettings(Section):
         le=3600,
         description="deadline of this engine's part; requests.engine_timeout_s if not set",
     )
+    hedge_after_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=3600,
+        description="a try unanswered for as long is joined by a second one; never if not set",
+    )
     fallback: str | None = Field(
         default=None,
         max_length=64,

@@ -158,6 +158,13 @@ async def test_a_fallback_is_served(settings: Callable[..., Settings]) -> None:
     assert bootstrap._gateway_options(told).times.by_engine == {}
 
 
+def test_an_engines_times_are_as_the_settings_say() -> None:
+    engines = {"damage": {"timeout_s": 3, "hedge_after_s": 0.2}, "volume": {}}
+    options = bootstrap._gateway_options(Settings(requests={"engines": engines}))
+    assert options.times.by_engine == {"damage": 3.0}
+    assert options.times.hedge_after_s == {"damage": 0.2}
+
+
 def test_admission_is_as_the_settings_say() -> None:
     assert bootstrap._gateway_options(Settings()).admission == AdmissionOptions()
     told = {

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.core.outcomes import MEANINGS, Ending
-from control_plane.core.retry import GiveUp, GiveUpReason, RetryOptions, TryElsewhere, decide
+from control_plane.core.retry import (
+    GiveUp,
+    GiveUpReason,
+    RetryOptions,
+    TryElsewhere,
+    decide,
+    may_hedge,
+)
 from control_plane.core.retry_budget import RetryBudget, RetryBudgetOptions
 from tests.unit.core.draws import LEAST, MOST
 
@@ -167,3 +174,37 @@ def test_the_budget_pays_for_a_try_and_for_nothing_else(
             assert has_other_instance or ending not in NEEDS_ANOTHER
         case GiveUp():
             assert budget.remaining(0.0) == 1.0
+
+
+class TestHedge:
+    @pytest.mark.parametrize(
+        ("changes", "is_made"),
+        [
+            ({}, True),
+            ({"attempt": 2}, True),
+            ({"attempt": 3}, False),
+            ({"has_other_instance": False}, False),
+            ({"remaining_s": 0.05}, True),
+            ({"remaining_s": 0.049}, False),
+        ],
+    )
+    def test_it_is_bound_by_what_bounds_a_retry(
+        self, changes: dict[str, object], is_made: bool
+    ) -> None:
+        budget = RetryBudget(RetryBudgetOptions(ratio=0.0, floor_per_s=1.0, burst_s=1.0))
+        asked: dict[str, object] = {"attempt": 1, "has_other_instance": True, "remaining_s": 1.0}
+        asked |= changes | {"options": RetryOptions(), "budget": budget, "now_s": 0.0}
+        assert may_hedge(**asked) is is_made  # type: ignore[arg-type]
+        # One retry was in the budget: it is gone if there was a hedge, and only then.
+        assert budget.try_withdraw(0.0) is not is_made
+
+    def test_without_budget_there_is_none(self) -> None:
+        budget = RetryBudget(RetryBudgetOptions(ratio=0.0, floor_per_s=0.0))
+        assert not may_hedge(
+            attempt=1,
+            options=RetryOptions(),
+            remaining_s=1.0,
+            has_other_instance=True,
+            budget=budget,
+            now_s=0.0,
+        )
