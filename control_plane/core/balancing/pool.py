@@ -305,8 +305,8 @@ class Pool:
         self._ready.hold(member, is_ready)
         self._benched.hold(member, member.is_benched and not is_isolated)
         if is_ready and is_closed:
-            if self._rotation.enter(member):
-                self._policy.entered(member, now_s)
+            self._rotation.enter(member)
+            self._policy.entered(member, now_s)
         elif self._rotation.leave(name):
             self._policy.left(member)
             self._suspects.leave(name)

@@ -118,3 +118,11 @@ def test_failures_and_calls_given_up_reach_the_latency() -> None:
 
 def test_it_tells_what_it_is() -> None:
     assert repr(member("triton-0")) == "<Member triton-0 closed in_flight=0>"
+
+
+def test_a_call_that_was_given_up_counts_in_the_load() -> None:
+    one = member()
+    one.given_up(2.0, 0.0)
+    assert one.load(0.0) == pytest.approx(2.0)
+    one.succeeded(0.5, 0.0)
+    assert one.load(0.0) == pytest.approx(one.latency_s(0.0))
