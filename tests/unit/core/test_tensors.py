@@ -1,0 +1,70 @@
+"""Tensors to JSON and back: the same values, types and shapes, or a complaint that names one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from control_plane.core.tensors import DTYPES, datatype_of, tensors_from_json, tensors_to_json
+
+
+@pytest.mark.parametrize("datatype", DTYPES)
+def test_a_tensor_comes_back_as_it_was(datatype: str) -> None:
+    array = np.array([[0, 1, 1], [1, 0, 1]], dtype=DTYPES[datatype])
+    written = tensors_to_json({"X": array})
+    assert written == [
+        {"name": "X", "datatype": datatype, "shape": [2, 3], "data": array.ravel().tolist()}
+    ]
+    [(name, read)] = tensors_from_json(written).items()
+    assert (name, read.dtype, read.shape) == ("X", array.dtype, (2, 3))
+    assert (read == array).all()
+
+
+def test_strings_are_text_in_json_and_bytes_in_arrays() -> None:
+    array = np.array([["a", "ü".encode()], [b"", b"b"]], dtype=np.object_)
+    array[0, 0] = b"a"
+    written = tensors_to_json({"NAMES": array})
+    assert written == [
+        {"name": "NAMES", "datatype": "BYTES", "shape": [2, 2], "data": ["a", "ü", "", "b"]}
+    ]
+    read = tensors_from_json(written)["NAMES"]
+    assert read.dtype == np.object_
+    assert read.tolist() == [[b"a", "ü".encode()], [b"", b"b"]]
+
+
+def test_strings_that_are_no_text_cannot_be_written() -> None:
+    with pytest.raises(ValueError, match="utf-8"):
+        tensors_to_json({"X": np.array([b"\xff"], dtype=np.object_)})
+
+
+def test_several_keep_their_order_and_names() -> None:
+    arrays = {"B": np.zeros(1, np.float32), "A": np.ones((1, 1), np.int64)}
+    assert list(tensors_from_json(tensors_to_json(arrays))) == ["B", "A"]
+
+
+def test_kserve_has_no_name_for_every_type() -> None:
+    assert datatype_of(np.zeros(1, np.float16)) == "FP16"
+    with pytest.raises(ValueError, match="KServe has no datatype for complex128"):
+        datatype_of(np.zeros(1, np.complex128))
+
+
+GOOD: dict[str, Any] = {"name": "X", "datatype": "INT32", "shape": [2], "data": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("tensor", "name"),
+    [
+        ({**GOOD, "datatype": "INT31"}, "X"),
+        ({**GOOD, "shape": [3]}, "X"),
+        ({**GOOD, "data": ["one", "two"]}, "X"),
+        ({**GOOD, "datatype": "BYTES"}, "X"),
+        ({"name": "X"}, "X"),
+        ({"datatype": "INT32", "shape": [1], "data": [1]}, "number 1"),
+        (7, "1"),
+    ],
+)
+def test_what_is_not_to_be_understood_is_named(tensor: Any, name: str) -> None:
+    with pytest.raises(ValueError, match=f"^tensor {name} is not to be understood: "):
+        tensors_from_json([GOOD, tensor])
