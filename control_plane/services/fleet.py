@@ -212,7 +212,7 @@ class Fleet:
 
         A release that is left out has none waiting.
         """
-        for served in self._by_name[name].serving:
+        for served in self._placed[name]:
             self._pools[served].update_hint(name, pending.get(served, 0))
 
     def instance(self, name: str) -> Instance:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Any
 
@@ -85,6 +85,8 @@ def make_fleet(
     *tritons: FakeInstance,
     serving: frozenset[tuple[str, str]] = STABLE,
     policy: PolicyName = PolicyName.ROUND_ROBIN,
+    probed: Collection[str] = (),
+    clock: FakeClock | None = None,
 ) -> Fleet:
     """A fleet of these Tritons, named ``triton-0`` and so on, all seen to serve ``serving``."""
     fleet = Fleet(
@@ -93,8 +95,9 @@ def make_fleet(
             for number, triton in enumerate(tritons)
         ),
         options=PoolOptions(policy=policy),
-        clock=FakeClock(),
+        clock=clock or FakeClock(),
         rng=Random(7),
+        probed=probed,
     )
     for instance in fleet.instances:
         fleet.publish(

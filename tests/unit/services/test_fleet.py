@@ -105,3 +105,9 @@ def test_a_hint_of_what_waits_there_sends_calls_elsewhere() -> None:
     assert where_go(5) == ["triton-1"] * 5
     fleet.hint("triton-0", {})
     assert where_go(4) == ["triton-0"] * 2 + ["triton-1"] * 2
+
+
+def test_a_hint_of_what_takes_no_requests_there_yet_is_nothing() -> None:
+    fleet = make_fleet(FakeInstance(), probed=("damage",))
+    fleet.hint("triton-0", {("damage", "1.0.0"): 5, ("volume", "4.0.0"): 1})
+    assert fleet.ready_on("damage", "1.0.0") == ()
