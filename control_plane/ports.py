@@ -103,7 +103,8 @@ class ModelControl(Protocol):
     async def unload(self, model: str, *, timeout_s: float) -> None:
         """Unload a model in all its versions, or a twin, and wait until it is gone.
 
-        One that is not loaded is gone already.
+        One that is not loaded is gone already. One that is on its way out, and does not get
+        there, counts as gone after a while: it takes no requests, and can be loaded anew.
         """
         ...
 

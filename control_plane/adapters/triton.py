@@ -16,7 +16,7 @@ import grpc
 import grpc.aio
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
-from tenacity import AsyncRetrying, retry_if_result, wait_fixed
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_fixed
 from tritonclient.grpc import service_pb2
 
 from control_plane.core.catalogue import Config, Release
@@ -31,7 +31,10 @@ HEADROOM_BYTES = 64 * 1024
 READY = "READY"
 GONE = ("", "UNAVAILABLE")
 """States in the index of a version that was never loaded, and of one that was unloaded."""
-UNLOAD_POLL_S = 0.02
+UNLOADING = "UNLOADING"
+UNLOAD_POLL_S = 0.05
+PATIENT_POLLS = 60
+"""So often a version is seen unloading before it counts as gone: about 3 s."""
 VERSION = re.compile(r"[0-9]{1,18}")
 """What Triton takes for a version is an int64."""
 
@@ -129,23 +132,29 @@ class TritonInstance:
                 await self.read(
                     "RepositoryModelUnload", request.SerializeToString(), timeout_s=timeout_s
                 )
-                # The call returns before it is done; loaded again meanwhile, nothing would happen.
+                # The call returns before it is done, and the memory is wanted back. But a version
+                # whose process died under a request never gets further (measured); a load makes
+                # a new process all the same.
                 until_gone = AsyncRetrying(
-                    retry=retry_if_result(bool), wait=wait_fixed(UNLOAD_POLL_S)
+                    retry=retry_if_result(bool),
+                    wait=wait_fixed(UNLOAD_POLL_S),
+                    stop=_is_stuck,
+                    retry_error_callback=lambda _: None,
                 )
-                await until_gone(self._is_there, model, timeout_s)
+                await until_gone(self._what_is_left, model, timeout_s)
         except TimeoutError:
             said = f"{model} is not unloaded after {timeout_s:g} s"
             raise CallFailed(CallFailure("DEADLINE_EXCEEDED", said)) from None
 
-    async def _is_there(self, model: str, timeout_s: float) -> bool:
-        """Whether any version of it is loaded, or on its way in or out."""
+    async def _what_is_left(self, model: str, timeout_s: float) -> str:
+        """The state of a version that is loaded, or else on its way out; "" when all are gone."""
         index = await self._ask("RepositoryIndex", service_pb2.RepositoryIndexRequest(), timeout_s)
-        if any(one.name == model and one.state not in GONE for one in index.models):
-            return True
+        states = {one.state for one in index.models if one.name == model}.difference(GONE)
+        if states:
+            return next(iter(states - {UNLOADING}), UNLOADING)
         # A twin is not in the index.
         ready = service_pb2.ModelReadyRequest(name=model)
-        return bool((await self._ask("ModelReady", ready, timeout_s)).ready)
+        return READY if (await self._ask("ModelReady", ready, timeout_s)).ready else ""
 
     async def _ready_versions(self, timeout_s: float) -> dict[str, frozenset[int]]:
         request = service_pb2.RepositoryIndexRequest(ready=True)
@@ -184,6 +193,11 @@ class TritonInstance:
             return getattr(service_pb2, f"{method}Response").FromString(raw)
         except DecodeError as error:
             raise CallFailed(CallFailure("INTERNAL", f"{method}: {error}")) from error
+
+
+def _is_stuck(polls: RetryCallState) -> bool:
+    last = polls.outcome.result() if polls.outcome is not None else ""
+    return last == UNLOADING and polls.attempt_number >= PATIENT_POLLS
 
 
 def _is_being_cancelled() -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
+import psutil
 import pytest
 from tritonclient.grpc import service_pb2
 
@@ -56,6 +58,20 @@ class Contracted:
             self.instance.hold.clear()
         else:
             await self.load("pause", 1)
+
+    async def unload(self, model: str) -> None:
+        await self.instance.unload(model, timeout_s=LOAD_TIMEOUT_S)
+
+    def kill(self, model: str) -> None:
+        """The process behind a model dies."""
+        if isinstance(self.instance, FakeInstance):
+            self.instance.kill(model)
+            return
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.ZombieProcess):
+                words = process.cmdline()
+                if "triton_python_backend_stub" in words[0] and f"/{model}/" in words[1]:
+                    process.kill()
 
     async def until_ready(self, model: str, *versions: int) -> None:
         """A dropped version ends in the background."""

@@ -13,6 +13,7 @@ from tritonclient.grpc import service_pb2
 
 from control_plane.core.catalogue import Release
 from control_plane.core.loading import twin_config
+from control_plane.ports import CallFailed
 from tests.contract import repository
 from tests.contract.conftest import Contracted
 
@@ -221,3 +222,78 @@ class TestLoad:
         release = pinned(f"8.{pin}.0", pin)
         assert await contracted.status_of(load_release(contracted, release)) == "INVALID_ARGUMENT"
         assert (await contracted.instance.observe([release], timeout_s=10.0)).twin_pins == {}
+
+
+class TestUnload:
+    async def test_a_model_goes_in_all_its_versions(self, contracted: Contracted) -> None:
+        await contracted.load("echo", 1, 2)
+        await contracted.unload("echo")
+        assert await contracted.ready("echo") == set()
+        call = contracted.instance.infer(asking("echo", "1"), timeout_s=10.0)
+        assert await contracted.status_of(call) == "UNAVAILABLE"
+
+    async def test_a_twin_goes_and_its_component_stays(self, contracted: Contracted) -> None:
+        release = pinned("9.1.0", 1)
+        await load_release(contracted, release)
+        await contracted.unload(release.model_name)
+        assert (await contracted.instance.observe([release], timeout_s=10.0)).twin_pins == {}
+        assert await contracted.ready("echo") == {1}
+
+    @pytest.mark.parametrize("model", ["nobody", "pair", "pair--9.2.0"])
+    async def test_what_is_not_loaded_is_gone_already(
+        self, contracted: Contracted, model: str
+    ) -> None:
+        await contracted.unload(model)
+        assert await contracted.ready("echo") == {1}
+
+    async def test_a_twin_is_down_with_its_component_and_back_with_it(
+        self, contracted: Contracted
+    ) -> None:
+        release = pinned("9.3.0", 1)
+        await load_release(contracted, release)
+        await contracted.unload("echo")
+        assert (await contracted.instance.observe([release], timeout_s=10.0)).twin_pins == {}
+        await contracted.load("echo", 1)
+        assert (await contracted.instance.observe([release], timeout_s=10.0)).is_serving(release)
+
+
+class TestDeadProcess:
+    """The process behind a Python model is killed; Triton does not notice."""
+
+    async def says(self, contracted: Contracted, model: str = "echo") -> str:
+        """What a request brings: nothing when it is answered."""
+        try:
+            await contracted.instance.infer(asking(model, "1"), timeout_s=10.0)
+        except CallFailed as failed:
+            return str(failed)
+        return ""
+
+    async def test_every_request_fails_while_all_calls_itself_ready(
+        self, contracted: Contracted
+    ) -> None:
+        release = pinned("9.4.0", 1)
+        await load_release(contracted, release)
+        contracted.kill("echo")
+        for model in ("echo", "echo", release.model_name):
+            said = await self.says(contracted, model)
+            assert said.startswith("INTERNAL: ")
+            assert "Stub process 'echo_0_0' is not healthy" in said
+        seen = await contracted.instance.observe([release], timeout_s=10.0)
+        assert seen.is_ready
+        assert seen.is_serving(release)
+        await contracted.unload("echo")
+
+    async def test_a_load_alone_changes_nothing_and_unload_and_load_heals(
+        self, contracted: Contracted
+    ) -> None:
+        contracted.kill("echo")
+        assert await self.says(contracted)
+        await contracted.load("echo", 1)
+        assert await self.says(contracted)
+        await contracted.load("echo", 1, 2)
+        assert await self.says(contracted)
+        # On the real one it has failed requests, and stays UNLOADING for ever.
+        await contracted.unload("echo")
+        assert await contracted.ready("echo") == set()
+        await contracted.load("echo", 1)
+        assert await self.says(contracted) == ""

@@ -86,6 +86,8 @@ class FakeInstance:
     to be there: for tests of what is asked, not of what is served.
     loaded, dropped, twins: what is ready and what was; a restart forgets them.
     broken: models whose load call is refused, with the words it is refused with.
+    dead: versions whose process was killed. They stay ready and fail every request; a load leaves
+        them as they are, unload and load makes a new process.
     hold, entered: while ``hold`` is clear, inference waits, and says in ``entered`` that it does.
     """
 
@@ -95,6 +97,7 @@ class FakeInstance:
     dropped: dict[str, set[int]] = field(default_factory=dict)
     twins: dict[str, Config] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    dead: set[tuple[str, int]] = field(default_factory=set)
     failures: dict[str, CallFailed] = field(default_factory=dict)
     is_away: bool = False
     calls: list[str] = field(default_factory=list)
@@ -112,6 +115,11 @@ class FakeInstance:
         self.loaded.clear()
         self.dropped.clear()
         self.twins.clear()
+        self.dead.clear()
+
+    def kill(self, model: str) -> None:
+        """The processes of a model die, and Triton does not notice."""
+        self.dead.update((model, version) for version in self.loaded[model])
 
     # InferenceCalls
 
@@ -215,6 +223,7 @@ class FakeInstance:
         known = self.dropped.get(model, set()) | self.loaded.get(model, set())
         self.dropped[model] = known - found
         self.loaded[model] = found
+        self.dead -= {(model, version) for version in known - found}
 
     async def unload(self, model: str, *, timeout_s: float) -> None:
         self._check_reachable()
@@ -222,11 +231,13 @@ class FakeInstance:
         self.twins.pop(model, None)
         if model in self.loaded:
             self.dropped.setdefault(model, set()).update(self.loaded.pop(model))
+        self.dead = {version for version in self.dead if version[0] != model}
 
     def _answer_to(self, request: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResponse:
         if request.model_name in self.failures:
             raise self.failures[request.model_name]
         version = self._served(request.model_name, request.model_version)
+        self._check_alive(request.model_name, version)
         answer = self.answer(request)
         answer.model_version = answer.model_version or version
         return answer
@@ -264,6 +275,12 @@ class FakeInstance:
             said = f"Request for unknown model: '{name}' version {asked} is not at ready state"
             raise call_failed("UNAVAILABLE", said)
         raise call_failed("NOT_FOUND", f"Request for unknown model: '{name}' is not found")
+
+    def _check_alive(self, name: str, version: str) -> None:
+        twin = self.twins.get(name)
+        runs = read_pins(twin).items() if twin is not None else {(name, int(version or 1))}
+        for model, _ in self.dead & set(runs):
+            raise call_failed("INTERNAL", f"Stub process '{model}_0_0' is not healthy.")
 
     async def _held(self, timeout_s: float) -> None:
         try:

@@ -30,6 +30,11 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.correlation_ids: list[str] = []
         self.has_nameless_step = False
         self.odd_versions: tuple[str, ...] = ("",)
+        # A model that was unloaded is seen on its way out so many times; a twin never is.
+        self.lingers = 0
+        self.keeps_twins = False
+        self.index_reads = 0
+        self._leaving: dict[str, int] = {}
 
     async def ServerReady(self, request: Any, context: Any) -> Any:  # noqa: N802
         await self._answer("ServerReady")
@@ -38,17 +43,26 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:  # noqa: N802
         await self._answer("RepositoryModelUnload")
         self.unloads.append(request.model_name)
-        await self.instance.unload(request.model_name, timeout_s=1.0)
+        if request.model_name in self.instance.loaded:
+            self._leaving[request.model_name] = self.lingers
+        if not self.keeps_twins:
+            await self.instance.unload(request.model_name, timeout_s=1.0)
         return service_pb2.RepositoryModelUnloadResponse()
 
     async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802
         await self._answer("RepositoryIndex")
+        self.index_reads += 1
         answer = service_pb2.RepositoryIndexResponse()
         for name, versions in self.instance.loaded.items():
             for version in sorted(versions):
                 answer.models.add(name=name, version=str(version), state="READY")
         if not request.ready:
             answer.models.add(name="unasked", version="1", state="READY")
+        for name, looks in self._leaving.items():
+            state, reason = ("UNLOADING", "") if looks else ("UNAVAILABLE", "unloaded")
+            answer.models.add(name=name, version="1", state=state, reason=reason)
+            self._leaving[name] = max(looks - 1, 0)
+        answer.models.add(name="never", version="", state="")
         answer.models.add(name="going", version="3", state="UNLOADING")
         for version in self.odd_versions:
             answer.models.add(name="odd", version=version, state="READY")
@@ -56,7 +70,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
         await self._answer("ModelReady")
-        is_ready = request.name in self.instance.twins and request.version == "1"
+        is_ready = request.name in self.instance.twins and request.version in ("", "1")
         return service_pb2.ModelReadyResponse(ready=is_ready)
 
     async def ModelConfig(self, request: Any, context: Any) -> Any:  # noqa: N802

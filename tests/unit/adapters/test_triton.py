@@ -11,6 +11,7 @@ import grpc
 import pytest
 from tritonclient.grpc import service_pb2
 
+from control_plane.adapters import triton
 from control_plane.adapters.clock import MonotonicClock
 from control_plane.adapters.triton import HEADROOM_BYTES, TritonInstance
 from control_plane.core.loading import Observation, twin_config, with_versions
@@ -139,6 +140,11 @@ async def test_what_is_observed_is_the_index_and_the_twins_asked_for(site: Site)
     assert await site.adapter.observe([], timeout_s=5.0) == Observation(READY, {})
 
 
+async def test_what_the_server_says_of_itself_is_observed(site: Site) -> None:
+    site.triton.is_ready = False
+    assert not (await site.adapter.observe([], timeout_s=5.0)).is_ready
+
+
 @pytest.mark.parametrize("status", ["NOT_FOUND", "INVALID_ARGUMENT", "UNAVAILABLE"])
 async def test_a_twin_that_went_away_between_two_questions_is_not_there(
     site: Site, status: str
@@ -169,7 +175,7 @@ async def test_a_version_that_is_no_number_is_not_ready(site: Site) -> None:
     assert observed.ready_versions == READY
 
 
-@pytest.mark.parametrize("method", ["RepositoryIndex", "ModelReady", "ModelConfig"])
+@pytest.mark.parametrize("method", ["ServerReady", "RepositoryIndex", "ModelReady", "ModelConfig"])
 async def test_a_look_ends_at_its_timeout(site: Site, method: str) -> None:
     site.triton.instance.twins["damage--1.0.0"] = twin_config(SPECS["damage"], DAMAGE)
     site.triton.hangs.add(method)
@@ -218,6 +224,57 @@ async def test_a_load_that_is_refused_says_why(site: Site) -> None:
         "INVALID_ARGUMENT",
         "required version 2 is not loaded",
     )
+
+
+@pytest.fixture
+def polls_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton, "UNLOAD_POLL_S", 0.0)
+
+
+@pytest.mark.usefixtures("polls_at_once")
+class TestUnload:
+    @pytest.mark.parametrize("lingers", [0, 1, triton.PATIENT_POLLS - 1])
+    async def test_it_is_over_when_no_version_is_left(self, site: Site, lingers: int) -> None:
+        site.triton.lingers = lingers
+        await site.adapter.unload("volume", timeout_s=10.0)
+        assert site.triton.unloads == ["volume"]
+        assert site.triton.index_reads == lingers + 1
+        assert "volume" not in (await site.adapter.observe([], timeout_s=5.0)).ready_versions
+
+    async def test_one_that_never_gets_out_counts_as_gone(self, site: Site) -> None:
+        site.triton.lingers = 10**9
+        await site.adapter.unload("volume", timeout_s=10.0)
+        assert site.triton.index_reads == triton.PATIENT_POLLS
+
+    @pytest.mark.parametrize("model", ["never", "nobody"])
+    async def test_one_that_is_not_loaded_is_gone_already(self, site: Site, model: str) -> None:
+        await site.adapter.unload(model, timeout_s=10.0)
+        assert site.triton.index_reads == 1
+
+    async def test_a_twin_is_not_in_the_index_and_goes_as_well(self, site: Site) -> None:
+        site.triton.instance.twins["damage--1.0.0"] = twin_config(SPECS["damage"], DAMAGE)
+        await site.adapter.unload("damage--1.0.0", timeout_s=10.0)
+        assert (await site.adapter.observe([DAMAGE], timeout_s=5.0)).twin_pins == {}
+
+    async def test_one_that_stays_loaded_is_a_failed_call_after_its_time(self, site: Site) -> None:
+        site.triton.odd_versions = ("1",)  # as when somebody loads it again
+        call = site.adapter.unload("odd", timeout_s=0.3)
+        assert await site.failure_of(call) == (
+            "DEADLINE_EXCEEDED",
+            "odd is not unloaded after 0.3 s",
+        )
+
+    async def test_a_twin_that_stays_is_a_failed_call_after_its_time(self, site: Site) -> None:
+        site.triton.keeps_twins = True
+        site.triton.instance.twins["damage--1.0.0"] = twin_config(SPECS["damage"], DAMAGE)
+        call = site.adapter.unload("damage--1.0.0", timeout_s=0.3)
+        assert (await site.failure_of(call))[0] == "DEADLINE_EXCEEDED"
+
+    @pytest.mark.parametrize("method", ["RepositoryModelUnload", "RepositoryIndex", "ModelReady"])
+    async def test_a_question_that_hangs_is_a_failed_call(self, site: Site, method: str) -> None:
+        site.triton.hangs.add(method)
+        call = site.adapter.unload("volume", timeout_s=0.1)
+        assert (await site.failure_of(call))[0] == "DEADLINE_EXCEEDED"
 
 
 def test_the_clock_only_goes_forward() -> None:
