@@ -136,7 +136,7 @@ class InstanceHealth:
     def looked(self, look: Look, now_s: float) -> tuple[Change, ...]:
         """Take in one look."""
         self._serving = frozenset(look.serving) if look.is_live else frozenset()
-        changes = self._know(self._serving & look.probed, now_s)
+        changes = self._know(look.probed, now_s)
         fit = {engine for engine in self._fitness if self.fitness(engine) is Fitness.FIT}
         graded = grade_look(look, self._probes, fit)
         self._recent.append(graded.grade)
@@ -203,17 +203,22 @@ class InstanceHealth:
         return self._settle(self._apply(engine, FitnessEvent.GIVE_UP, reason, now_s))
 
     def _know(self, probed: AbstractSet[str], now_s: float) -> list[Change]:
-        """Begin to judge the engines that are served and probed; forget those no longer served."""
-        self._judge(probed)
+        """Begin to judge the engines that are served and probed; forget those no longer served.
+
+        Forgotten, too, is who has to prove itself and is asked by nobody: an engine without a
+        golden input that was given up and healed. It is believed again.
+        """
+        provable = self._serving & probed
+        self._judge(provable)
         changes: list[Change] = []
-        for engine in [engine for engine in self._fitness if engine not in self._serving]:
-            fitness = self._fitness[engine]
-            before = fitness.state
-            if fitness.apply(FitnessEvent.UNLOADED, "not served here"):
-                changes.append(Change(now_s, before, fitness.state, fitness.reason, engine))
-            if fitness.state is Fitness.PROVING:
+        for engine, fitness in tuple(self._fitness.items()):
+            if engine not in self._serving:
+                before = fitness.state
+                if fitness.apply(FitnessEvent.UNLOADED, "not served here"):
+                    changes.append(Change(now_s, before, fitness.state, fitness.reason, engine))
+                self._probes.pop(engine, None)
+            if fitness.state is Fitness.PROVING and engine not in provable:
                 del self._fitness[engine]
-            self._probes.pop(engine, None)
         return changes
 
     def _judge(self, engines: AbstractSet[str]) -> None:

@@ -8,6 +8,7 @@ from control_plane.core.health import (
     Change,
     Fitness,
     HealthOptions,
+    InstanceHealth,
     Look,
     State,
 )
@@ -258,3 +259,37 @@ def test_a_look_knows_of_no_golden_input_unless_it_is_told() -> None:
     instance.looked(Look(is_live=True, is_ready=True, serving=ENGINES), 1.0)
     assert instance.state is State.HEALTHY
     assert instance.fit_engines == ENGINES
+
+
+class TestWithoutGoldenInput:
+    """Nobody probes it: it is judged while it is mended, and then its own traffic has the word."""
+
+    def served(self) -> InstanceHealth:
+        instance = unseen()
+        instance.looked(look(frozenset({"echo"})), 0.0)
+        assert instance.fit_engines == {"echo"}
+        instance.take_out("echo", "traffic fails", 1.0)
+        assert instance.fit_engines == set()
+        return instance
+
+    def test_a_look_brings_it_in_that_was_not_seen_loaded_when_its_mend_ended(self) -> None:
+        instance = self.served()
+        instance.looked(look(frozenset()), 2.0)
+        instance.mended("echo", "loaded anew", 3.0)
+        instance.looked(look(frozenset({"echo"})), 4.0)
+        assert instance.fit_engines == {"echo"}
+
+    def test_a_look_brings_it_in_that_was_given_up_and_is_healed(self) -> None:
+        instance = self.served()
+        instance.give_up("echo", "five mends", 2.0)
+        instance.heal("seen to", 3.0)
+        instance.looked(look(frozenset({"echo"})), 4.0)
+        assert instance.fit_engines == {"echo"}
+
+    def test_while_it_is_mended_or_given_up_a_look_does_not(self) -> None:
+        instance = self.served()
+        instance.looked(look(frozenset({"echo"})), 2.0)
+        assert instance.fit_engines == set()
+        instance.give_up("echo", "five mends", 3.0)
+        instance.looked(look(frozenset({"echo"})), 4.0)
+        assert instance.fit_engines == set()
