@@ -25,7 +25,7 @@ def fallbacks(
 
     wanted: what the caller asked for; "" for the split.
     """
-    if wanted or is_sequence:
+    if wanted or is_sequence or (route.fallback is None and chosen.version == route.stable):
         return ()
     names = dict.fromkeys((route.stable, route.fallback))
     return tuple(
