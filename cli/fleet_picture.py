@@ -216,11 +216,13 @@ def _breaker(instance: Instance, engine: str) -> str | None:
 def _reasons(instance: Instance) -> list[list[str]]:
     """Why it, and each engine there, is as it is, where that is not well."""
     name, health, state = (str(instance.get(key, "-")) for key in ("name", "health", "state"))
+    why, why_not_ready = str(instance.get("health_reason") or "-"), str(instance.get("reason"))
     found: list[list[str]] = []
     if health != "healthy":
-        found.append([name, health, str(instance.get("health_reason") or "-")])
-    if state != "ready" and instance.get("reason"):
-        found.append([name, state, str(instance["reason"])])
+        found.append([name, health, why])
+    # What is loading has nothing more to say than that, and what is dead says it once.
+    if state != "ready" and why_not_ready not in ("", state, why):
+        found.append([name, state, why_not_ready])
     for engine, there in _engines(instance).items():
         if there["fitness"] not in WELL:
             what = f"{engine}: {_words(str(there['fitness']))}"
