@@ -98,6 +98,7 @@ def drain(
 ) -> None:
     """Send nothing new to an instance and wait until it is empty.
 
+    Nothing is loaded or mended there either, until `undrain`.
     Exit status 1 when something still is after --timeout. It stays draining then; run it
     again to go on waiting, or `undrain` to bring it back.
     """
@@ -132,9 +133,9 @@ def isolate(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put an instance aside until `heal`.
+    """Put an instance that is not trusted aside until `heal`.
 
-    Nothing is sent, loaded or mended there.
+    What is in flight is finished; nothing new is sent, loaded or mended there.
     """
     answer = _act(ControlPlane(url, token), "isolate", instance, reason, force=force)
     _tell(answer, f"{instance} is isolated until it is healed", as_json=as_json)

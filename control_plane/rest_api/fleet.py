@@ -33,9 +33,10 @@ from control_plane.services.operations import Action
 from control_plane.services.status import SHOWN_CHANGES, ChangeView, InstanceView
 
 DESCRIPTION = """
-- `drain`: what is in flight is finished, nothing new is sent; see `in_flight` fall to zero.
+- `drain`: what is in flight is finished (see `in_flight` fall to zero); nothing new is sent,
+  loaded or mended there.
 - `undrain`: it is looked at at once and takes requests again as soon as it is found well.
-- `isolate`: as `drain`, and nothing is loaded or mended there either, until `heal`.
+- `isolate`: the same for an instance that is not trusted; only `heal` brings it back.
 - `heal`: it is believed to be well until shown otherwise. Its breakers close, engines that
   were given up are tried again, and an isolated instance comes back.
 

@@ -27,7 +27,7 @@ MAX_REASON_CHARACTERS = 200
 class Action(StrEnum):
     """DRAIN: finish what is in flight, take nothing new. UNDRAIN: be judged by looks again.
 
-    ISOLATE: take nothing at once, and stay aside until healed. HEAL: be believed well again.
+    ISOLATE: the same as DRAIN for one that is not trusted, until HEAL: be believed well again.
     """
 
     DRAIN = "drain"
