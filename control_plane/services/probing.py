@@ -16,7 +16,7 @@ from control_plane.core.health import ProbeResult
 from control_plane.core.outcomes import Ending, classify
 from control_plane.core.wire import target_suffix
 from control_plane.errors import ControlPlaneError
-from control_plane.kserve import read_outputs, write_photo_request, write_request
+from control_plane.kserve import read_outputs, read_tensors, write_photo_request, write_request
 from control_plane.ports import CallFailed, Clock
 from control_plane.services.instance import Instance
 
@@ -94,11 +94,12 @@ class Prober:
     def _difference(self, message: bytes, release: Release) -> str:
         """What is wrong with an answer; "" when nothing is."""
         golden = self._goldens[release.engine]
-        given, stored = read_outputs(message), golden.answers.get(release.version)
+        is_photo = golden.photo is not None  # of one photo, what is compared is without the batch
+        given = read_tensors(message) if is_photo else read_outputs(message)
+        stored = golden.answers.get(release.version)
         if stored is None:
             return ""
-        if golden.photo is not None:  # one photo: what is compared is without the batch
-            given = {name: tensor[0] for name, tensor in given.items() if len(tensor)}
+        if is_photo:
             stored = {name: tensor[0] for name, tensor in stored.items()}
         compared = compare_answer(given, stored, golden.tolerance)
         return compared.reason if isinstance(compared, Differs) else ""
