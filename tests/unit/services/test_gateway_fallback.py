@@ -172,3 +172,13 @@ async def test_a_deadline_that_has_passed_is_nobodys_to_answer() -> None:
     gateway = gateway_over(FakeInstance())
     asked = replace(call(), deadline=Deadline(1000.0))
     assert (await refusal_of(gateway, asked)).code is ErrorCode.DEADLINE_EXCEEDED
+
+
+async def test_a_release_that_goes_away_between_two_tries_leaves_the_first_refusal() -> None:
+    class Leaving(FakeInstance):
+        async def infer(self, *_: object, **__: object) -> bytes:
+            fleet.publish("triton-0", serving=(), is_live=True, reason="", now_s=1000.0)
+            raise BROKEN
+
+    fleet = make_fleet(Leaving())
+    assert (await refusal_of(make_gateway(fleet), call())).message == "stub died"
