@@ -10,7 +10,7 @@ from urllib.parse import quote
 import typer
 
 from cli.client import ControlPlane
-from cli.failure import Refused
+from cli.failure import Refused, complain
 from cli.fleet_picture import fleet_picture, instance_picture, watched_picture
 from cli.options import DEFAULT_URL, AsJson, Token, Url
 from cli.printing import console, print_json
@@ -19,6 +19,7 @@ from cli.watching import INTERVAL_S, Interval, Times, Watch, watch
 FLEET = "/api/v1/fleet"
 POLL_S = 0.25
 WIDTH_FOR_URLS = 100
+WHAT_NEXT = "the same again waits on, undrain brings it back"
 
 app = typer.Typer(invoke_without_command=True, add_completion=False)
 
@@ -105,7 +106,11 @@ def drain(
     control_plane = ControlPlane(url, token)
     answer = _act(control_plane, "drain", instance, reason, force=force)
     if not no_wait:
-        answer = _wait_until_empty(control_plane, answer, timeout_s=timeout)
+        try:
+            answer = _wait_until_empty(control_plane, answer, timeout_s=timeout)
+        except KeyboardInterrupt:
+            complain(f"{instance} stays draining ({WHAT_NEXT})")
+            raise
     in_flight = answer.get("in_flight")
     said = f"{in_flight} still in flight" if in_flight else "nothing is in flight there"
     _tell(answer, f"{instance} is draining: {said}", as_json=as_json)
@@ -187,7 +192,7 @@ def _wait_until_empty(
                 raise Refused(
                     f"{name} still has {_in_flight(instance)} after {timeout_s:g} s",
                     code="deadline_exceeded",
-                    hint="it stays draining; the same again waits on, undrain brings it back",
+                    hint=f"it stays draining; {WHAT_NEXT}",
                 )
             progress.update(waiting)
             time.sleep(POLL_S)

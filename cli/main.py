@@ -6,6 +6,8 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -77,4 +79,7 @@ app.add_typer(configuration.app, name="config")
 
 def main() -> None:
     """Entry point of the ``tidegate`` command."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal that lacks a mark shows a question mark; the word beside it says the same.
+        sys.stdout.reconfigure(errors="replace")
     app()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -147,6 +150,34 @@ def test_a_drain_that_somebody_undid_is_not_waited_for(tidegate: Tidegate, plane
 
     assert result.exit_code == 1
     assert "triton-0 is not draining any more but healthy" in result.stderr
+
+
+def test_who_stops_waiting_for_a_drain_is_told_that_it_goes_on(
+    tidegate: Tidegate, plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane.replies[DRAIN] = Reply(DRAINING)
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupt)
+    result = tidegate("fleet", "drain", "triton-0", "--url", plane.url)
+
+    assert result.exit_code == 130
+    assert "triton-0 stays draining" in result.stderr
+
+
+def test_a_terminal_without_the_marks_shows_the_words(plane: Plane) -> None:
+    command = [sys.executable, "-c", "from cli.main import main; main()"]
+    result = subprocess.run(
+        [*command, "fleet", "--url", plane.url],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert b"triton-0  ? healthy" in result.stdout
 
 
 @pytest.mark.parametrize(
