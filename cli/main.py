@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import configuration, detection, diagnosis, fleet, overview, process
+from cli import configuration, detection, diagnosis, fleet, golden, overview, process
 from cli.failure import Refused, complain
 
 
@@ -73,6 +73,7 @@ app.command()(overview.status)
 app.add_typer(fleet.app, name="fleet")
 app.command()(overview.engines)
 app.command()(overview.releases)
+app.command()(golden.golden)
 app.command()(diagnosis.doctor)
 app.add_typer(configuration.app, name="config")
 

@@ -47,7 +47,7 @@ def read_goldens(
             continue
         answers = {}
         for version in engine.releases:
-            answer = folder / f"{name}{TWIN_SEPARATOR}{version}{SUFFIX}.json"
+            answer = answer_file(folder, name, version)
             if answer.exists():
                 answers[version] = _read_tensors(answer, "outputs")
         tolerance = _tolerance(name, declared.get(name, {}), answers)
@@ -59,9 +59,19 @@ def read_goldens(
     return goldens
 
 
+def input_file(folder: Path, engine: str, kind: str) -> Path:
+    """Where an engine's golden input lies; kind: the end of its name, such as ``.jpg``."""
+    return folder / f"{engine}{SUFFIX}{kind}"
+
+
+def answer_file(folder: Path, engine: str, version: str) -> Path:
+    """Where the golden answer of one of its releases lies."""
+    return folder / f"{engine}{TWIN_SEPARATOR}{version}{SUFFIX}.json"
+
+
 def _input_of(folder: Path, engine: str) -> Path | None:
     kinds = (*PHOTO_KINDS, ".json")
-    found = [path for kind in kinds if (path := folder / f"{engine}{SUFFIX}{kind}").exists()]
+    found = [path for kind in kinds if (path := input_file(folder, engine, kind)).exists()]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise ConfigurationError(
