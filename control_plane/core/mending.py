@@ -8,24 +8,36 @@ it. A twin goes down silently with a component it pins, so twins go first and co
     (each engine)   (each twin)    (each component, all of its versions)   (each engine)
 
 Engines share components (every photo goes through ``preprocess``), so a mend must not harm
-what works: a component that a sound engine needs there stays. Where none of those that share
-it is sound, the fault may well be in what they share, and they are mended together:
+what works. How far it reaches depends on what is known:
 
-    components to unload = those of the engines mended - those of the sound engines
-    engines mended       = the one asked for, and every failing one that uses a component
-                           to unload; worked out until nothing is added
+- The failure names the component whose process died: that one is loaded anew, and every
+  engine that runs it is out meanwhile. The others fail by it too, whether or not their
+  probes have met the dead one of its processes yet.
+- Nothing is named: a component that a sound engine needs there stays. Where none of those
+  that share it is sound, the fault may well be in what they share:
+
+      components to unload = those of the engines mended - those of the sound engines
+      engines mended       = the one asked for, and every failing one that uses a component
+                             to unload; worked out until nothing is added
+
+- That did not last: all of the engine's components, as long as another instance serves each
+  of the engines that share them.
 
 Which mends may run at all, and how often, is the ledger's part (``mend_ledger``).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from control_plane.core.catalogue import Release
 from control_plane.core.loading import LoadTwin, LoadVersions
+
+DEAD_PROCESS = re.compile(r"Stub process '(.+)_\d+_\d+' is not healthy")
+"""What Triton 2.51 says of a request to a model whose process died; the group is the model."""
 
 
 class Soundness(StrEnum):
@@ -42,10 +54,16 @@ class Soundness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EngineThere:
-    """One engine on the instance: the releases wanted of it there, and what it is worth."""
+    """One engine on the instance.
+
+    releases: those wanted of it there. reason: why it is not sound, as the instance said it.
+    serving_elsewhere: on how many other instances it is fit to serve.
+    """
 
     releases: tuple[Release, ...]
     soundness: Soundness = Soundness.SOUND
+    reason: str = ""
+    serving_elsewhere: int = 1
 
     @property
     def components(self) -> frozenset[str]:
@@ -109,17 +127,18 @@ class Leave:
 
 
 def plan_mend(
-    engine: str, here: Mapping[str, EngineThere], *, serving_elsewhere: int
+    engine: str, here: Mapping[str, EngineThere], *, attempt: int = 1
 ) -> MendPlan | Leave:
     """How to mend one engine on one instance.
 
     here: every engine of the instance, this one among them.
-    serving_elsewhere: on how many other instances the engine is fit to serve.
+    attempt: the how-manieth mend in a row it is, from 1.
 
     An engine that nothing speaks against is left alone. So is a suspect one that no other
     instance serves: it may be answering some requests, and mending answers none.
     """
     soundness = here[engine].soundness
+    serving_elsewhere = here[engine].serving_elsewhere
     if soundness is Soundness.SOUND:
         return Leave(f"nothing speaks against engine {engine!r} here")
     if soundness is Soundness.SUSPECT and serving_elsewhere <= 0:
@@ -127,7 +146,7 @@ def plan_mend(
             f"no other instance serves engine {engine!r}; it is mended once its probe has failed "
             f"for sure"
         )
-    engines, components = _reach(engine, here)
+    engines, components = _reach(engine, here, attempt)
     releases = tuple(release for name in engines for release in here[name].releases)
     twins = tuple(release for release in releases if release.is_ensemble)
     return MendPlan(
@@ -147,11 +166,33 @@ def plan_mend(
     )
 
 
-def _reach(engine: str, here: Mapping[str, EngineThere]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The engines to mend and the components to unload, both in a stable order.
+def _reach(
+    engine: str, here: Mapping[str, EngineThere], attempt: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The engines to mend and the components to unload, both in a stable order."""
+    own = here[engine].components
+    named = DEAD_PROCESS.search(here[engine].reason)
+    if named is not None and named[1] in own:
+        return _sharing(engine, here, {named[1]}), (named[1],)
+    if attempt > 1:
+        sharing = _sharing(engine, here, own)
+        if all(here[name].serving_elsewhere > 0 for name in sharing):
+            return sharing, tuple(sorted(own))
+    return _reach_of_failing(engine, here)
 
-    Only what is failing for sure is drawn in: a suspect neighbour keeps its components.
-    """
+
+def _sharing(
+    engine: str, here: Mapping[str, EngineThere], components: Collection[str]
+) -> tuple[str, ...]:
+    """The engine, and the others there that run one of the components."""
+    others = (name for name in here if name != engine)
+    return (engine, *(name for name in others if not here[name].components.isdisjoint(components)))
+
+
+def _reach_of_failing(
+    engine: str, here: Mapping[str, EngineThere]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Only what is failing for sure is drawn in: a suspect neighbour keeps its components."""
     failing = [
         name
         for name, there in here.items()

@@ -104,8 +104,7 @@ class Mender:
                 self._fleet.give_up(name, engine, permission.reason)
             if not isinstance(permission, MayMend):
                 continue
-            serving_elsewhere = self._fleet.fit_elsewhere(engine, name)
-            plan = plan_mend(engine, here, serving_elsewhere=serving_elsewhere)
+            plan = plan_mend(engine, here, attempt=permission.attempt)
             if isinstance(plan, MendPlan):
                 self._ledger.started(engine, name, now_s)
                 return plan
@@ -137,7 +136,12 @@ class Mender:
             if self._fleet.health(name).fitness(release.engine) is not Fitness.GIVEN_UP:
                 wanted.setdefault(release.engine, []).append(release)
         return {
-            engine: EngineThere(tuple(found), self._soundness(name, engine))
+            engine: EngineThere(
+                tuple(found),
+                self._soundness(name, engine),
+                self._fleet.health(name).fitness_reason(engine),
+                self._fleet.fit_elsewhere(engine, name),
+            )
             for engine, found in wanted.items()
         }
 

@@ -137,8 +137,12 @@ class InstanceHealth:
         """Take in one look."""
         self._serving = frozenset(look.serving) if look.is_live else frozenset()
         changes = self._know(look.probed, now_s)
-        fit = {engine for engine in self._fitness if self.fitness(engine) is Fitness.FIT}
-        graded = grade_look(look, self._probes, fit)
+        out = {
+            engine: known.state.value
+            for engine, known in self._fitness.items()
+            if known.state not in (Fitness.FIT, Fitness.PROVING)
+        }
+        graded = grade_look(look, self._probes, out)
         self._recent.append(graded.grade)
         event = read_looks(
             self._state,
@@ -147,7 +151,8 @@ class InstanceHealth:
             good_looks=self._options.good_looks,
         )
         if event is not None:
-            changes += self._move(event, graded.reason, now_s)
+            is_landing = event is Event.LOOKS_PARTIAL and graded.grade is Grade.GOOD
+            changes += self._move(event, "recovering" if is_landing else graded.reason, now_s)
         return self._settle(changes)
 
     def probed(

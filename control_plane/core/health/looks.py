@@ -68,11 +68,13 @@ class Graded:
     reason: str
 
 
-def grade_look(look: Look, probes: Mapping[str, ProbeResult], fit: AbstractSet[str]) -> Graded:
-    """One look, with how the last probe of each engine served there ended.
+def grade_look(look: Look, probes: Mapping[str, ProbeResult], out: Mapping[str, str]) -> Graded:
+    """One look, with what is known of the engines.
 
-    fit: the engines whose probes have not settled anything against them. While there is one,
-        probes alone make no look failed: every look until the next probe would count it again.
+    probes: how the last probe of each engine served there ended.
+    out: the engines that are judged there and are not fit, and in a word why. While a probed
+        one is not among them, probes alone make no look failed: every look until the next
+        probe would count it again.
     """
     if not look.is_live:
         return Graded(Grade.DEAD, "connection refused")
@@ -81,7 +83,7 @@ def grade_look(look: Look, probes: Mapping[str, ProbeResult], fit: AbstractSet[s
     wrong = {engine: probe for engine, probe in probes.items() if probe is not ProbeResult.OK}
     shown = "probe " + ", ".join(f"{engine}: {probe}" for engine, probe in sorted(wrong.items()))
     is_answered = any(probe.is_answered for probe in probes.values())
-    if probes and not is_answered and fit.isdisjoint(probes):
+    if probes and not is_answered and out.keys() >= probes.keys():
         return Graded(Grade.FAILED, shown)
     if not look.is_ready:
         if is_answered:
@@ -90,6 +92,9 @@ def grade_look(look: Look, probes: Mapping[str, ProbeResult], fit: AbstractSet[s
     if not look.serving:
         return Graded(Grade.PARTIAL, "ready, but serves no engine")
     if wrong:
+        return Graded(Grade.PARTIAL, shown)
+    if out:
+        shown = ", ".join(f"{engine}: {why}" for engine, why in sorted(out.items()))
         return Graded(Grade.PARTIAL, shown)
     return Graded(Grade.GOOD, "all is well")
 

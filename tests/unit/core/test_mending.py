@@ -26,17 +26,22 @@ SOUND, SUSPECT, FAILING = Soundness.SOUND, Soundness.SUSPECT, Soundness.FAILING
 
 
 def there(
-    damage: Soundness = SOUND, materials: Soundness = SOUND, volume: Soundness = SOUND
+    damage: Soundness = SOUND,
+    materials: Soundness = SOUND,
+    volume: Soundness = SOUND,
+    *,
+    reason: str = "",
+    serving_elsewhere: int = 1,
 ) -> dict[str, EngineThere]:
     return {
-        "damage": EngineThere((DAMAGE, DAMAGE_NEXT), damage),
+        "damage": EngineThere((DAMAGE, DAMAGE_NEXT), damage, reason, serving_elsewhere),
         "materials": EngineThere((MATERIALS,), materials),
         "volume": EngineThere((VOLUME,), volume),
     }
 
 
-def plan(engine: str, here: dict[str, EngineThere], serving_elsewhere: int = 1) -> MendPlan:
-    planned = plan_mend(engine, here, serving_elsewhere=serving_elsewhere)
+def plan(engine: str, here: dict[str, EngineThere], attempt: int = 1) -> MendPlan:
+    planned = plan_mend(engine, here, attempt=attempt)
     assert isinstance(planned, MendPlan)
     return planned
 
@@ -131,21 +136,65 @@ def test_engines_are_drawn_in_one_by_another() -> None:
     assert unloaded == ["x", "xy", "yz", "z"]
 
 
+DEAD = "INTERNAL: in ensemble 'damage--1.0.0', Stub process '{}_0_1' is not healthy."
+
+
+class TestReach:
+    def test_a_component_whose_process_is_named_is_mended_with_all_that_run_it(self) -> None:
+        planned = plan("damage", there(FAILING, reason=DEAD.format("preprocess")))
+        assert planned.actions == (
+            TakeOut("damage"),
+            TakeOut("materials"),
+            UnloadTwin(DAMAGE),
+            UnloadTwin(DAMAGE_NEXT),
+            UnloadTwin(MATERIALS),
+            UnloadComponent("preprocess"),
+            LoadVersions("preprocess", (1,)),
+            LoadTwin(DAMAGE),
+            LoadTwin(DAMAGE_NEXT),
+            LoadTwin(MATERIALS),
+            Probe(DAMAGE),
+            BringBack("damage"),
+            Probe(MATERIALS),
+            BringBack("materials"),
+        )
+
+    def test_one_that_nobody_else_runs_is_mended_alone(self) -> None:
+        planned = plan("damage", there(FAILING, reason=DEAD.format("damage_detector")))
+        assert planned.engines == ("damage",)
+        assert UnloadComponent("damage_detector") in planned.actions
+
+    @pytest.mark.parametrize("reason", [DEAD.format("volume"), "Stub process is not healthy", ""])
+    def test_a_name_that_is_none_of_its_components_says_nothing(self, reason: str) -> None:
+        assert plan("damage", there(FAILING, reason=reason)) == plan("damage", there(FAILING))
+
+    def test_what_did_not_last_is_mended_as_a_whole(self) -> None:
+        planned = plan("damage", there(FAILING), attempt=2)
+        assert planned.engines == ("damage", "materials")
+        unloaded = [act.model for act in planned.actions if isinstance(act, UnloadComponent)]
+        assert unloaded == ["damage_detector", "preprocess"]
+
+    def test_but_not_where_a_neighbour_would_be_served_nowhere(self) -> None:
+        here = there(FAILING)
+        here["materials"] = EngineThere((MATERIALS,), SOUND, serving_elsewhere=0)
+        assert plan("damage", here, attempt=2) == plan("damage", here)
+
+
 class TestLeaving:
     def test_a_sound_engine_is_left_alone(self) -> None:
-        left = plan_mend("damage", there(), serving_elsewhere=9)
+        left = plan_mend("damage", there())
         assert left == Leave("nothing speaks against engine 'damage' here")
 
     def test_a_suspect_one_is_left_alone_where_it_is_the_last(self) -> None:
-        left = plan_mend("damage", there(SUSPECT), serving_elsewhere=0)
+        left = plan_mend("damage", there(SUSPECT, serving_elsewhere=0))
         assert isinstance(left, Leave)
         assert left.reason.startswith("no other instance serves engine 'damage'")
 
     def test_but_mended_where_another_serves_it(self) -> None:
-        assert plan("damage", there(SUSPECT), serving_elsewhere=1).engines == ("damage",)
+        assert plan("damage", there(SUSPECT)).engines == ("damage",)
 
     def test_and_the_last_one_is_mended_when_it_fails_for_sure(self) -> None:
-        assert plan("damage", there(FAILING), serving_elsewhere=0).engines == ("damage",)
+        assert plan("damage", there(FAILING, serving_elsewhere=0)).engines == ("damage",)
 
 
 @given(
@@ -165,7 +214,7 @@ def test_no_mend_harms_what_is_not_failing_and_all_comes_back(
         name: EngineThere((Release(name, "1.0.0", dict.fromkeys(pins, 1), is_ensemble=True),), how)
         for name, (pins, how) in engines.items()
     }
-    planned = plan_mend("a", here, serving_elsewhere=1)
+    planned = plan_mend("a", here)
     if isinstance(planned, Leave):
         assert here["a"].soundness is SOUND
         return

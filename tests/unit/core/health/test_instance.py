@@ -157,7 +157,7 @@ class TestProbes:
         assert probe(instance, 3.0, damage=FAILED) == []
         # It would show in the grade otherwise.
         assert looks(instance, look({"volume"}), from_s=4.0) == []
-        assert instance.state is State.HEALTHY
+        assert (instance.state, instance.reason) == (State.DEGRADED, "damage: mending")
 
     def test_what_is_unloaded_proves_itself_anew(self) -> None:
         instance = well()
@@ -190,8 +190,10 @@ class TestLooks:
             assert instance.state is State.UNHEALTHY
             assert instance.fit_engines == frozenset()
         looks(instance, WELL, from_s=6.0)
-        assert instance.state is State.HEALTHY
+        assert (instance.state, instance.reason) == (State.DEGRADED, "recovering")
         assert instance.fit_engines == ENGINES
+        looks(instance, WELL, from_s=7.0)
+        assert instance.state is State.HEALTHY
 
     def test_the_way_up_may_have_a_landing(self) -> None:
         instance = well()

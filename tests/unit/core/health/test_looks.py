@@ -23,7 +23,6 @@ def probes(*results: ProbeResult) -> dict[str, ProbeResult]:
 @pytest.mark.parametrize(
     ("seen", "probed", "grade", "reason"),
     [
-        (look(), probes(OK, OK), Grade.GOOD, "all is well"),
         (look(), {}, Grade.GOOD, "all is well"),
         (look(is_live=False), probes(OK, OK), Grade.DEAD, "connection refused"),
         (look(is_live=False, is_answering=False), {}, Grade.DEAD, "connection refused"),
@@ -60,7 +59,13 @@ def probes(*results: ProbeResult) -> dict[str, ProbeResult]:
 def test_the_grade_of_a_look(
     seen: Look, probed: dict[str, ProbeResult], grade: Grade, reason: str
 ) -> None:
-    assert grade_look(seen, probed, frozenset()) == Graded(grade, reason)
+    assert grade_look(seen, probed, dict.fromkeys(probed, "unfit")) == Graded(grade, reason)
+
+
+@pytest.mark.parametrize("why", ["unfit", "mending", "given_up"])
+def test_an_instance_with_an_engine_that_is_out_is_not_wholly_well(why: str) -> None:
+    graded = grade_look(look(), probes(OK), {"volume": why})
+    assert graded == Graded(Grade.PARTIAL, f"volume: {why}")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,8 @@ def test_the_grade_of_a_look(
 def test_probes_that_settled_nothing_yet_make_no_look_failed(
     seen: Look, probed: dict[str, ProbeResult], fit: set[str], grade: Grade, reason: str
 ) -> None:
-    assert grade_look(seen, probed, fit) == Graded(grade, reason)
+    out = dict.fromkeys(probed.keys() - fit, "unfit")
+    assert grade_look(seen, probed, out) == Graded(grade, reason)
 
 
 LETTERS = {"g": Grade.GOOD, "p": Grade.PARTIAL, "f": Grade.FAILED, "d": Grade.DEAD}

@@ -104,11 +104,13 @@ class TestMending:
         for now_s in (2.0, 3.0, 4.0, 5.0):
             probe(instance, now_s, damage=OK)
             looks(instance, WELL, from_s=now_s)
-        assert instance.state is State.HEALTHY
+        assert (instance.state, instance.reason) == (State.DEGRADED, "damage: given_up")
         assert instance.fit_engines == {"volume"}
         assert instance.heal("new driver", 6.0) == (
+            Change(6.0, State.DEGRADED, State.UNKNOWN, "new driver"),
             Change(6.0, Fitness.GIVEN_UP, Fitness.PROVING, "new driver", "damage"),
         )
+        looks(instance, WELL, from_s=6.5)
         probe(instance, 7.0, damage=OK)
         assert instance.fit_engines == ENGINES
 
@@ -116,8 +118,8 @@ class TestMending:
         instance = well()
         probe(instance, 1.0, damage=WRONG)
         instance.take_out("damage", "mending", 2.0)
-        assert looks(instance, WELL, from_s=3.0) == []
-        assert (instance.state, instance.reason) == (State.HEALTHY, "all is well")
+        looks(instance, WELL, from_s=3.0)
+        assert (instance.state, instance.reason) == (State.DEGRADED, "damage: mending")
 
     def test_what_was_probed_before_it_was_mended_does_not_show_after(self) -> None:
         instance = well()
