@@ -23,15 +23,15 @@ STORED = {name: values[None] for name, values in MEASURED.items()}
 INPUTS = {"X": np.array([7], np.int32)}
 
 
-def answering(tensors: Mapping[str, npt.NDArray[Any]] = MEASURED) -> Answer:
+def answering(tensors: Mapping[str, npt.NDArray[Any]]) -> Answer:
     return lambda request: write_tensors(tensors, model_name=request.model_name)
 
 
 class Site:
     """One Triton, and a prober that knows ``damage`` by a photo and ``volume`` by its tensors."""
 
-    def __init__(self, answer: Answer = answering()) -> None:
-        self.triton = FakeInstance(answer=answer)
+    def __init__(self, answer: Answer | None = None) -> None:
+        self.triton = FakeInstance(answer=answer or answering(MEASURED))
         self.clock = FakeClock()
         self.instance = Instance("triton-0", "host:8001", self.triton)
         goldens = {
