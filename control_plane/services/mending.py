@@ -96,12 +96,16 @@ class Mender:
         """
         now_s = self._clock.now_s()
         here = self._engines_there(name, releases)
-        for engine, there in here.items():
-            if there.soundness is Soundness.SOUND:
-                continue
-            permission = self._ledger.may_mend(engine, name, now_s)
-            if isinstance(permission, GivenUp) and there.soundness is Soundness.FAILING:
+        permissions = {
+            engine: self._ledger.may_mend(engine, name, now_s)
+            for engine, there in here.items()
+            if there.soundness is not Soundness.SOUND
+        }
+        for engine, permission in permissions.items():
+            if isinstance(permission, GivenUp) and here[engine].soundness is Soundness.FAILING:
                 self._fleet.give_up(name, engine, permission.reason)
+                del here[engine]  # else the mend of another could draw it in
+        for engine, permission in permissions.items():
             if not isinstance(permission, MayMend):
                 continue
             plan = plan_mend(engine, here, attempt=permission.attempt)
