@@ -1,4 +1,4 @@
-"""Where health says that an engine stands, there it is placed: in turn, as a last resort, or not."""
+"""Where health says an engine stands, there it is placed: in turn, as a last resort, or not."""
 
 from __future__ import annotations
 
