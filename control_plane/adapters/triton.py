@@ -43,6 +43,7 @@ class TritonInstance:
     """Implements InferenceCalls and ModelControl for the Triton at ``url`` (host:port)."""
 
     def __init__(self, url: str, *, max_message_bytes: int) -> None:
+        self.url = url
         largest = max_message_bytes + HEADROOM_BYTES
         self._channel = grpc.aio.insecure_channel(
             url,

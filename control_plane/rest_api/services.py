@@ -1,6 +1,6 @@
 """What the REST edge needs of the rest of Tidegate, as small protocols.
 
-``bootstrap.py`` fills :class:`RestServices` with the real ones; unit tests with fakes.
+``bootstrap`` fills :class:`RestServices` with the real ones; unit tests with fakes.
 """
 
 from __future__ import annotations

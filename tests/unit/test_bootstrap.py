@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from control_plane import bootstrap
 from control_plane.adapters.model_repository import ModelRepository
+from control_plane.bootstrap import wiring
+from control_plane.bootstrap.checks import metrics_urls, read_fallbacks
+from control_plane.bootstrap.life import run_loops as run_all_loops
+from control_plane.bootstrap.options import gateway_options, rest_limits
+from control_plane.bootstrap.wiring import wired
 from control_plane.core.admission import AdmissionOptions
 from control_plane.core.concurrency_limit import LimitOptions
 from control_plane.errors import ConfigurationError
@@ -51,7 +55,7 @@ def a_plane() -> Any:
 
 async def run_loops(fleet: Any, stop: asyncio.Event) -> None:
     async with asyncio.timeout(10):
-        await bootstrap._run_loops(a_plane(), fleet, stop.wait())
+        await run_all_loops(a_plane(), fleet, stop.wait())
 
 
 async def test_an_embedded_triton_nobody_looks_after_is_told_and_the_others_go_on() -> None:
@@ -90,7 +94,7 @@ def settings(tmp_path: Path) -> Callable[..., Settings]:
 
 async def complaint_of(settings: Settings, *, with_tritons: bool = True) -> ConfigurationError:
     with pytest.raises(ConfigurationError) as complaint:
-        async with bootstrap._wired(settings, with_tritons=with_tritons):
+        async with wired(settings, with_tritons=with_tritons):
             raise AssertionError("it was wired")
     return complaint.value
 
@@ -111,10 +115,10 @@ async def test_an_instance_may_be_called_so_where_no_embedded_triton_is(
     settings: Callable[..., Settings],
 ) -> None:
     called = settings(instances=instances("triton-0", "triton-2"))
-    async with bootstrap._wired(called, with_tritons=False) as plane:
+    async with wired(called, with_tritons=False) as plane:
         assert len(plane.watches) == 2
     called = settings(instances=instances("triton-2"))
-    async with bootstrap._wired(called, with_tritons=True) as plane:
+    async with wired(called, with_tritons=True) as plane:
         assert len(plane.watches) == 3
 
 
@@ -123,13 +127,13 @@ async def test_metrics_are_scraped_where_the_settings_say_and_of_every_embedded_
 ) -> None:
     named = [{**instances("gpu")[0], "metrics_url": "http://gpu:8002/metrics"}, *instances("cpu")]
     given = settings(instances=named, embedded={"base_port": 7000})
-    assert bootstrap._metrics_urls(given, with_tritons=False) == {"gpu": "http://gpu:8002/metrics"}
-    assert bootstrap._metrics_urls(given, with_tritons=True) == {
+    assert metrics_urls(given, with_tritons=False) == {"gpu": "http://gpu:8002/metrics"}
+    assert metrics_urls(given, with_tritons=True) == {
         "gpu": "http://gpu:8002/metrics",
         "triton-0": "http://127.0.0.1:7002/metrics",
         "triton-1": "http://127.0.0.1:7012/metrics",
     }
-    async with bootstrap._wired(given, with_tritons=True) as plane:
+    async with wired(given, with_tritons=True) as plane:
         assert len(plane.scrapes) == 3
 
 
@@ -151,22 +155,22 @@ async def test_a_fallback_that_the_engine_does_not_have_is_refused(
 
 async def test_a_fallback_is_served(settings: Callable[..., Settings]) -> None:
     told = settings(requests={"engines": {"echo": {"fallback": "1.0.0"}}}, instances=instances("a"))
-    async with bootstrap._wired(told, with_tritons=False) as plane:
+    async with wired(told, with_tritons=False) as plane:
         assert plane.grpc is not None
     repository = ModelRepository.read(told.model_repository)
-    assert bootstrap._fallbacks(told, repository) == {"echo": "1.0.0"}
-    assert bootstrap._gateway_options(told).times.by_engine == {}
+    assert read_fallbacks(told, repository) == {"echo": "1.0.0"}
+    assert gateway_options(told).times.by_engine == {}
 
 
 def test_an_engines_times_are_as_the_settings_say() -> None:
     engines = {"damage": {"timeout_s": 3, "hedge_after_s": 0.2}, "volume": {}}
-    options = bootstrap._gateway_options(Settings(requests={"engines": engines}))
+    options = gateway_options(Settings(requests={"engines": engines}))
     assert options.times.by_engine == {"damage": 3.0}
     assert options.times.hedge_after_s == {"damage": 0.2}
 
 
 def test_admission_is_as_the_settings_say() -> None:
-    assert bootstrap._gateway_options(Settings()).admission == AdmissionOptions()
+    assert gateway_options(Settings()).admission == AdmissionOptions()
     told = {
         "min_limit": 2,
         "max_limit": 9,
@@ -176,7 +180,7 @@ def test_admission_is_as_the_settings_say() -> None:
         "normal_percent": 80,
         "low_percent": 60,
     }
-    assert bootstrap._gateway_options(Settings(admission=told)).admission == AdmissionOptions(
+    assert gateway_options(Settings(admission=told)).admission == AdmissionOptions(
         LimitOptions(initial=3, min_limit=2, max_limit=9, tolerance=1.2, patience_s=0.1),
         low_percent=60,
         normal_percent=80,
@@ -184,21 +188,15 @@ def test_admission_is_as_the_settings_say() -> None:
 
 
 def test_the_bounds_of_http_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: dict[str, Any] = {}
-
-    def create_app(services: Any) -> str:
-        made["body_timeout_s"] = services.limits.body_timeout_s
-        return "app"
+    made: list[HttpLimits] = []
 
     def http_server(app: str, host: str, port: int, limits: HttpLimits) -> None:
-        made["limits"] = limits
+        made.append(limits)
 
-    monkeypatch.setattr(bootstrap, "create_app", create_app)
-    monkeypatch.setattr(bootstrap, "HttpServer", http_server)
-    http = {"max_requests": 7, "max_connections": 8, "body_timeout_s": 9}
-    nothing: Any = None
-    bootstrap._http_server(Settings(http=http), nothing, nothing, nothing, nothing, nothing)
-    assert made == {
-        "body_timeout_s": 9.0,
-        "limits": HttpLimits(max_requests=7, max_connections=8),
-    }
+    monkeypatch.setattr(wiring, "create_app", lambda services: "app")
+    monkeypatch.setattr(wiring, "HttpServer", http_server)
+    given = Settings(http={"max_requests": 7, "max_connections": 8, "body_timeout_s": 9})
+    services: Any = None
+    wiring._http_server(given, services)
+    assert made == [HttpLimits(max_requests=7, max_connections=8)]
+    assert rest_limits(given).body_timeout_s == 9.0

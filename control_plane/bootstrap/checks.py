@@ -1,0 +1,83 @@
+"""What the settings say about engines and instances, held against what there is."""
+
+from __future__ import annotations
+
+from control_plane.adapters.model_repository import ModelRepository
+from control_plane.core.catalogue import ModelSpec
+from control_plane.core.loading import with_parameters
+from control_plane.embedded.options import ADDRESS, InstancePorts
+from control_plane.errors import ConfigurationError
+from control_plane.settings import Settings
+
+
+def check_engines(settings: Settings, repository: ModelRepository) -> None:
+    """Raises ConfigurationError for settings of an engine that the repository lacks."""
+    for name in settings.requests.engines:
+        if name not in repository.engines:
+            known = ", ".join(sorted(repository.engines))
+            raise ConfigurationError(
+                f"requests.engines.{name} is for no engine of {settings.model_repository}, "
+                f"which has: {known}",
+                field=f"requests.engines.{name}",
+            )
+
+
+def read_fallbacks(settings: Settings, repository: ModelRepository) -> dict[str, str]:
+    """The release that each engine falls back to, where the settings name one.
+
+    Raises ConfigurationError for one that the engine does not have.
+    """
+    wanted = {
+        name: engine.fallback
+        for name, engine in settings.requests.engines.items()
+        if engine.fallback is not None
+    }
+    for name, release in wanted.items():
+        known = repository.engines[name].releases
+        if release not in known:
+            field = f"requests.engines.{name}.fallback"
+            raise ConfigurationError(
+                f"{field} is {release!r}, which is no release of {name!r}; it has: "
+                f"{', '.join(sorted(known))}",
+                field=field,
+            )
+    return wanted
+
+
+def instance_urls(settings: Settings, *, with_tritons: bool) -> dict[str, str]:
+    """Raises ConfigurationError when an instance is called as an embedded Triton is."""
+    urls = {instance.name: instance.grpc_url for instance in settings.instances}
+    if with_tritons:
+        for index in range(settings.embedded.tritons):
+            port = InstancePorts.of(settings.embedded.base_port, index).grpc
+            name = f"triton-{index}"
+            if name in urls:
+                place = [instance.name for instance in settings.instances].index(name)
+                raise ConfigurationError(
+                    f"instances.{place}.name is {name!r}, as `tidegate up` calls a Triton "
+                    "that it starts itself; choose another name",
+                    field=f"instances.{place}.name",
+                )
+            urls[name] = f"{ADDRESS}:{port}"
+    return urls
+
+
+def metrics_urls(settings: Settings, *, with_tritons: bool) -> dict[str, str]:
+    """The page to scrape of each instance that has one."""
+    urls = {each.name: each.metrics_url for each in settings.instances if each.metrics_url}
+    if with_tritons:
+        for index in range(settings.embedded.tritons):
+            port = InstancePorts.of(settings.embedded.base_port, index).metrics
+            urls[f"triton-{index}"] = f"http://{ADDRESS}:{port}/metrics"
+    return urls
+
+
+def limited_specs(settings: Settings, repository: ModelRepository) -> dict[str, ModelSpec]:
+    """The models, those that know the photos' limits with the limits of the settings."""
+    photos = settings.photos
+    limits = {
+        "max_bytes": photos.max_bytes,
+        "max_pixels": photos.max_pixels,
+        "max_full_pixels": photos.max_full_pixels,
+    }
+    return {name: with_parameters(spec, limits) for name, spec in repository.specs.items()}

@@ -1,0 +1,131 @@
+"""What each part is told, from the settings. Nothing is built here."""
+
+from __future__ import annotations
+
+from control_plane.adapters.photos import PhotoLimits
+from control_plane.core.admission import AdmissionOptions
+from control_plane.core.balancing import LoadOptions, PolicyName, PoolOptions
+from control_plane.core.breaker import BreakerOptions
+from control_plane.core.concurrency_limit import LimitOptions
+from control_plane.core.health import HealthOptions, ProbeOptions
+from control_plane.core.mend_ledger import MendOptions
+from control_plane.core.retry import RetryOptions
+from control_plane.core.retry_budget import RetryBudgetOptions
+from control_plane.loops.watch import WatchTimes
+from control_plane.rest_api.services import RestLimits
+from control_plane.services.calling import CallTimes
+from control_plane.services.gateway import GatewayOptions
+from control_plane.services.mending import MendTimes
+from control_plane.services.probing import ProbeTimes
+from control_plane.settings import AdmissionSettings, Settings
+
+
+def pool_options(settings: Settings) -> PoolOptions:
+    breakers = settings.breakers
+    return PoolOptions(
+        policy=PolicyName(settings.fleet.balancing),
+        load=LoadOptions(fault_counts_as_s=settings.requests.engine_timeout_s / 2),
+        breaker=BreakerOptions(
+            consecutive_failures=breakers.consecutive_failures,
+            failure_ratio=breakers.failure_ratio,
+            min_calls=breakers.min_calls,
+            first_open_s=breakers.first_open_s,
+            longest_open_s=breakers.longest_open_s,
+        ),
+        most_ejected_share=breakers.most_ejected_share,
+    )
+
+
+def gateway_options(settings: Settings) -> GatewayOptions:
+    requests, retries = settings.requests, settings.retries
+    return GatewayOptions(
+        CallTimes(
+            engine_s=requests.engine_timeout_s,
+            try_s=requests.try_timeout_s,
+            by_engine={
+                name: engine.timeout_s
+                for name, engine in requests.engines.items()
+                if engine.timeout_s is not None
+            },
+            hedge_after_s={
+                name: engine.hedge_after_s
+                for name, engine in requests.engines.items()
+                if engine.hedge_after_s is not None
+            },
+        ),
+        RetryOptions(max_attempts=retries.max_attempts),
+        RetryBudgetOptions(ratio=retries.budget_ratio, floor_per_s=retries.budget_floor_per_s),
+        _admission_options(settings.admission),
+    )
+
+
+def _admission_options(admission: AdmissionSettings) -> AdmissionOptions:
+    return AdmissionOptions(
+        LimitOptions(
+            initial=admission.initial_limit,
+            min_limit=admission.min_limit,
+            max_limit=admission.max_limit,
+            tolerance=admission.tolerance,
+            patience_s=admission.patience_s,
+        ),
+        low_percent=admission.low_percent,
+        normal_percent=admission.normal_percent,
+    )
+
+
+def health_options(settings: Settings) -> HealthOptions:
+    health = settings.health
+    return HealthOptions(
+        failed_looks=health.failed_looks,
+        good_looks=health.good_looks,
+        failed_probes=health.failed_probes,
+        good_probes=health.good_probes,
+    )
+
+
+def probe_options(settings: Settings) -> ProbeOptions:
+    health = settings.health
+    return ProbeOptions(interval_s=health.probe_interval_s, doubt_s=health.probe_doubt_s)
+
+
+def probe_times(settings: Settings) -> ProbeTimes:
+    return ProbeTimes(settings.health.probe_timeout_s, settings.health.slow_probe_s)
+
+
+def mend_options(settings: Settings) -> MendOptions:
+    mending = settings.mending
+    return MendOptions(
+        first_s=mending.first_wait_s,
+        most_s=mending.longest_wait_s,
+        limit=mending.limit,
+        lasting_s=mending.lasting_s,
+    )
+
+
+def mend_times(settings: Settings) -> MendTimes:
+    return MendTimes(
+        drain_s=settings.requests.engine_timeout_s, load_s=settings.fleet.load_timeout_s
+    )
+
+
+def watch_times(settings: Settings) -> WatchTimes:
+    fleet = settings.fleet
+    return WatchTimes(
+        interval_s=fleet.observe_interval_s,
+        observe_s=fleet.observe_timeout_s,
+        load_s=fleet.load_timeout_s,
+    )
+
+
+def photo_limits(settings: Settings) -> PhotoLimits:
+    photos = settings.photos
+    return PhotoLimits(photos.max_bytes, photos.max_pixels, photos.max_full_pixels)
+
+
+def rest_limits(settings: Settings) -> RestLimits:
+    return RestLimits(
+        max_bytes=settings.photos.max_bytes,
+        timeout_s=settings.requests.timeout_s,
+        max_timeout_s=settings.requests.max_timeout_s,
+        body_timeout_s=settings.http.body_timeout_s,
+    )
