@@ -76,4 +76,11 @@ def _from_json(tensor: Mapping[str, Any]) -> Array:
         array: Array = np.empty(len(data), dtype=np.object_)
         array[:] = [text.encode() for text in data]
         return array.reshape(shape)
-    return np.array(data, dtype=DTYPES[datatype]).reshape(shape)
+    dtype = DTYPES[datatype]
+    if issubclass(dtype, np.floating):
+        return np.array(data, dtype=dtype).reshape(shape)
+    written = np.array(data)
+    array = written.astype(dtype).reshape(shape)
+    if not np.array_equal(array.ravel(), written.ravel()):
+        raise ValueError(f"not all of its data is {datatype}")
+    return array

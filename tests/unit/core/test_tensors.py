@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from control_plane.core.tensors import DTYPES, datatype_of, tensors_from_json, tensors_to_json
 
@@ -20,6 +24,19 @@ def test_a_tensor_comes_back_as_it_was(datatype: str) -> None:
     [(name, read)] = tensors_from_json(written).items()
     assert (name, read.dtype, read.shape) == ("X", array.dtype, (2, 3))
     assert (read == array).all()
+
+
+@given(
+    st.sampled_from(sorted(DTYPES)).flatmap(
+        lambda datatype: arrays(
+            DTYPES[datatype], array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
+        )
+    )
+)
+def test_any_tensor_comes_back_as_it_was(array: npt.NDArray[Any]) -> None:
+    read = tensors_from_json(tensors_to_json({"X": array}))["X"]
+    assert (read.dtype, read.shape) == (array.dtype, array.shape)
+    assert np.array_equal(read, array, equal_nan=array.dtype.kind == "f")
 
 
 def test_strings_are_text_in_json_and_bytes_in_arrays() -> None:
@@ -59,6 +76,14 @@ GOOD: dict[str, Any] = {"name": "X", "datatype": "INT32", "shape": [2], "data": 
         ({**GOOD, "datatype": "INT31"}, "X"),
         ({**GOOD, "shape": [3]}, "X"),
         ({**GOOD, "data": ["one", "two"]}, "X"),
+        # Not to be cut to what fits.
+        ({**GOOD, "data": [1, 2.5]}, "X"),
+        ({**GOOD, "data": [1, 2**31]}, "X"),
+        ({**GOOD, "data": [1, 2**80]}, "X"),
+        ({**GOOD, "data": [1, None]}, "X"),
+        ({**GOOD, "data": ["1", "2"]}, "X"),
+        ({**GOOD, "datatype": "UINT8", "data": [1, -1]}, "X"),
+        ({**GOOD, "datatype": "BOOL", "data": [1, 2]}, "X"),
         ({**GOOD, "datatype": "BYTES"}, "X"),
         ({"name": "X"}, "X"),
         ({"datatype": "INT32", "shape": [1], "data": [1]}, "number 1"),
