@@ -11,6 +11,7 @@ is not its own makes the next load reload all of its versions. ``tidegate golden
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def read_goldens(
             answer = answer_file(folder, name, version)
             if answer.exists():
                 answers[version] = _read_tensors(answer, "outputs")
-        tolerance = _tolerance(name, declared.get(name, {}), answers)
+        tolerance = _tolerance(name, declared.get(name, {}), is_photo=path.suffix in PHOTO_KINDS)
         if path.suffix in PHOTO_KINDS:
             goldens[name] = Golden(tolerance, photo=_read(path), answers=answers)
         else:
@@ -80,32 +81,29 @@ def _input_of(folder: Path, engine: str) -> Path | None:
     return found[0] if found else None
 
 
-def _tolerance(
-    engine: str, declared: Mapping[str, Any], answers: Mapping[str, Mapping[str, Array]]
-) -> Tolerance:
+def _tolerance(engine: str, declared: Mapping[str, Any], *, is_photo: bool) -> Tolerance:
+    """The rows of a detector are those of one photo; other answers are compared as they lie."""
     where = f"engines.{engine}.golden"
     values = dict(TOLERANCES)
     for key, value in declared.items():
-        if key not in TOLERANCES or isinstance(value, bool) or not isinstance(value, int | float):
+        if key not in TOLERANCES or not _is_amount(value):
             raise ConfigurationError(
                 f"releases.yaml: {where}.{key} is {value!r}; {', '.join(TOLERANCES)} may be set, "
                 f"to numbers of at least 0",
                 field=f"{where}.{key}",
             )
         values[key] = float(value)
-    if min(values.values()) < 0:
-        raise ConfigurationError(f"releases.yaml: {where} has a negative number", field=where)
-    names = set().union(*answers.values())
-    rule = None
-    if {"SCORES", "COUNT"} <= names:
-        rows = tuple(name for name in ROW_TENSORS if name in names)
-        rule = RowRule(values["sure_score"], rows=rows)
+    rule = RowRule(values["sure_score"], rows=ROW_TENSORS) if is_photo else None
     return Tolerance(
         atol=values["atol"],
         rtol=values["rtol"],
         row_rule=rule,
         atol_of={"BOXES": values["box_atol_px"]},
     )
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf
 
 
 def _read_tensors(path: Path, key: str) -> dict[str, Array]:

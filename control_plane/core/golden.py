@@ -13,7 +13,7 @@ their like on the other side.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,8 @@ class RowRule:
 
     scores: the tensor ``(n,)`` whose values say how sure a row is.
     count: the tensor ``(1,)`` that says how many rows are real.
-    rows: the tensors whose first dimension is the row, scores among them.
+    rows: the tensors whose first dimension is the row, scores among them. Of those, an answer
+        has the ones that its release makes.
     sure_score: from here up a row must be found again; well above the reporting threshold.
     """
 
@@ -87,7 +88,7 @@ def compare_answer(answer: Tensors, golden: Tensors, tolerance: Tolerance) -> Ma
     Total: whatever an engine answers, this does not raise, as long as golden fits its rule.
     """
     reason = _shape_difference(answer, golden)
-    rule = tolerance.row_rule
+    rule = _rule_for(golden, tolerance.row_rule)
     if not reason and rule is not None:
         reason = _row_difference(answer, golden, tolerance, rule)
     if not reason:
@@ -96,6 +97,13 @@ def compare_answer(answer: Tensors, golden: Tensors, tolerance: Tolerance) -> Ma
             if name not in by_row and not reason:
                 reason = _value_difference(name, answer[name], golden[name], tolerance)
     return Differs(reason) if reason else Matches()
+
+
+def _rule_for(golden: Tensors, rule: RowRule | None) -> RowRule | None:
+    """The rule by the rows that golden has; None for an answer that is no list of rows."""
+    if rule is None or not {rule.scores, rule.count} <= golden.keys():
+        return None
+    return replace(rule, rows=tuple(name for name in rule.rows if name in golden))
 
 
 def _shape_difference(answer: Tensors, golden: Tensors) -> str:

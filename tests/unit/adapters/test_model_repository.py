@@ -98,6 +98,36 @@ def test_an_empty_mapping_declares_nothing(folder: Path) -> None:
     assert ModelRepository.read(folder).engines["damage"].stable == "10.0.0"
 
 
+GOLDEN = "    golden: {atol: 0.25, sure_score: 0.75}\n"
+
+
+def test_golden_files_are_read_with_what_releases_yaml_says_of_them(folder: Path) -> None:
+    assert ModelRepository.read(folder).goldens == {}
+    (folder / "damage.golden.png").write_bytes(b"photo")
+    (folder / "releases.yaml").write_text(RELEASES + GOLDEN)
+    (golden,) = ModelRepository.read(folder).goldens.values()
+    assert (golden.photo, golden.tolerance.atol) == (b"photo", 0.25)
+    assert golden.tolerance.row_rule is not None
+    assert golden.tolerance.row_rule.sure_score == 0.75
+
+
+def test_a_golden_file_that_is_none_is_named(folder: Path) -> None:
+    (folder / "damage.golden.json").write_text("{}")
+    assert complaint_of(folder) == (
+        f"{folder}/damage.golden.json: no KServe v2 inputs: 'inputs'",
+        "damage.golden.json",
+    )
+
+
+@pytest.mark.parametrize("golden", ["", "    golden:\n"])
+def test_without_a_word_of_releases_yaml_the_tolerance_is_the_usual_one(
+    folder: Path, golden: str
+) -> None:
+    (folder / "damage.golden.png").write_bytes(b"photo")
+    (folder / "releases.yaml").write_text(RELEASES + golden)
+    assert ModelRepository.read(folder).goldens["damage"].tolerance.atol == 0.02
+
+
 def test_a_repository_is_a_folder_with_models(folder: Path, tmp_path: Path) -> None:
     missing = tmp_path / "nowhere"
     assert complaint_of(missing) == (
@@ -140,6 +170,12 @@ def test_a_name_that_is_not_the_folders_is_named(folder: Path) -> None:
             "engines.damage has an unknown key 'versions'",
             "engines.damage",
         ),
+        (
+            "engines: {damage: {stable: 1.0.0, releases: {1.0.0: {}}, golden: 0.1}}",
+            "engines.damage.golden is no mapping",
+            "engines.damage",
+        ),
+        ("engines: {1: {stable: 1.0.0}}", "engine name 1 is no text", "engines"),
         (
             "engines: {damage: {stable: 1.0.0}}",
             "engines.damage.releases is missing or no mapping",

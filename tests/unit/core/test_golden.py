@@ -168,6 +168,23 @@ class TestRows:
         told = reason(detected(HAIL, extra=8), detected(HAIL), ROWS)
         assert told == "EXTRA[0] is 8; golden is 7"
 
+    @pytest.mark.parametrize("made", [["BOXES", "SCORES", "COUNT"], ["BOXES"], ["SCORES", "EXTRA"]])
+    def test_an_answer_has_the_rows_that_its_release_makes(self, made: list[str]) -> None:
+        stored = {name: detected(HAIL)[name] for name in made}
+        given_ = {name: detected(WIND)[name] for name in made}
+        assert compare_answer(stored, stored, ROWS) == Matches()
+        assert reason(given_, stored, ROWS)
+
+    def test_a_tensor_may_have_a_tolerance_of_its_own(self) -> None:
+        rule = RowRule(sure_score=0.5)
+        pixels = Tolerance(atol=0.05, rtol=0.0, row_rule=rule, atol_of={"BOXES": 2.0})
+        golden = detected(HAIL)
+        assert compare_answer(detected((12.0, 0.9, b"hail")), golden, pixels) == Matches()
+        assert reason(detected((12.1, 0.9, b"hail")), golden, pixels)
+        assert reason(detected((12.0, 0.8, b"hail")), golden, pixels)
+        exact = Tolerance(atol=0.5, rtol=0.0, atol_of={"V": 0.0})
+        assert reason({"V": floats(1.25)}, {"V": floats(1)}, exact) == "V[0] is 1.25; golden is 1.0"
+
     @given(
         st.lists(
             st.tuples(
