@@ -64,7 +64,7 @@ def engines(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False
         print_json(answer)
         return
     print_table(
-        ["engine", "kind", "ready", "stable", "releases"],
+        ["engine", "kind", "ready", "stable", "releases", "in flight", "refused"],
         [
             [
                 str(engine["name"]),
@@ -72,10 +72,19 @@ def engines(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False
                 "yes" if engine.get("is_ready") else "no",
                 str(engine.get("stable") or "-"),
                 listed(release["release"] for release in engine.get("releases", [])),
+                *_admission_cells(engine.get("admission", {})),
             ]
             for engine in answer.get("engines", [])
         ],
     )
+
+
+def _admission_cells(admission: Mapping[str, Any]) -> list[str]:
+    """What is in flight of what may be, and how many were refused for want of room."""
+    if not admission:
+        return ["-", "-"]
+    shed = sum(admission["shed"].values())
+    return [f"{admission['in_flight']} of {admission['limit']}", str(shed) if shed else "-"]
 
 
 def releases(

@@ -109,6 +109,7 @@ def _wire(
         engines=repository.engines,
         fleet=fleet,
         table=lambda: table,
+        admission=gateway.admission,
         clock=clock,
         calendar=SystemCalendar(),
     )

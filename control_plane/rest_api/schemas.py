@@ -170,12 +170,25 @@ class Release(BaseModel):
     ready_on: list[str] = Field(examples=[["triton-0", "triton-1"]])
 
 
+class Admission(BaseModel):
+    limit: int = Field(description="Requests that may be in flight; follows measured latency.")
+    in_flight: int
+    admitted: dict[str, int] = Field(
+        description="By priority, since the start.", examples=[{"high": 3, "normal": 812, "low": 0}]
+    )
+    shed: dict[str, int] = Field(
+        description="Refused as overloaded, likewise.",
+        examples=[{"high": 0, "normal": 4, "low": 17}],
+    )
+
+
 class Engine(BaseModel):
     name: str = Field(examples=["damage"])
     kind: str = Field(examples=["ensemble"])
     stable: str = Field(examples=["1.1.0"])
     is_ready: bool
     releases: list[Release]
+    admission: Admission
 
 
 class Engines(BaseModel):

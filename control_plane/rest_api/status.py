@@ -5,12 +5,13 @@ Reads views and writes JSON; decides nothing but the one word of ``/health``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from control_plane.core.detections import ALIASES
+from control_plane.core.detections import ALIASES, Priority
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api import schemas
 from control_plane.rest_api.problems import MEDIA_TYPE, correlation_id_of, problem_of
@@ -141,7 +142,17 @@ def _show_engine(view: EngineView) -> schemas.Engine:
         stable=view.stable,
         is_ready=view.is_ready,
         releases=[_show_release(release) for release in view.releases],
+        admission=schemas.Admission(
+            limit=view.admission.limit,
+            in_flight=view.admission.in_flight,
+            admitted=_by_name(view.admission.admitted),
+            shed=_by_name(view.admission.shed),
+        ),
     )
+
+
+def _by_name(counts: Mapping[Priority, int]) -> dict[str, int]:
+    return {priority.value: count for priority, count in counts.items()}
 
 
 def _show_release(view: ReleaseView) -> schemas.Release:

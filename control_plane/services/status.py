@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
 
+from control_plane.core.admission import AdmissionStatistics
 from control_plane.core.catalogue import Engine
 from control_plane.core.health import Change
 from control_plane.core.routing import RoutingTable
@@ -89,13 +90,17 @@ class ReleaseView:
 
 @dataclass(frozen=True, slots=True)
 class EngineView:
-    """One engine. kind: ``ensemble`` or ``model``. is_ready: stable is served somewhere."""
+    """One engine. kind: ``ensemble`` or ``model``. is_ready: stable is served somewhere.
+
+    admission: the bound on its requests in flight, and what was admitted and shed so far.
+    """
 
     name: str
     kind: str
     stable: str
     is_ready: bool
     releases: tuple[ReleaseView, ...]
+    admission: AdmissionStatistics
 
 
 class Status:
@@ -107,12 +112,14 @@ class Status:
         engines: Mapping[str, Engine],
         fleet: Fleet,
         table: Callable[[], RoutingTable],
+        admission: Callable[[str], AdmissionStatistics],
         clock: Clock,
         calendar: Calendar,
     ) -> None:
         self._engines = engines
         self._fleet = fleet
         self._table = table
+        self._admission = admission
         self._clock = clock
         self._calendar = calendar
         self._is_stopping = False
@@ -169,6 +176,7 @@ class Status:
             kind=engine.kind,
             stable=route.stable,
             is_ready=bool(self._fleet.ready_on(engine.name, route.stable)),
+            admission=self._admission(engine.name),
             releases=tuple(
                 ReleaseView(
                     release=release.version,

@@ -35,6 +35,12 @@ ENGINES = {
             "stable": "1.0.0",
             "is_ready": True,
             "releases": [RELEASE, CANARY],
+            "admission": {
+                "limit": 40,
+                "in_flight": 3,
+                "admitted": {"high": 1, "normal": 20, "low": 5},
+                "shed": {"high": 0, "normal": 1, "low": 2},
+            },
         }
     ]
 }

@@ -89,7 +89,12 @@ def make_server(
 ) -> GrpcServer:
     gateway = gateway or make_gateway(fleet, clock)
     status = Status(
-        engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock, calendar=FakeCalendar()
+        engines=ENGINES,
+        fleet=fleet,
+        table=lambda: TABLE,
+        admission=gateway.admission,
+        clock=clock,
+        calendar=FakeCalendar(),
     )
     components = frozenset({"preprocess", "damage_detector", "materials_detector"})
     return GrpcServer(

@@ -11,11 +11,13 @@ from typing import Any
 
 import httpx
 
+from control_plane.core.admission import AdmissionStatistics
 from control_plane.core.detections import (
     DetectionAnswer,
     DetectionRequest,
     EngineFailure,
     EngineResult,
+    Priority,
     overall_status,
 )
 from control_plane.errors import ControlPlaneError, ErrorCode
@@ -112,7 +114,15 @@ def engine_view(name: str = "damage", *, is_ready: bool = True) -> EngineView:
         ReleaseView("1.0.0", {"damage_detector": 1}, False, 0, ()),
         ReleaseView("1.1.0", {"damage_detector": 2}, True, 10_000, ready_on),
     )
-    return EngineView(name, "ensemble", "1.1.0", is_ready, releases)
+    admission = AdmissionStatistics(
+        limit=40,
+        in_flight=3,
+        baseline_s=0.05,
+        is_measuring=False,
+        admitted={Priority.HIGH: 1, Priority.NORMAL: 20, Priority.LOW: 5},
+        shed={Priority.HIGH: 0, Priority.NORMAL: 0, Priority.LOW: 2},
+    )
+    return EngineView(name, "ensemble", "1.1.0", is_ready, releases, admission)
 
 
 def change_view(name: str = "triton-0", *, engine: str | None = None) -> ChangeView:

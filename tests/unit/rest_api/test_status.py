@@ -50,6 +50,12 @@ async def test_engines_are_shown_with_their_releases(edge: Edge, path: str) -> N
                 "stable": "1.1.0",
                 "is_ready": True,
                 "releases": RELEASES,
+                "admission": {
+                    "limit": 40,
+                    "in_flight": 3,
+                    "admitted": {"high": 1, "normal": 20, "low": 5},
+                    "shed": {"high": 0, "normal": 0, "low": 2},
+                },
             }
         ]
     }

@@ -6,7 +6,9 @@ from random import Random
 
 import pytest
 
+from control_plane.core.admission import AdmissionStatistics
 from control_plane.core.balancing import PoolOptions
+from control_plane.core.detections import Priority
 from control_plane.core.health import ProbeResult
 from control_plane.core.routing import RoutingTable
 from control_plane.errors import ControlPlaneError, ErrorCode
@@ -24,13 +26,29 @@ from tests.unit.fakes import FakeCalendar, FakeClock, FakeInstance
 from tests.unit.samples import DAMAGE, ENGINES, STABLE, TABLE, make_fleet
 
 NOON = FakeCalendar().utc(1000.0)
+ADMISSIONS = {
+    name: AdmissionStatistics(
+        limit=limit,
+        in_flight=1,
+        baseline_s=None,
+        is_measuring=False,
+        admitted=dict.fromkeys(Priority, 2),
+        shed=dict.fromkeys(Priority, 0),
+    )
+    for name, limit in {"damage": 40, "materials": 50, "volume": 60}.items()
+}
 DAMAGE_ONLY = frozenset({("damage", "1.0.0")})
 
 
 def make_status(fleet: Fleet, clock: FakeClock | None = None) -> Status:
     clock = clock or FakeClock()
     return Status(
-        engines=ENGINES, fleet=fleet, table=lambda: TABLE, clock=clock, calendar=FakeCalendar()
+        engines=ENGINES,
+        fleet=fleet,
+        table=lambda: TABLE,
+        admission=lambda engine: ADMISSIONS[engine],
+        clock=clock,
+        calendar=FakeCalendar(),
     )
 
 
@@ -58,6 +76,7 @@ def test_an_engine_is_shown_with_all_its_releases() -> None:
                 ready_on=(),
             ),
         ),
+        admission=ADMISSIONS["damage"],
     )
     assert (materials.name, materials.is_ready) == ("materials", False)
     assert (volume.name, volume.kind) == ("volume", "model")
@@ -154,6 +173,7 @@ def test_with_no_routes_every_instance_that_lives_is_ready() -> None:
         engines={},
         fleet=fleet,
         table=RoutingTable,
+        admission=lambda engine: ADMISSIONS[engine],
         clock=FakeClock(),
         calendar=FakeCalendar(),
     )
