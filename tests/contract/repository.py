@@ -1,4 +1,7 @@
-"""A tiny model repository: ``echo`` twice, ``pause``, ``broken`` and an ensemble of echo."""
+"""A tiny model repository: ``echo`` twice, three odd ones, and an ensemble of echo.
+
+``pause`` answers late, ``slow`` loads slowly, ``broken`` cannot be loaded.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from control_plane.core.catalogue import ModelSpec
 ROOT = Path(__file__).parents[2]
 ECHO = ROOT / "benchmarks" / "models" / "echo" / "1" / "model.py"
 PAUSE_S = 2.0
+LOADING_S = 1.5
 
 _TENSORS = """
 input [ { name: "INPUT" data_type: TYPE_FP32 dims: [ -1 ] } ]
@@ -32,9 +36,17 @@ class TritonPythonModel:
     def initialize(self, args):
         raise RuntimeError("this model cannot be loaded on purpose")
 """
+_SLOW = f"""
+import time
 
-CONFIGS = {"echo": _PYTHON, "pause": _PYTHON, "broken": _PYTHON, "nobody": _PYTHON, "pair": _PAIR}
-FOLDERS = {"echo": {1, 2}, "pause": {1}, "broken": {1}, "pair": {1}}  # nobody has none
+class TritonPythonModel:
+    def initialize(self, args):
+        time.sleep({LOADING_S})
+"""
+
+CONFIGS = dict.fromkeys(("echo", "pause", "slow", "broken", "nobody"), _PYTHON) | {"pair": _PAIR}
+FOLDERS = {"echo": {1, 2}, "pause": {1}, "slow": {1}, "broken": {1}, "pair": {1}}
+# nobody has none
 
 
 def spec(name: str) -> ModelSpec:
@@ -56,5 +68,6 @@ def write(folder: Path) -> Path:
         "        return", f"        time.sleep({PAUSE_S})\n        return"
     )
     slow.write_text("import time\n" + text)
+    (folder / "slow" / "1" / "model.py").write_text(_SLOW)
     (folder / "broken" / "1" / "model.py").write_text(_BROKEN)
     return folder

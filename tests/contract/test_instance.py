@@ -6,6 +6,7 @@ of its own. Nothing here was ever loaded in version 9.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,6 +17,7 @@ from control_plane.core.loading import twin_config
 from control_plane.ports import CallFailed
 from tests.contract import repository
 from tests.contract.conftest import Contracted
+from tests.unit.fakes import FakeInstance
 
 VALUES = b"\x00\x00\x80\x3f"
 
@@ -177,6 +179,35 @@ class TestObserve:
         assert await contracted.status_of(call) == "UNAVAILABLE"
         await contracted.load("echo", 1, 2)
         assert (await contracted.instance.observe([release], timeout_s=10.0)).is_serving(release)
+
+
+class TestReadiness:
+    """What a server says of itself, started with ``--strict-readiness=false`` as ours are.
+
+    Ready means that it answers. A strict one, which is Triton's default, was seen (2.51) to be not
+    ready while a model loads, and for good once one has failed to, unloaded or not.
+    """
+
+    async def test_it_is_ready_while_a_model_loads(self, contracted: Contracted) -> None:
+        seen = []
+        load = asyncio.create_task(contracted.load("slow", 1))
+        while not load.done():
+            seen.append(await contracted.instance.observe([], timeout_s=10.0))
+            await asyncio.sleep(0.02)
+        await load
+        assert all(one.is_ready for one in seen)
+        loads_at_once = isinstance(contracted.instance, FakeInstance)
+        assert loads_at_once or "slow" not in seen[0].ready_versions
+        assert await contracted.ready("slow") == {1}
+        await contracted.unload("slow")
+
+    async def test_it_is_ready_after_a_load_that_failed(self, contracted: Contracted) -> None:
+        await contracted.status_of(contracted.load("broken", 1))
+        assert (await contracted.instance.observe([], timeout_s=10.0)).is_ready
+
+    async def test_it_is_ready_with_nothing_loaded(self, contracted: Contracted) -> None:
+        await contracted.unload("echo")
+        assert (await contracted.instance.observe([], timeout_s=10.0)).is_ready
 
 
 class TestLoad:
