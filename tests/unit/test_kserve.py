@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tritonclient.grpc import service_pb2
+from tritonclient.grpc import InferInput, service_pb2
 from tritonclient.utils import deserialize_bytes_tensor, triton_to_np_dtype
 
 from control_plane.core.detections import Priority
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.kserve import (
     is_infer_request,
+    read_outputs,
     read_tensors,
     write_photo_request,
+    write_request,
     write_stream_error,
 )
+from tests.unit.fakes import echo
 from tests.unit.samples import infer_request, write_tensors
 
 
@@ -128,3 +131,33 @@ def test_bytes_are_told_from_a_request() -> None:
     assert is_infer_request(infer_request("damage"))
     assert not is_infer_request(infer_request("damage")[:-1])
     assert not is_infer_request(b"\x2a\x01\xff")
+
+
+class TestTensorRequests:
+    def test_tensors_go_out_as_tritons_client_writes_them(self) -> None:
+        tensors = {
+            "X": np.arange(6, dtype=np.float32).reshape(2, 3).T,
+            "NAMES": np.array([[b"a", b"\xff\x00"], [b"", b"bc"]], np.object_),
+            "ON": np.array([True, False]),
+        }
+        raw = write_request(tensors, priority=Priority.HIGH)
+        request = service_pb2.ModelInferRequest.FromString(raw)
+        assert (request.model_name, request.parameters["priority"].int64_param) == ("", 1)
+        for sent, data in zip(request.inputs, request.raw_input_contents, strict=True):
+            expected = InferInput(sent.name, tensors[sent.name].shape, sent.datatype)
+            expected.set_data_from_numpy(tensors[sent.name])
+            assert list(sent.shape) == list(tensors[sent.name].shape)
+            assert data == expected._get_content()
+        assert [sent.datatype for sent in request.inputs] == ["FP32", "BYTES", "BOOL"]
+
+    def test_what_was_sent_is_read_back(self) -> None:
+        tensors = {"NAMES": np.array([[b"a"], [b"\xff"]], np.object_), "N": np.zeros((), np.int64)}
+        request = service_pb2.ModelInferRequest.FromString(
+            write_request(tensors, priority=Priority.LOW)
+        )
+        answer = echo(request)
+        read = read_outputs(answer.SerializeToString())
+        assert {name: (array.shape, array.tolist()) for name, array in read.items()} == {
+            "NAMES": ((2, 1), [[b"a"], [b"\xff"]]),
+            "N": ((), 0),
+        }
