@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import inf
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from control_plane.core.health.looks import ProbeResult
 from control_plane.core.health.schedule import ProbeOptions, ProbeSchedule
@@ -102,3 +104,22 @@ def test_a_fault_found_or_no_doubt_begins_anew(result: ProbeResult, is_doubted: 
         ran(doubted, RIGHT, 100.0, is_doubted=True)
     ran(doubted, result, 100.0, is_doubted=is_doubted)
     assert doubted.due_s(is_doubted=True) == 101.0
+
+
+@given(
+    st.floats(0.1, 10.0),
+    st.floats(1.0, 100.0),
+    st.lists(st.tuples(st.sampled_from(ProbeResult), st.booleans()), min_size=1, max_size=30),
+)
+def test_whatever_came_before_a_doubt_waits_from_doubt_s_to_the_interval(
+    doubt_s: float, times: float, probes: list[tuple[ProbeResult, bool]]
+) -> None:
+    interval_s = doubt_s * times
+    of = ProbeSchedule(ProbeOptions(interval_s=interval_s, doubt_s=doubt_s))
+    for result, is_doubted in probes:
+        ran(of, result, 0.0, is_doubted=is_doubted)
+        assert doubt_s <= of.due_s(is_doubted=True) <= of.due_s(is_doubted=False) == interval_s
+        is_doubted = of.is_doubted(failed_at_s=-inf, is_breaker_open=False)
+        assert is_doubted is not result.is_answered
+        if is_doubted:  # what is known to be amiss is settled as soon as may be
+            assert of.due_s(is_doubted=True) == doubt_s
