@@ -8,7 +8,7 @@ PYTHON_MODELS := $(wildcard model_repository/*/1/model.py) \
 	control_plane/embedded/backends/onnxruntime/model.py
 export VENV
 
-.PHONY: help demo up test check format protos clean
+.PHONY: help demo up test mutation check format protos clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ up: $(VENV)/.installed ## Start two Tritons and the control plane, and stay up u
 test: $(VENV)/.installed-dev ## The whole suite, with coverage
 	@scripts/install_test_servers.sh
 	@scripts/test.sh
+
+mutation: $(VENV)/.installed-dev ## How many small changes of the decision code the tests notice (half an hour)
+	@scripts/mutation.sh
 
 check: $(VENV)/.installed-dev ## Formatting, lint, types, layering
 	$(BIN)/ruff format --check .
@@ -39,7 +42,7 @@ protos: $(VENV)/.installed-dev ## Write the protobuf modules anew
 	PYTHON=$(BIN)/python scripts/generate_protos.sh
 
 clean: ## Remove everything that was set up or written here
-	rm -rf $(VENV) *.egg-info .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output state
+	rm -rf $(VENV) *.egg-info .coverage* htmlcov mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output state
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)"
