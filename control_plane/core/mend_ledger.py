@@ -15,7 +15,7 @@ whether the last mend there has lasted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -96,7 +96,7 @@ class MendLedger:
 
     @property
     def under_way(self) -> Mapping[str, str]:
-        """Engine to the instance where it is being mended."""
+        """Engine to the instance where it is being mended, or is out for a neighbour's mend."""
         return dict(self._by_engine)
 
     def may_mend(self, engine: str, instance: str, now_s: float) -> Permission:
@@ -123,15 +123,24 @@ class MendLedger:
             return NotNow(f"last mend: {row.reason}", row.not_before_s - now_s)
         return MayMend(row.mends + 1)
 
-    def started(self, engine: str, instance: str, now_s: float) -> None:
-        """A mend begins. Raises ValueError unless ``may_mend`` says so."""
+    def started(
+        self, engine: str, instance: str, now_s: float, *, neighbours: Collection[str] = ()
+    ) -> None:
+        """A mend begins. Raises ValueError unless ``may_mend`` says so.
+
+        neighbours: engines that are taken out with it. They are under way too, so that no other
+        instance mends them meanwhile, and their rows do not grow.
+        """
         permission = self.may_mend(engine, instance, now_s)
         if not isinstance(permission, MayMend):
             raise ValueError(  # noqa: TRY004 - not a wrong type: a wrong moment
                 f"{engine!r} may not be mended on {instance!r}: {permission.reason}"
             )
+        for neighbour in neighbours:
+            if neighbour in self._by_engine:
+                raise ValueError(f"{neighbour!r} is being mended on {self._by_engine[neighbour]!r}")
         self._rows.setdefault((engine, instance), _Row()).mends += 1
-        self._by_engine[engine] = instance
+        self._by_engine |= dict.fromkeys((engine, *neighbours), instance)
         self._by_instance[instance] = engine
 
     def succeeded(self, engine: str, instance: str, now_s: float, rng: Rng) -> None:
@@ -143,47 +152,30 @@ class MendLedger:
         """It did not help, or could not be done. Raises ValueError as above."""
         self._ended(engine, instance, reason, now_s, rng)
 
-    def abandoned(self, engine: str, instance: str) -> None:
-        """It was called off before it touched anything: not counted. Raises as above."""
-        self._check_under_way(engine, instance)
-        del self._by_engine[engine], self._by_instance[instance]
-        self._rows[engine, instance].mends -= 1
-
-    def given_up(self, instance: str) -> Mapping[str, str]:
-        """Engines that stay out of an instance until it is healed, and why."""
-        return {
-            engine: _given_up(row)
-            for (engine, where), row in self._rows.items()
-            if where == instance
-            and row.mends >= self._options.limit
-            and row.succeeded_at_s is None
-            and self._by_engine.get(engine) != instance
-        }
-
     def heal(self, instance: str) -> None:
         """An operator says it is well, or it left the fleet: rows there are forgotten.
 
         A mend under way there goes on, as the first of a new row.
         """
         for place in [place for place in self._rows if place[1] == instance]:
-            if self._by_engine.get(place[0]) == instance:
+            if self._by_instance.get(instance) == place[0]:
                 self._rows[place] = _Row(mends=1)
             else:
                 del self._rows[place]
 
     def _ended(self, engine: str, instance: str, reason: str, now_s: float, rng: Rng) -> _Row:
-        self._check_under_way(engine, instance)
-        del self._by_engine[engine], self._by_instance[instance]
+        if self._by_instance.get(instance) != engine:
+            raise ValueError(f"no mend of {engine!r} on {instance!r} is under way")
+        del self._by_instance[instance]
+        self._by_engine = {
+            each: where for each, where in self._by_engine.items() if where != instance
+        }
         row = self._rows[engine, instance]
         row.reason = reason
         row.not_before_s = now_s + backoff_s(
             row.mends, first_s=self._options.first_s, most_s=self._options.most_s, rng=rng
         )
         return row
-
-    def _check_under_way(self, engine: str, instance: str) -> None:
-        if self._by_engine.get(engine) != instance:
-            raise ValueError(f"no mend of {engine!r} on {instance!r} is under way")
 
 
 def _given_up(row: _Row) -> str:

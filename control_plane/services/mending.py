@@ -109,10 +109,14 @@ class Mender:
             if not isinstance(permission, MayMend):
                 continue
             plan = plan_mend(engine, here, attempt=permission.attempt)
-            if isinstance(plan, MendPlan):
-                self._ledger.started(engine, name, now_s)
+            if isinstance(plan, MendPlan) and not self._is_elsewhere(plan):
+                self._ledger.started(engine, name, now_s, neighbours=plan.engines[1:])
                 return plan
         return None
+
+    def _is_elsewhere(self, plan: MendPlan) -> bool:
+        """Whether an engine of the plan is out of another instance for a mend already."""
+        return not self._ledger.under_way.keys().isdisjoint(plan.engines)
 
     async def mend(self, name: str, control: ModelControl, plan: MendPlan) -> None:
         """Run what was begun. However it ends, fleet and ledger know; it does not raise."""
@@ -191,7 +195,7 @@ class Mender:
             return
         instance = self._fleet.instance(name)
         probed = await self._prober.probe(instance, release, inferences=self._times.proofs)
-        if not probed.result.is_answered:
+        if not probed.result.is_proof:
             raise NotMended(f"loaded anew, and its probe: {probed.result}: {probed.reason}")
 
     def _failed(self, name: str, plan: MendPlan, reason: str) -> None:

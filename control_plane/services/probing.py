@@ -60,16 +60,18 @@ class Prober:
         return frozenset(self._goldens)
 
     async def probe(self, instance: Instance, release: Release, *, inferences: int) -> Probed:
-        """A row of inferences, one after the other until one is not ok; the last one decides.
+        """A row of inferences, one after the other until one is no proof, which decides.
 
         One after the other, because side by side Triton may make one batch of them, and ask
         one of a model's processes only.
         """
         probed = Probed(ProbeResult.OK)
         for _ in range(inferences):
-            probed = await self._infer(instance, release)
-            if probed.result is not ProbeResult.OK:
-                break
+            latest = await self._infer(instance, release)
+            if not latest.result.is_proof:
+                return latest
+            if latest.result is ProbeResult.SLOW:
+                probed = latest
         return probed
 
     async def _infer(self, instance: Instance, release: Release) -> Probed:
@@ -107,13 +109,13 @@ class Prober:
     def _failed(
         self, failed: CallFailed, instance: Instance, engine: str, started_s: float
     ) -> Probed:
-        """An instance that is full, or that answers others meanwhile, is slow and not at fault."""
+        """An instance that is full, or that answers others meanwhile, is busy and not at fault."""
         ending = classify(failed.failure, is_cut_short=False)
         if ending is Ending.NOT_READY_HERE:
             instance.look_again.set()
         answers_others = instance.answered_at_s.get(engine, float("-inf")) >= started_s
-        is_slow = ending is Ending.OVERLOAD or (ending is Ending.SLOW and answers_others)
+        is_busy = ending is Ending.OVERLOAD or (ending is Ending.SLOW and answers_others)
         return Probed(
-            ProbeResult.SLOW if is_slow else ProbeResult.FAILED,
+            ProbeResult.BUSY if is_busy else ProbeResult.FAILED,
             f"{failed.failure.status}: {failed.failure.message}"[:REASON_LENGTH],
         )

@@ -20,10 +20,10 @@ Triton goes on calling it ready. So each engine is judged by its own probes.
 
 *Proving* is where an engine starts, and where being unloaded leaves it, as by a restart: one
 good probe is proof, because what ran before is gone. A mender has asked for that proof
-itself before it says *mended*. From *unfit* it takes
-two, because whatever was wrong there is still there. A slow probe says nothing either way;
-slowness is for breaker and balancing. While *mending* and once *given up*, probes move
-nothing. An event that a state does not know raises IllegalEvent and changes nothing.
+itself before it says *mended*. From *unfit* it takes two, because whatever was wrong there is
+still there. A slow right answer is a right one: slowness is for breaker and balancing. A busy
+probe says nothing either way. While *mending* and once *given up*, probes move nothing.
+An event that a state does not know raises IllegalEvent and changes nothing.
 """
 
 from __future__ import annotations
@@ -142,20 +142,20 @@ class EngineFitness:
 
     def probed(self, result: ProbeResult, reason: str = "") -> bool:
         """Take in one probe; reason: what was wrong, for a person. True when the state changed."""
-        if result is not ProbeResult.FAILED:
-            self.is_wrong = result is ProbeResult.WRONG_ANSWER
-        if result is ProbeResult.SLOW:
+        if result is ProbeResult.BUSY:
             return False
-        if result is ProbeResult.OK:
+        if result.is_proof:
+            self.is_wrong = False
             self._good_row, self._failed_row = self._good_row + 1, 0
         else:
             # A wrong answer is as good as all the failures it takes.
-            self._good_row = 0
             is_wrong = result is ProbeResult.WRONG_ANSWER
+            self.is_wrong |= is_wrong
+            self._good_row = 0
             self._failed_row += self._failed_probes if is_wrong else 1
         needed_good, needed_failed = self._needed.get(self._state, (1, 1))
         if self._good_row >= needed_good:
-            return self.apply(FitnessEvent.PROVED, "probe: ok")
+            return self.apply(FitnessEvent.PROVED, f"probe: {result}")
         if self._failed_row >= needed_failed:
             shown = f"probe: {result}: {reason}" if reason else f"probe: {result}"
             return self.apply(FitnessEvent.DISPROVED, shown)

@@ -1,9 +1,9 @@
 """What one look at an instance says, and what the last few looks amount to.
 
-Readiness lies in both directions (measured: ready while every request fails; not ready while
-another model loads), so where there are probes they outrank it: readiness alone makes a look
-failed only where no probe answered. But what does not answer a look is failed, whatever its
-probes said before.
+Readiness lies in both directions. Measured: a server is ready while every request fails; and with
+``--strict-readiness``, Triton's default, it is not ready while any model loads, and for good after
+one load that failed. So the server's own word makes a look failed only where no engine is served or
+all probes fail. But what does not answer a look is failed, whatever its probes said before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from control_plane.core.health.states import Event, State
 class ProbeResult(StrEnum):
     """How a real inference on a stored golden input ended.
 
-    OK: answered, rightly. SLOW: answered rightly, but later than it should. WRONG_ANSWER:
+    OK: answered, rightly. SLOW: answered rightly, but later than it should. BUSY: not answered,
+    because the instance is full, or in time while others were: no fault. WRONG_ANSWER:
     answered, but not what is stored. FAILED: not answered, or not in time.
     """
 
@@ -27,10 +28,17 @@ class ProbeResult(StrEnum):
     WRONG_ANSWER = "wrong_answer"
     FAILED = "failed"
     SLOW = "slow"
+    BUSY = "busy"
 
     @property
-    def is_answered(self) -> bool:
+    def is_proof(self) -> bool:
+        """Whether the engine gave its golden answer."""
         return self in (ProbeResult.OK, ProbeResult.SLOW)
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it speaks against the engine there."""
+        return self in (ProbeResult.FAILED, ProbeResult.WRONG_ANSWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +90,12 @@ def grade_look(look: Look, probes: Mapping[str, ProbeResult], out: Mapping[str, 
         return Graded(Grade.FAILED, "does not answer in time")
     wrong = {engine: probe for engine, probe in probes.items() if probe is not ProbeResult.OK}
     shown = "probe " + ", ".join(f"{engine}: {probe}" for engine, probe in sorted(wrong.items()))
-    is_answered = any(probe.is_answered for probe in probes.values())
-    if probes and not is_answered and out.keys() >= probes.keys():
+    has_only_faults = bool(probes) and all(probe.is_fault for probe in probes.values())
+    if has_only_faults and out.keys() >= probes.keys():
         return Graded(Grade.FAILED, shown)
     if not look.is_ready:
-        if is_answered:
-            return Graded(Grade.PARTIAL, "not ready, though it answers probes")
+        if look.serving and not has_only_faults:
+            return Graded(Grade.PARTIAL, "says that it is not ready, though its models are")
         return Graded(Grade.FAILED, "not ready")
     if not look.serving:
         return Graded(Grade.PARTIAL, "ready, but serves no engine")

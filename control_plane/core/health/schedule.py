@@ -7,8 +7,8 @@ would find the other one every second time.
 
 Doubt is a probe that was not answered rightly, a breaker that is not closed, or a request that
 failed since the last probe began. Requests can fail for reasons of their own; so when a row of
-probes finds nothing, the next doubt waits twice as long, up to the interval. A slow probe is
-no doubt: where there is too much to do already, more probes would not help.
+probes finds nothing, the next doubt waits twice as long, up to the interval. A slow or
+busy probe is no doubt: where there is too much to do already, more probes would not help.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ProbeSchedule:
 
     def is_doubted(self, *, failed_at_s: float, is_breaker_open: bool) -> bool:
         """failed_at_s: when a request to the engine last failed there, -inf if none did."""
-        has_bad_probe = self._result is not None and not self._result.is_answered
+        has_bad_probe = self._result is not None and self._result.is_fault
         return has_bad_probe or is_breaker_open or failed_at_s >= self._started_s > -inf
 
     def due_s(self, *, is_doubted: bool) -> float:
@@ -70,7 +70,7 @@ class ProbeSchedule:
     ) -> None:
         """Take in one probe, and whether it was made in doubt."""
         self._started_s, self._ended_s, self._result = started_s, ended_s, result
-        if not is_doubted or not result.is_answered:
+        if not is_doubted or result.is_fault:
             self._needless_rows = 0
         elif self._options.doubt_s * 2.0**self._needless_rows < self._options.interval_s:
             self._needless_rows += 1

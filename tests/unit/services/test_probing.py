@@ -134,8 +134,8 @@ class TestFailures:
             ("INVALID_ARGUMENT", "unexpected shape", ProbeResult.FAILED),
             ("DEADLINE_EXCEEDED", "Deadline Exceeded", ProbeResult.FAILED),
             ("UNAVAILABLE", "failed to connect to all addresses", ProbeResult.FAILED),
-            ("UNAVAILABLE", "Exceeds maximum queue size", ProbeResult.SLOW),
-            ("RESOURCE_EXHAUSTED", "too many", ProbeResult.SLOW),
+            ("UNAVAILABLE", "Exceeds maximum queue size", ProbeResult.BUSY),
+            ("RESOURCE_EXHAUSTED", "too many", ProbeResult.BUSY),
         ],
     )
     async def test_what_a_failed_call_amounts_to(
@@ -160,9 +160,9 @@ class TestFailures:
 
     @pytest.mark.parametrize(
         ("answered_at_s", "result"),
-        [(999.9, ProbeResult.FAILED), (1000.0, ProbeResult.SLOW), (1001.0, ProbeResult.SLOW)],
+        [(999.9, ProbeResult.FAILED), (1000.0, ProbeResult.BUSY), (1001.0, ProbeResult.BUSY)],
     )
-    async def test_out_of_time_while_others_are_answered_it_is_slow(
+    async def test_out_of_time_while_others_are_answered_it_is_busy(
         self, answered_at_s: float, result: ProbeResult
     ) -> None:
         site = Site()
@@ -194,15 +194,18 @@ class TestRows:
         assert await site.probe(inferences=6) == Probed(ProbeResult.OK)
         assert site.triton.calls == ["damage--1.0.0/1"] * 6
 
-    @pytest.mark.parametrize("odd", ["wrong", "failed", "slow"])
-    async def test_it_ends_at_the_first_that_is_not_ok(self, odd: str) -> None:
+    @pytest.mark.parametrize(("odd", "asked"), [("wrong", 3), ("failed", 3), ("slow", 6)])
+    async def test_it_ends_at_the_first_that_is_no_proof(self, odd: str, asked: int) -> None:
         def answer(request: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResponse:
             if len(site.triton.calls) < 3:
                 return write_tensors(MEASURED)
             if odd == "failed":
                 raise call_failed("INTERNAL", "Stub process 'x' is not healthy")
-            site.clock.advance(2.0)
-            return write_tensors(MEASURED if odd == "slow" else {})
+            if odd == "wrong":
+                return write_tensors({})
+            if len(site.triton.calls) == 3:
+                site.clock.advance(2.0)
+            return write_tensors(MEASURED)
 
         site = Site(answer)
         results = {
@@ -211,7 +214,7 @@ class TestRows:
             "slow": ProbeResult.SLOW,
         }
         assert (await site.probe(inferences=6)).result is results[odd]
-        assert len(site.triton.calls) == 3
+        assert len(site.triton.calls) == asked
 
 
 class TestMessages:

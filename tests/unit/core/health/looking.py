@@ -9,11 +9,12 @@ from collections.abc import Set as AbstractSet
 
 from control_plane.core.health import Change, HealthOptions, InstanceHealth, Look, ProbeResult
 
-OK, WRONG, FAILED, SLOW = (
+OK, WRONG, FAILED, SLOW, BUSY = (
     ProbeResult.OK,
     ProbeResult.WRONG_ANSWER,
     ProbeResult.FAILED,
     ProbeResult.SLOW,
+    ProbeResult.BUSY,
 )
 ENGINES = frozenset({"damage", "volume"})
 

@@ -125,7 +125,7 @@ class HealthMachine(RuleBasedStateMachine):
         assert is_known or not changes
         if is_known and result in (OK, SLOW):
             self.wrong.discard(engine)
-            self.proved |= {engine} if result is OK else set()
+            self.proved.add(engine)
         elif is_known and result is WRONG:
             self.wrong.add(engine)
         self.standby_is_the_last_resort()

@@ -13,6 +13,7 @@ from control_plane.core.health import (
     State,
 )
 from tests.unit.core.health.looking import (
+    BUSY,
     ENGINES,
     FAILED,
     HUNG,
@@ -65,10 +66,12 @@ def test_an_engine_with_a_golden_input_takes_nothing_before_its_first_good_probe
     changes += tuple(probe(instance, 8.0, damage=OK))
     assert changes[1:] == (Change(8.0, Fitness.PROVING, Fitness.FIT, "probe: ok", "damage"),)
     assert instance.fit_engines == {"damage"}
-    # A slow one proves nothing.
-    assert probe(instance, 9.0, volume=SLOW) == []
+    assert probe(instance, 9.0, volume=BUSY) == []
     assert instance.fit_engines == {"damage"}
     assert instance.history == changes
+    # A slow right answer is a right one.
+    probe(instance, 10.0, volume=SLOW)
+    assert instance.fit_engines == {"damage", "volume"}
 
 
 def test_an_engine_without_a_golden_input_is_believed_to_be_ready() -> None:

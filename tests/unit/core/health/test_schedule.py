@@ -120,6 +120,6 @@ def test_whatever_came_before_a_doubt_waits_from_doubt_s_to_the_interval(
         ran(of, result, 0.0, is_doubted=is_doubted)
         assert doubt_s <= of.due_s(is_doubted=True) <= of.due_s(is_doubted=False) == interval_s
         is_doubted = of.is_doubted(failed_at_s=-inf, is_breaker_open=False)
-        assert is_doubted is not result.is_answered
+        assert is_doubted is result.is_fault
         if is_doubted:  # what is known to be amiss is settled as soon as may be
             assert of.due_s(is_doubted=True) == doubt_s

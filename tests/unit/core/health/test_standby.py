@@ -55,7 +55,8 @@ def test_what_is_fit_stands_by_where_the_instance_is_unhealthy() -> None:
 
 def test_so_does_an_engine_without_a_golden_input() -> None:
     instance = unseen()
-    looks(instance, look({"echo"}, is_ready=False))
+    looks(instance, look({"echo"}), look({"echo"}, is_answering=False))
+    looks(instance, look({"echo"}, is_answering=False), from_s=3.0)
     assert instance.state is State.UNHEALTHY
     assert (instance.fit_engines, instance.standby_engines) == (NOBODY, {"echo"})
 
