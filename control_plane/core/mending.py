@@ -28,23 +28,20 @@ Which mends may run at all, and how often, is the ledger's part (``mend_ledger``
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from control_plane.core.catalogue import Release
 from control_plane.core.loading import LoadTwin, LoadVersions
-
-DEAD_PROCESS = re.compile(r"Stub process '(.+)_\d+_\d+' is not healthy")
-"""What Triton 2.51 says of a request to a model whose process died; the group is the model."""
+from control_plane.core.outcomes import DEAD_PROCESS
 
 
 class Soundness(StrEnum):
     """What is believed of an engine on the instance.
 
     SOUND: nothing speaks against it. SUSPECT: traffic fails, or a probe did; it may still
-    answer some. FAILING: for sure, by its probes (two failed in a row, or a wrong answer).
+    answer some. FAILING: for sure (two probes failed in a row, a wrong answer, a dead process).
     """
 
     SOUND = "sound"

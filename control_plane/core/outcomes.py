@@ -30,7 +30,8 @@ Triton 2.51.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -108,6 +109,22 @@ _BY_STATUS: Mapping[str, Ending] = {
 # A queue that is full, or that was waited in too long.
 _OVERLOADED = ("exceeds maximum queue size", "request timeout expired")
 _NOT_READY = ("not at ready state", "has no available versions", "is not ready")
+
+
+DEAD_PROCESS = re.compile(r"Stub process '(.+)_\d+_\d+' is not healthy")
+"""What Triton 2.51 says of a request to a model whose process died; the group is the model."""
+
+
+def names_dead_process(failure: CallFailure, components: Collection[str]) -> bool:
+    """Whether a call failed because a process of one of its components is dead, for good.
+
+    Only in Triton's own words about a fault: what it says of a caller's mistake repeats what
+    the caller wrote.
+    """
+    if classify(failure, is_cut_short=False) is not Ending.BACKEND_FAULT:
+        return False
+    found = DEAD_PROCESS.search(failure.message)
+    return found is not None and found[1] in components
 
 
 def classify(failure: CallFailure, *, is_cut_short: bool) -> Ending:

@@ -20,7 +20,7 @@ from control_plane.core.catalogue import Release
 from control_plane.core.deadline import Deadline
 from control_plane.core.detections import Priority
 from control_plane.core.identifiers import CORRELATION_ID
-from control_plane.core.outcomes import MEANINGS, CallFailure, Ending, classify
+from control_plane.core.outcomes import MEANINGS, CallFailure, Ending, classify, names_dead_process
 from control_plane.core.retry import RetryOptions, may_hedge
 from control_plane.core.retry_budget import RetryBudget
 from control_plane.core.wire import target_suffix
@@ -234,6 +234,8 @@ class Calling:
             if ending in (Ending.UNREACHABLE, Ending.NOT_READY_HERE):
                 instance.look_again.set()
             self._end(made, place, ending, started_s)
+            if names_dead_process(failed.failure, release.pins):
+                self._fleet.found_dead(instance.name, call.engine, str(failed))
             refusal = _refusal(failed.failure, ending, call, release, instance.name)
             raise TryFailed(ending, refusal) from None
         self._end(made, place, Ending.SUCCESS, started_s)

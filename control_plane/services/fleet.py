@@ -160,6 +160,13 @@ class Fleet:
         changes = self._health[name].probed(engine, result, reason, self._clock.now_s())
         self._file(self._by_name[name], changes)
 
+    def found_dead(self, name: str, engine: str, reason: str) -> None:
+        """Take in that a request met a dead process of an engine there: as sure as a probe.
+
+        Where an engine has no golden input, its breaker has the word.
+        """
+        self.probed(name, engine, ProbeResult.DEAD, reason)
+
     def drain(self, name: str, reason: str) -> None:
         """Send nothing new to it. Raises IllegalEvent, as the three below do."""
         changes = self._health[name].drain(reason, self._clock.now_s())

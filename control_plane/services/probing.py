@@ -13,7 +13,7 @@ from control_plane.core.catalogue import Release
 from control_plane.core.detections import Priority
 from control_plane.core.golden import Differs, Golden, compare_answer
 from control_plane.core.health import ProbeResult
-from control_plane.core.outcomes import Ending, classify
+from control_plane.core.outcomes import Ending, classify, names_dead_process
 from control_plane.core.wire import target_suffix
 from control_plane.errors import ControlPlaneError
 from control_plane.kserve import read_outputs, read_tensors, write_photo_request, write_request
@@ -83,7 +83,7 @@ class Prober:
             )
             difference = await asyncio.to_thread(self._difference, answer, release)
         except CallFailed as failed:
-            return self._failed(failed, instance, release.engine, started_s)
+            return self._failed(failed, instance, release, started_s)
         except ControlPlaneError as error:
             return Probed(ProbeResult.WRONG_ANSWER, error.message[:REASON_LENGTH])
         if difference:
@@ -107,15 +107,15 @@ class Prober:
         return compared.reason if isinstance(compared, Differs) else ""
 
     def _failed(
-        self, failed: CallFailed, instance: Instance, engine: str, started_s: float
+        self, failed: CallFailed, instance: Instance, release: Release, started_s: float
     ) -> Probed:
         """An instance that is full, or that answers others meanwhile, is busy and not at fault."""
+        reason = f"{failed.failure.status}: {failed.failure.message}"[:REASON_LENGTH]
+        if names_dead_process(failed.failure, release.pins):
+            return Probed(ProbeResult.DEAD, reason)
         ending = classify(failed.failure, is_cut_short=False)
         if ending is Ending.NOT_READY_HERE:
             instance.look_again.set()
-        answers_others = instance.answered_at_s.get(engine, float("-inf")) >= started_s
+        answers_others = instance.answered_at_s.get(release.engine, float("-inf")) >= started_s
         is_busy = ending is Ending.OVERLOAD or (ending is Ending.SLOW and answers_others)
-        return Probed(
-            ProbeResult.BUSY if is_busy else ProbeResult.FAILED,
-            f"{failed.failure.status}: {failed.failure.message}"[:REASON_LENGTH],
-        )
+        return Probed(ProbeResult.BUSY if is_busy else ProbeResult.FAILED, reason)

@@ -148,11 +148,12 @@ class EngineFitness:
             self.is_wrong = False
             self._good_row, self._failed_row = self._good_row + 1, 0
         else:
-            # A wrong answer is as good as all the failures it takes.
-            is_wrong = result is ProbeResult.WRONG_ANSWER
-            self.is_wrong |= is_wrong
+            # What is certain is as good as all the failures it takes. Of a dead process that
+            # has a living one beside it, many probes may meet only the living.
+            is_certain = result is not ProbeResult.FAILED
+            self.is_wrong |= result is ProbeResult.WRONG_ANSWER
             self._good_row = 0
-            self._failed_row += self._failed_probes if is_wrong else 1
+            self._failed_row += self._failed_probes if is_certain else 1
         needed_good, needed_failed = self._needed.get(self._state, (1, 1))
         if self._good_row >= needed_good:
             return self.apply(FitnessEvent.PROVED, f"probe: {result}")

@@ -21,12 +21,15 @@ class ProbeResult(StrEnum):
 
     OK: answered, rightly. SLOW: answered rightly, but later than it should. BUSY: not answered,
     because the instance is full, or in time while others were: no fault. WRONG_ANSWER:
-    answered, but not what is stored. FAILED: not answered, or not in time.
+    answered, but not what is stored. FAILED: not answered, or not in time. DEAD: not answered,
+    because a process behind the engine has died; it stays so until it is loaded anew, and a
+    request of a caller's finds it out as surely as a probe.
     """
 
     OK = "ok"
     WRONG_ANSWER = "wrong_answer"
     FAILED = "failed"
+    DEAD = "dead"
     SLOW = "slow"
     BUSY = "busy"
 
@@ -38,7 +41,7 @@ class ProbeResult(StrEnum):
     @property
     def is_fault(self) -> bool:
         """Whether it speaks against the engine there."""
-        return self in (ProbeResult.FAILED, ProbeResult.WRONG_ANSWER)
+        return self in (ProbeResult.FAILED, ProbeResult.DEAD, ProbeResult.WRONG_ANSWER)
 
 
 @dataclass(frozen=True, slots=True)

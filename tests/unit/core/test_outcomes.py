@@ -5,7 +5,14 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from control_plane.core.outcomes import MEANINGS, CallFailure, Ending, Verdict, classify
+from control_plane.core.outcomes import (
+    MEANINGS,
+    CallFailure,
+    Ending,
+    Verdict,
+    classify,
+    names_dead_process,
+)
 from control_plane.errors import ErrorCode
 
 NOT_READY = "Request for unknown model: 'simple' version 1 is not at ready state"
@@ -84,3 +91,25 @@ def test_the_table_of_meanings_is_total_and_says_what_the_essay_says() -> None:
     }
     assert MEANINGS[Ending.OVERLOAD].code is ErrorCode.OVERLOADED
     assert MEANINGS[Ending.SLOW].code is MEANINGS[Ending.DEADLINE].code
+
+
+DEAD = "in ensemble 'damage--1.0.0', Stub process 'damage_detector_0_1' is not healthy."
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "is_dead"),
+    [
+        ("INTERNAL", DEAD, True),
+        ("INTERNAL", "Stub process 'preprocess_0_0' is not healthy.", True),
+        ("INTERNAL", "Stub process 'a_stranger_0_0' is not healthy.", False),
+        ("INTERNAL", "damage_detector_0_1 is out of memory", False),
+        # What a caller wrote, said back to him.
+        ("INVALID_ARGUMENT", f"unexpected inference input '{DEAD}'", False),
+        ("UNAVAILABLE", DEAD, False),
+    ],
+)
+def test_a_dead_process_is_known_by_the_component_that_triton_names(
+    status: str, message: str, is_dead: bool
+) -> None:
+    components = {"preprocess", "damage_detector"}
+    assert names_dead_process(CallFailure(status, message), components) is is_dead

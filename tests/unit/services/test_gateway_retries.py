@@ -8,6 +8,7 @@ import pytest
 
 from control_plane.core.breaker import State
 from control_plane.core.deadline import Deadline
+from control_plane.core.health import Fitness, ProbeResult
 from control_plane.core.retry import RetryOptions
 from control_plane.core.retry_budget import RetryBudgetOptions
 from control_plane.errors import ControlPlaneError, ErrorCode
@@ -54,6 +55,20 @@ async def test_what_one_instance_cannot_answer_another_does(
     assert {answer.instance for answer in answers} == {"triton-1"}
     assert {answer.attempts for answer in answers} == {1, 2}
     assert in_flight(fleet) == 0
+
+
+async def test_one_request_that_meets_a_dead_process_takes_the_engine_out_there() -> None:
+    message = f"in ensemble '{TWIN}', Stub process 'damage_detector_0_1' is not healthy."
+    dead = {TWIN: call_failed("INTERNAL", message)}
+    fleet = make_fleet(FakeInstance(failures=dead), FakeInstance(), probed=("damage",))
+    for instance in fleet.instances:
+        fleet.probed(instance.name, "damage", ProbeResult.OK, "")
+    answers = await ask(make_gateway(fleet), 8)
+    assert [answer.attempts for answer in answers].count(2) == 1
+    health = fleet.health("triton-0")
+    assert health.fitness("damage") is Fitness.UNFIT
+    assert health.fitness_reason("damage") == f"probe: dead: INTERNAL: {message}"
+    assert health.fit_engines == {"materials", "volume"}
 
 
 async def test_the_callers_mistake_is_made_once() -> None:

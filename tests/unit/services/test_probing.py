@@ -130,7 +130,8 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("status", "message", "result"),
         [
-            ("INTERNAL", "Stub process 'x' is not healthy", ProbeResult.FAILED),
+            ("INTERNAL", "Stub process 'damage_detector_0_1' is not healthy", ProbeResult.DEAD),
+            ("INTERNAL", "Stub process 'a_stranger_0_1' is not healthy", ProbeResult.FAILED),
             ("INVALID_ARGUMENT", "unexpected shape", ProbeResult.FAILED),
             ("DEADLINE_EXCEEDED", "Deadline Exceeded", ProbeResult.FAILED),
             ("UNAVAILABLE", "failed to connect to all addresses", ProbeResult.FAILED),

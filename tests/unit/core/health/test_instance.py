@@ -10,6 +10,7 @@ from control_plane.core.health import (
     HealthOptions,
     InstanceHealth,
     Look,
+    ProbeResult,
     State,
 )
 from tests.unit.core.health.looking import (
@@ -103,6 +104,18 @@ class TestProbes:
         instance = well()
         probe(instance, 1.0, damage=WRONG)
         assert instance.fit_engines == {"volume"}
+
+    def test_a_dead_process_takes_it_out_at_once_and_leaves_it_as_a_last_resort(self) -> None:
+        instance = well()
+        probe(instance, 1.0, damage=ProbeResult.DEAD)
+        assert instance.fit_engines == {"volume"}
+        assert instance.standby_engines == {"damage"}  # another process of it may live
+
+    def test_a_dead_process_makes_no_wrong_answer_right(self) -> None:
+        instance = well()
+        probe(instance, 1.0, damage=WRONG)
+        probe(instance, 2.0, damage=ProbeResult.DEAD)
+        assert instance.standby_engines == frozenset()
 
     def test_one_failed_probe_is_never_counted_twice_however_often_it_is_looked(self) -> None:
         instance = well()
