@@ -23,6 +23,13 @@ class Deadline:
     def remaining_s(self, now_s: float) -> float:
         return max(0.0, self.expires_at_s - now_s)
 
+    def kept_back(self, now_s: float, *, share: float, most_s: float) -> Deadline:
+        """An earlier one, for work whose outcome has still to reach whoever waits.
+
+        share: of what remains, that is kept for that. most_s: and no more than this.
+        """
+        return Deadline(self.expires_at_s - min(most_s, share * self.remaining_s(now_s)))
+
     def timeout_s(self, now_s: float, limit_s: float) -> float:
         """How long one call may take: at most ``limit_s``, never past the deadline.
 

@@ -18,6 +18,7 @@ import structlog
 
 from control_plane.core.answers import read_findings
 from control_plane.core.catalogue import PHOTO_FAULT
+from control_plane.core.deadline import Deadline
 from control_plane.core.detections import (
     DetectionAnswer,
     DetectionRequest,
@@ -35,6 +36,10 @@ log = structlog.get_logger(__name__)
 
 WRONG_FOR_ALL = frozenset({ErrorCode.UNKNOWN_ENGINE, ErrorCode.UNKNOWN_RELEASE})
 """Mistakes in what was asked, as against what one instance said of its own request."""
+
+KEPT_SHARE, MOST_KEPT_S = 0.05, 0.25
+"""Of what remains for a detection, and in seconds: no engine may use it up. An engine that hangs
+until the caller's own deadline would cost him what the others found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,10 @@ class Detection:
         message = write_photo_request(
             request.photo, request_id=request.request_id, priority=request.priority
         )
-        outcomes = await self._ask_all(message, request)
+        deadline = request.deadline.kept_back(
+            self.clock.now_s(), share=KEPT_SHARE, most_s=MOST_KEPT_S
+        )
+        outcomes = await self._ask_all(message, request, deadline)
         results = {name: end for name, end in outcomes.items() if isinstance(end, EngineResult)}
         errors = {name: end for name, end in outcomes.items() if isinstance(end, EngineFailure)}
         return DetectionAnswer(
@@ -78,13 +86,13 @@ class Detection:
         )
 
     async def _ask_all(
-        self, message: bytes, request: DetectionRequest
+        self, message: bytes, request: DetectionRequest, deadline: Deadline
     ) -> dict[str, EngineResult | EngineFailure]:
         """Every engine's end. A caller's mistake ends the others' calls and is raised."""
         try:
             async with asyncio.TaskGroup() as group:
                 asked = {
-                    engine: group.create_task(self._ask(engine, message, request))
+                    engine: group.create_task(self._ask(engine, message, request, deadline))
                     for engine in request.engines
                 }
         except ExceptionGroup as refused:
@@ -92,7 +100,7 @@ class Detection:
         return {engine: task.result() for engine, task in asked.items()}
 
     async def _ask(
-        self, engine: str, message: bytes, request: DetectionRequest
+        self, engine: str, message: bytes, request: DetectionRequest, deadline: Deadline
     ) -> EngineResult | EngineFailure:
         """One engine's part. Its failure is a value, so that it cannot touch the others."""
         call = InferCall(
@@ -100,7 +108,7 @@ class Detection:
             engine=engine,
             wanted_release=request.releases.get(engine, ""),
             routing_key=request.routing_key or request.request_id,
-            deadline=request.deadline,
+            deadline=deadline,
             correlation_id=request.correlation_id,
             priority=request.priority,
         )

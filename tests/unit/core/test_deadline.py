@@ -25,6 +25,13 @@ def test_a_call_gets_what_remains_up_to_its_own_limit() -> None:
     assert deadline.timeout_s(9.75, 5.0) == 0.25
 
 
+def test_a_share_of_what_remains_is_kept_back_up_to_so_much() -> None:
+    deadline = Deadline(10.0)
+    assert deadline.kept_back(8.0, share=0.25, most_s=1.0) == Deadline(9.5)
+    assert deadline.kept_back(2.0, share=0.25, most_s=1.0) == Deadline(9.0)
+    assert deadline.kept_back(11.0, share=0.25, most_s=1.0) == deadline
+
+
 @pytest.mark.parametrize("now_s", [10.0, 10.5])
 def test_nothing_is_sent_once_it_has_passed(now_s: float) -> None:
     with pytest.raises(ControlPlaneError) as refusal:

@@ -21,8 +21,10 @@ from control_plane.core.detections import (
 )
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import CallMetadata
+from control_plane.services.calling import CallTimes
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
+from control_plane.services.gateway import GatewayOptions
 from tests.unit.fakes import FakeClock, FakeInspector, FakeInstance, call_failed
 from tests.unit.samples import TABLE, look_at_photo, make_fleet, make_gateway
 
@@ -98,6 +100,19 @@ async def test_what_an_engine_is_asked() -> None:
     assert (asked.model_name, asked.model_version, asked.id) == ("damage--1.0.0", "1", "r-1")
     assert asked.parameters["priority"].int64_param == 3
     assert asked.raw_input_contents[0][4:] == b"photo of a roof"
+
+
+@pytest.mark.parametrize(("remaining_s", "engine_s"), [(2.0, 1.9), (5.0, 4.75), (20.0, 5.0)])
+async def test_an_engine_that_hangs_leaves_time_to_tell_what_the_others_found(
+    remaining_s: float, engine_s: float
+) -> None:
+    triton = FakeInstance(failures={"damage--1.0.0": call_failed("INTERNAL", "out of memory")})
+    options = GatewayOptions(CallTimes(5.0, 5.0))
+    clock = FakeClock()
+    gateway = make_gateway(make_fleet(triton), clock, options=options)
+    detection = Detection(gateway, FakeInspector(), lambda: TABLE.routes, clock)
+    await detection.detect(request("damage", deadline=Deadline(1000.0 + remaining_s)))
+    assert triton.timeouts_s[0] == pytest.approx(engine_s)
 
 
 async def test_engines_run_side_by_side() -> None:
