@@ -1,4 +1,4 @@
-"""Tells gRPC health checks whether every engine's stable release is served somewhere."""
+"""Tells gRPC health checks whether requests are to be sent to this process."""
 
 from __future__ import annotations
 

@@ -221,3 +221,8 @@ class Health(BaseModel):
 
 class Alive(BaseModel):
     status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    status: Literal["ok"] = "ok"
+    not_ready: list[str] = Field(description="Engines that cannot answer now.", examples=[[]])

@@ -43,7 +43,7 @@ class StatusService(Protocol):
         ...
 
     def is_ready(self) -> bool:
-        """Whether every engine's stable release is ready on at least one instance."""
+        """Whether requests are to be sent to this process."""
         ...
 
 

@@ -39,9 +39,11 @@ def _add_probes(router: APIRouter, services: RestServices) -> None:
 
     @router.get(
         "/readyz",
-        summary="Whether every engine's stable release is ready somewhere",
+        summary="Whether requests are to be sent here",
+        description="200 once every engine's stable release is ready on at least one instance, "
+        "and from then on while any engine's is.",
         operation_id="readyz",
-        response_model=schemas.Alive,
+        response_model=schemas.Ready,
         responses={
             503: {
                 "description": "`release_not_ready`, naming the engines, or `shutting_down`.",
@@ -50,12 +52,12 @@ def _add_probes(router: APIRouter, services: RestServices) -> None:
         },
     )
     async def readyz(request: Request) -> Response:
+        waiting = [engine.name for engine in services.status.engines() if not engine.is_ready]
         if services.status.is_ready():
-            return JSONResponse({"status": "ok"})
+            return JSONResponse({"status": "ok", "not_ready": waiting})
         if services.status.is_stopping:
             stopping = ControlPlaneError(ErrorCode.SHUTTING_DOWN, "shutting down")
             return problem_of(stopping, correlation_id_of(request))
-        waiting = [engine.name for engine in services.status.engines() if not engine.is_ready]
         what = f"not ready: {', '.join(waiting)}" if waiting else "no engine is known yet"
         error = ControlPlaneError(ErrorCode.RELEASE_NOT_READY, what, retry_after_s=RETRY_AFTER_S)
         return problem_of(error, correlation_id_of(request), extensions={"engines": waiting})
@@ -97,10 +99,11 @@ def _add_health(router: APIRouter, services: RestServices) -> None:
     async def health() -> schemas.Health:
         status = services.status
         engines, instances = status.engines(), status.instances()
+        ready = [engine.is_ready for engine in engines]
         word: Any = "degraded"
-        if not any(engine.is_ready for engine in engines):
+        if not any(ready):
             word = "unavailable"
-        elif status.is_ready() and all(map(_is_well, instances)):
+        elif all(ready) and all(map(_is_well, instances)) and not status.is_stopping:
             word = "ok"
         return schemas.Health(
             status=word,

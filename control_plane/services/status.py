@@ -123,6 +123,7 @@ class Status:
         self._clock = clock
         self._calendar = calendar
         self._is_stopping = False
+        self._was_whole = False
 
     def announce_stop(self) -> None:
         """From now on nothing is ready, whatever the fleet serves."""
@@ -160,14 +161,19 @@ class Status:
         return tuple(self._change_view(name, change) for _, _, name, change in latest)
 
     def is_ready(self) -> bool:
-        """Whether every engine's stable release is ready on at least one instance.
+        """Whether requests are to be sent to this process.
 
-        Never when the process is about to stop.
+        At first once every engine's stable release is ready somewhere; from then on while that
+        of any engine is, and never when the process is about to stop. What all processes in
+        front of one fleet have lost alike is no reason to send their callers away: the other
+        engines answer.
         """
-        return not self._is_stopping and all(
-            self._fleet.ready_on(route.engine, route.stable)
+        ready = [
+            bool(self._fleet.ready_on(route.engine, route.stable))
             for route in self._table().routes.values()
-        )
+        ]
+        self._was_whole = self._was_whole or all(ready)
+        return self._was_whole and any(ready) and not self._is_stopping
 
     def _engine_view(self, engine: Engine) -> EngineView:
         route = self._table().route(engine.name)

@@ -137,7 +137,7 @@ class TestPhotoUrl:
 class TestStatus:
     def test_probes(self, tidegate: RunningTidegate) -> None:
         assert tidegate.get("/healthz") == {"status": "ok"}
-        assert tidegate.get("/readyz") == {"status": "ok"}
+        assert tidegate.get("/readyz") == {"status": "ok", "not_ready": []}
 
     def test_health(self, tidegate: RunningTidegate, engines: tuple[str, ...]) -> None:
         health = tidegate.get("/api/v1/orchestrator/health")

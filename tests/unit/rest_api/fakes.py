@@ -155,6 +155,7 @@ class FakeStatus:
     engine_views: tuple[EngineView, ...] = (engine_view(),)
     instance_views: tuple[InstanceView, ...] = (instance_view(),)
     is_stopping: bool = False
+    was_whole: bool = False
 
     def engines(self) -> tuple[EngineView, ...]:
         return self.engine_views
@@ -177,7 +178,7 @@ class FakeStatus:
     def is_ready(self) -> bool:
         if self.is_stopping or not self.engine_views:
             return False
-        return all(view.is_ready for view in self.engine_views)
+        return self.was_whole or all(view.is_ready for view in self.engine_views)
 
 
 @dataclass

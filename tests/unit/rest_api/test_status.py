@@ -109,7 +109,15 @@ async def test_health_is_one_word_and_what_it_rests_on(
 
 async def test_alive_and_ready(edge: Edge) -> None:
     assert await get(edge, "/healthz") == {"status": "ok"}
-    assert await get(edge, "/readyz") == {"status": "ok"}
+    answer = await get(edge, "/readyz")
+    schemas.Ready.model_validate(answer)
+    assert answer == {"status": "ok", "not_ready": []}
+
+
+async def test_ready_says_who_is_missing(edge: Edge) -> None:
+    edge.status = FakeStatus((READY, WAITING), was_whole=True)
+    assert await get(edge, "/readyz") == {"status": "ok", "not_ready": ["volume"]}
+    assert (await get(edge, "/api/v1/orchestrator/health"))["status"] == "degraded"
 
 
 async def test_alive_and_not_ready_when_it_is_about_to_stop(edge: Edge) -> None:

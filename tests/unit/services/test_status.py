@@ -82,14 +82,41 @@ def test_an_engine_is_shown_with_all_its_releases() -> None:
     assert (volume.name, volume.kind) == ("volume", "model")
 
 
-def test_all_is_ready_when_every_stable_release_is_somewhere() -> None:
+def test_it_is_ready_once_every_stable_release_is_somewhere() -> None:
     fleet = make_fleet(FakeInstance(), FakeInstance(), serving=DAMAGE_ONLY)
     status = make_status(fleet)
     assert not status.is_ready()
     rest = STABLE - DAMAGE_ONLY
     fleet.publish("triton-1", serving=rest, is_live=True, reason="", now_s=0.0)
     assert status.is_ready()
-    fleet.publish("triton-0", serving=(), is_live=False, reason="", now_s=0.0)
+
+
+def test_once_it_was_ready_one_dead_engine_does_not_end_it() -> None:
+    fleet = make_fleet(FakeInstance(), FakeInstance())
+    status = make_status(fleet)
+    assert status.is_ready()
+    for name in ("triton-0", "triton-1"):
+        fleet.publish(name, serving=DAMAGE_ONLY, is_live=True, reason="", now_s=0.0)
+    assert status.is_ready()
+    assert [engine.is_ready for engine in status.engines()] == [True, False, False]
+    for name in ("triton-0", "triton-1"):
+        fleet.publish(name, serving=(), is_live=False, reason="", now_s=0.0)
+    assert not status.is_ready()
+    for _ in range(3):  # as many good looks as make it better
+        fleet.publish("triton-1", serving=DAMAGE_ONLY, is_live=True, reason="", now_s=0.0)
+    assert status.is_ready()
+
+
+def test_without_any_engine_it_is_not_ready() -> None:
+    fleet = make_fleet(FakeInstance())
+    status = Status(
+        engines={},
+        fleet=fleet,
+        table=RoutingTable,
+        admission=lambda engine: ADMISSIONS[engine],
+        clock=FakeClock(),
+        calendar=FakeCalendar(),
+    )
     assert not status.is_ready()
 
 
