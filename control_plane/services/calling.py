@@ -64,9 +64,9 @@ class CallTimes:
     """How long things may take, in seconds.
 
     engine_s: an engine's whole part of a request, retries included; by_engine: exceptions.
-    try_s: one try at one instance; half of the engine's part when None, so that a second one
-        fits. It bounds what a caller waits for an instance that hangs, and must be well above
-        what a healthy engine takes under load.
+    try_s: one try at one instance; half of the engine's part when None, and never more, so that
+        a second one fits. It bounds what a caller waits for an instance that hangs, and must be
+        well above what a healthy engine takes under load.
     hedge_after_s: by engine, how long a try goes unanswered before a second one is begun; an
         engine that is not named is never hedged.
     """
@@ -80,7 +80,8 @@ class CallTimes:
         return self.by_engine.get(engine, self.engine_s)
 
     def of_try(self, engine: str) -> float:
-        return self.of_engine(engine) / 2 if self.try_s is None else self.try_s
+        half_s = self.of_engine(engine) / 2
+        return half_s if self.try_s is None else min(self.try_s, half_s)
 
 
 @dataclass(slots=True)

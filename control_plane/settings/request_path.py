@@ -71,7 +71,8 @@ class RequestSettings(Section):
         default=None,
         gt=0,
         le=3600,
-        description="how long one try at one instance may take; half of its engine's if not set",
+        description="how long one try at one instance may take; at most, and if not set, half of "
+        "its engine's",
     )
     engines: dict[EngineName, EngineRequestSettings] = Field(
         default_factory=dict, max_length=256, description="what differs for single engines, by name"

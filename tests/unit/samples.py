@@ -118,11 +118,11 @@ def make_gateway(
     table: Callable[[], RoutingTable] = lambda: TABLE,
     options: GatewayOptions | None = None,
 ) -> Gateway:
-    """A gateway over the fleet; 5 s for an engine, 2 s for volume, 4 s for a try."""
+    """A gateway over the fleet; 5 s for an engine, 2 s for volume, 2 s for a try, if it may."""
     return Gateway(
         fleet=fleet,
         table=table,
-        options=options or GatewayOptions(CallTimes(5.0, 4.0, {"volume": 2.0})),
+        options=options or GatewayOptions(CallTimes(5.0, 2.0, {"volume": 2.0})),
         clock=clock or FakeClock(),
         rng=Random(7),
     )

@@ -170,7 +170,7 @@ def running(folder: Path, **settings: object) -> Iterator[RunningTidegate]:
 
 
 def test_no_request_that_was_accepted_fails(tmp_path: Path) -> None:
-    settings = {"shutdown.notice_s": NOTICE_S, "requests.try_timeout_s": 5}
+    settings = {"shutdown.notice_s": NOTICE_S, "requests.engine_timeout_s": 10}
     with running(tmp_path, **settings) as tidegate:
         load = Load(tidegate)
         with load.running(), open_stream(tidegate) as answers:

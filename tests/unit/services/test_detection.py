@@ -107,7 +107,7 @@ async def test_an_engine_that_hangs_leaves_time_to_tell_what_the_others_found(
     remaining_s: float, engine_s: float
 ) -> None:
     triton = FakeInstance(failures={"damage--1.0.0": call_failed("INTERNAL", "out of memory")})
-    options = GatewayOptions(CallTimes(5.0, 5.0))
+    options = GatewayOptions(CallTimes(10.0))
     clock = FakeClock()
     gateway = make_gateway(make_fleet(triton), clock, options=options)
     detection = Detection(gateway, FakeInspector(), lambda: TABLE.routes, clock)

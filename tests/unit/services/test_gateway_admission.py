@@ -20,7 +20,7 @@ from tests.unit.samples import infer_request, make_fleet, make_gateway
 TWIN = "damage--1.0.0"
 # Ten places, of which normal priority may fill six.
 TEN = GatewayOptions(
-    CallTimes(5.0, 4.0),
+    CallTimes(5.0),
     admission=AdmissionOptions(LimitOptions(initial=10, min_limit=10, max_limit=10)),
 )
 ONE_SAMPLE = LimitOptions(

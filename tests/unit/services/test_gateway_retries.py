@@ -12,10 +12,11 @@ from control_plane.core.health import Fitness, ProbeResult
 from control_plane.core.retry import RetryOptions
 from control_plane.core.retry_budget import RetryBudgetOptions
 from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import CallMetadata
 from control_plane.services.calling import CallTimes, InferCall
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway, GatewayOptions, InferAnswer
-from tests.unit.fakes import FakeInstance, call_failed
+from tests.unit.fakes import FakeClock, FakeInstance, call_failed
 from tests.unit.samples import infer_request, make_fleet, make_gateway
 
 TWIN = "damage--1.0.0"
@@ -112,7 +113,7 @@ async def test_a_sequence_stays_on_its_instance_and_is_never_tried_again() -> No
 async def test_when_the_budget_is_spent_there_is_one_try_each() -> None:
     tritons = [FakeInstance(failures=FULL) for _ in range(2)]
     options = GatewayOptions(
-        CallTimes(5.0, 4.0),
+        CallTimes(5.0),
         RetryOptions(),
         RetryBudgetOptions(ratio=0.0, floor_per_s=0.1, burst_s=10.0),
     )
@@ -122,10 +123,34 @@ async def test_when_the_budget_is_spent_there_is_one_try_each() -> None:
     assert sum(len(triton.calls) for triton in tritons) == 11
 
 
-def test_half_of_an_engines_time_is_a_trys_unless_said_otherwise() -> None:
+def test_half_of_an_engines_time_is_a_trys_unless_it_is_to_take_less() -> None:
     times = CallTimes(5.0, by_engine={"volume": 20.0})
     assert (times.of_try("damage"), times.of_try("volume")) == (2.5, 10.0)
-    assert CallTimes(5.0, 4.0).of_try("volume") == 4.0
+    times = CallTimes(5.0, 2.0, {"volume": 20.0, "materials": 2.0})
+    assert [times.of_try(name) for name in ("damage", "volume", "materials")] == [2.0, 2.0, 1.0]
+
+
+async def test_of_an_engine_with_little_time_a_hang_is_tried_again_elsewhere_and_counted() -> None:
+    """No try of it is as long as others may be, and yet it is a whole one."""
+    hanging = call_failed("DEADLINE_EXCEEDED", "Deadline Exceeded")
+    clock = FakeClock()
+
+    class Hung(FakeInstance):
+        async def infer(
+            self, message: bytes, *, timeout_s: float, metadata: CallMetadata = ()
+        ) -> bytes:
+            clock.advance(timeout_s)
+            raise hanging
+
+    fleet = make_fleet(Hung(), FakeInstance(), clock=clock)
+    gateway = make_gateway(fleet, clock)
+    served = []
+    for _ in range(20):
+        deadline = Deadline.after(clock.now_s(), 30.0)
+        asked = InferCall(infer_request("volume"), "volume", "", "key", deadline, "job-1")
+        served.append((await gateway.infer(asked)).instance)
+    assert set(served) == {"triton-1"}
+    assert fleet.breakers("triton-0")[("volume", "4.0.0")] is not State.CLOSED
 
 
 async def test_with_too_little_time_left_there_is_no_second_try() -> None:
@@ -153,9 +178,9 @@ async def test_faults_and_hangs_open_a_breaker_and_overload_or_a_mistake_never_d
 
 
 async def test_a_try_that_the_deadline_cuts_short_says_nothing_of_its_instance() -> None:
-    for expires_at_s, breakers in ((1003.5, {}), (1003.6, {("damage", "1.0.0"): State.OPEN})):
+    for expires_at_s, breakers in ((1001.75, {}), (1001.85, {("damage", "1.0.0"): State.OPEN})):
         fleet = make_fleet(FakeInstance(failures=SLOW), FakeInstance(failures=SLOW))
-        gateway = make_gateway(fleet)  # a whole try has 4 s
+        gateway = make_gateway(fleet)  # a whole try has 2 s
         for _ in range(20):
             await refusal_of(gateway, call(expires_at_s=expires_at_s))
         assert fleet.breakers("triton-0") == breakers
