@@ -19,12 +19,16 @@ from control_plane.services.mending import MendTimes
 from control_plane.services.probing import ProbeTimes
 from control_plane.settings import AdmissionSettings, Settings
 
+UNNAMED = ""
+"""No engine's name: what holds for every engine that the settings do not name."""
 
-def pool_options(settings: Settings) -> PoolOptions:
-    breakers = settings.breakers
+
+def pool_options(settings: Settings, engine: str = UNNAMED) -> PoolOptions:
+    """How an engine's instances are chosen among: what is fast and slow is its own measure."""
+    breakers, try_s = settings.breakers, call_times(settings).of_try(engine)
     return PoolOptions(
         policy=PolicyName(settings.fleet.balancing),
-        load=LoadOptions(fault_counts_as_s=settings.requests.engine_timeout_s / 2),
+        load=LoadOptions(fault_counts_as_s=try_s),
         breaker=BreakerOptions(
             consecutive_failures=breakers.consecutive_failures,
             failure_ratio=breakers.failure_ratio,
@@ -36,23 +40,33 @@ def pool_options(settings: Settings) -> PoolOptions:
     )
 
 
+def pool_options_by_engine(settings: Settings) -> dict[str, PoolOptions]:
+    """Of the engines that the settings name."""
+    return {engine: pool_options(settings, engine) for engine in settings.requests.engines}
+
+
+def call_times(settings: Settings) -> CallTimes:
+    requests = settings.requests
+    return CallTimes(
+        engine_s=requests.engine_timeout_s,
+        try_s=requests.try_timeout_s,
+        by_engine={
+            name: engine.timeout_s
+            for name, engine in requests.engines.items()
+            if engine.timeout_s is not None
+        },
+        hedge_after_s={
+            name: engine.hedge_after_s
+            for name, engine in requests.engines.items()
+            if engine.hedge_after_s is not None
+        },
+    )
+
+
 def gateway_options(settings: Settings) -> GatewayOptions:
-    requests, retries = settings.requests, settings.retries
+    retries = settings.retries
     return GatewayOptions(
-        CallTimes(
-            engine_s=requests.engine_timeout_s,
-            try_s=requests.try_timeout_s,
-            by_engine={
-                name: engine.timeout_s
-                for name, engine in requests.engines.items()
-                if engine.timeout_s is not None
-            },
-            hedge_after_s={
-                name: engine.hedge_after_s
-                for name, engine in requests.engines.items()
-                if engine.hedge_after_s is not None
-            },
-        ),
+        call_times(settings),
         RetryOptions(max_attempts=retries.max_attempts),
         RetryBudgetOptions(ratio=retries.budget_ratio, floor_per_s=retries.budget_floor_per_s),
         _admission_options(settings.admission),
@@ -89,7 +103,13 @@ def probe_options(settings: Settings) -> ProbeOptions:
 
 
 def probe_times(settings: Settings) -> ProbeTimes:
-    return ProbeTimes(settings.health.probe_timeout_s, settings.health.slow_probe_s)
+    """A probe may take as long as a try of its engine, or an engine that is slow is never fit."""
+    times, least_s = call_times(settings), settings.health.probe_timeout_s
+    return ProbeTimes(
+        timeout_s=max(least_s, times.of_try(UNNAMED)),
+        slow_s=settings.health.slow_probe_s,
+        by_engine={name: max(least_s, times.of_try(name)) for name in settings.requests.engines},
+    )
 
 
 def mend_options(settings: Settings) -> MendOptions:

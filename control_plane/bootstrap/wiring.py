@@ -27,6 +27,7 @@ from control_plane.bootstrap.options import (
     mend_times,
     photo_limits,
     pool_options,
+    pool_options_by_engine,
     probe_options,
     probe_times,
     rest_limits,
@@ -177,6 +178,7 @@ def _fleet(
             for name, triton in tritons.items()
         ),
         options=pool_options(settings),
+        by_engine=pool_options_by_engine(settings),
         clock=clock,
         rng=_rng(),
         health=health_options(settings),

@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 class Fleet:
     """All instances, and for each release a pool of the ones where it was observed ready.
 
+    options: of the pools; by_engine: exceptions.
     probed: the engines that have a golden input, and so must prove themselves before they
         take requests on an instance.
     """
@@ -50,9 +51,11 @@ class Fleet:
         rng: Rng,
         health: HealthOptions | None = None,
         probed: Collection[str] = (),
+        by_engine: Mapping[str, PoolOptions] | None = None,
     ) -> None:
         self.instances = tuple(instances)
         self._options = options
+        self._by_engine = by_engine or {}
         self._clock = clock
         self._rng = rng
         self._probed = frozenset(probed)
@@ -276,7 +279,8 @@ class Fleet:
         for gone in self._placed[name].keys() - wanted.keys():
             self._pools[gone].remove(name)
         for served, is_standby in wanted.items():
-            pool = self._pools.setdefault(served, Pool(self._options))
+            options = self._by_engine.get(served[0], self._options)
+            pool = self._pools.setdefault(served, Pool(options))
             pool.add(name, now_s, weight=instance.weight)
             if is_standby:
                 pool.bench(name, now_s)

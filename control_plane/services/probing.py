@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from control_plane.core.catalogue import Release
 from control_plane.core.detections import Priority
@@ -25,10 +25,17 @@ REASON_LENGTH = 300
 
 @dataclass(frozen=True, slots=True)
 class ProbeTimes:
-    """timeout_s: after which it has failed. slow_s: after which a right answer is a slow one."""
+    """timeout_s: after which it has failed; by_engine: exceptions.
+
+    slow_s: after which a right answer is a slow one.
+    """
 
     timeout_s: float = 2.5
     slow_s: float = 1.0
+    by_engine: Mapping[str, float] = field(default_factory=dict)
+
+    def timeout_of_s(self, engine: str) -> float:
+        return self.by_engine.get(engine, self.timeout_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,8 @@ class Prober:
         started_s = self._clock.now_s()
         try:
             answer = await instance.calls.infer(
-                self._messages[release.engine] + target, timeout_s=self._times.timeout_s
+                self._messages[release.engine] + target,
+                timeout_s=self._times.timeout_of_s(release.engine),
             )
             difference = await asyncio.to_thread(self._difference, answer, release)
         except CallFailed as failed:

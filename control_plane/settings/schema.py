@@ -210,7 +210,10 @@ class HealthSettings(Section):
         description="that pause where a probe or a request has failed, at first",
     )
     probe_timeout_s: float = Field(
-        default=2.5, ge=0.05, le=600, description="how long a probe may take"
+        default=2.5,
+        ge=0.05,
+        le=600,
+        description="how long a probe may take; as long as a try of its engine, if that is longer",
     )
     slow_probe_s: float = Field(
         default=1, ge=0.01, le=600, description="a right answer that takes longer is a slow one"

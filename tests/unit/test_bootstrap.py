@@ -16,7 +16,13 @@ from control_plane.adapters.model_repository import ModelRepository
 from control_plane.bootstrap import wiring
 from control_plane.bootstrap.checks import metrics_urls, read_fallbacks
 from control_plane.bootstrap.life import run_loops as run_all_loops
-from control_plane.bootstrap.options import gateway_options, rest_limits
+from control_plane.bootstrap.options import (
+    gateway_options,
+    pool_options,
+    pool_options_by_engine,
+    probe_times,
+    rest_limits,
+)
 from control_plane.bootstrap.wiring import wired
 from control_plane.core.admission import AdmissionOptions
 from control_plane.core.concurrency_limit import LimitOptions
@@ -167,6 +173,22 @@ def test_an_engines_times_are_as_the_settings_say() -> None:
     options = gateway_options(Settings(requests={"engines": engines}))
     assert options.times.by_engine == {"damage": 3.0}
     assert options.times.hedge_after_s == {"damage": 0.2}
+
+
+def test_what_is_slow_is_measured_by_the_time_of_a_try_of_each_engine() -> None:
+    engines = {"depth": {"timeout_s": 30}, "quick": {"timeout_s": 1}, "damage": {}}
+    told = Settings(requests={"engines": engines})
+    assert pool_options(told).load.fault_counts_as_s == 2.5
+    found = {name: one.load.fault_counts_as_s for name, one in pool_options_by_engine(told).items()}
+    assert found == {"depth": 15.0, "quick": 0.5, "damage": 2.5}
+    times = probe_times(told)
+    assert [times.timeout_of_s(name) for name in ("depth", "quick", "damage", "other")] == [
+        15.0,
+        2.5,
+        2.5,
+        2.5,
+    ]
+    assert probe_times(Settings(requests={"engine_timeout_s": 8})).timeout_s == 4.0
 
 
 def test_admission_is_as_the_settings_say() -> None:

@@ -7,10 +7,11 @@ from random import Random
 
 import pytest
 
-from control_plane.core.balancing import PolicyName, PoolOptions
+from control_plane.core.balancing import LoadOptions, PolicyName, PoolOptions
 from control_plane.core.outcomes import Verdict
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.fleet import Fleet
+from control_plane.services.instance import Instance
 from tests.unit.fakes import FakeClock, FakeInstance
 from tests.unit.samples import DAMAGE, MATERIALS, STABLE, make_fleet
 
@@ -88,6 +89,31 @@ def test_an_instance_is_first_not_observed() -> None:
     fresh = Fleet(fleet.instances, options=PoolOptions(), clock=FakeClock(), rng=Random(7))
     assert fresh.ready_on(*SERVED) == ()  # ready is what this fleet was told, nothing else
     assert "calls" not in repr(fleet.instances[0])
+
+
+@pytest.mark.parametrize(("fault_counts_as_s", "is_shunned"), [(15.0, True), (2.5, False)])
+def test_what_a_fault_costs_is_its_engines_own_measure(
+    fault_counts_as_s: float, is_shunned: bool
+) -> None:
+    """An answer takes 10 s: a fault must not look quicker than it."""
+    clock = FakeClock()
+    load = LoadOptions(fault_counts_as_s=fault_counts_as_s, decay_s=1000.0)
+    fleet = Fleet(
+        [Instance(name, "host:1", FakeInstance()) for name in ("well", "ill")],
+        options=PoolOptions(),
+        by_engine={"damage": PoolOptions(load=load)},
+        clock=clock,
+        rng=Random(7),
+    )
+    for name in ("well", "ill"):
+        publish(fleet, name, SERVED)
+    clock.advance(60.0)
+    for name, verdict, took_s in (("well", Verdict.SUCCESS, 10.0), ("ill", Verdict.FAILURE, 0.001)):
+        with fleet.reserve(DAMAGE, exclude={"well", "ill"} - {name}) as place:
+            clock.advance(took_s)
+            place.settle(verdict)
+    taken = picks(fleet, 20)
+    assert (taken.count("well") > taken.count("ill")) is is_shunned
 
 
 def test_a_hint_of_what_waits_there_sends_calls_elsewhere() -> None:

@@ -38,7 +38,7 @@ class Site:
             "damage": Golden(TOLERANCE, photo=b"photo", answers={"1.0.0": STORED}),
             "volume": Golden(TOLERANCE, inputs=INPUTS, answers={"4.0.0": INPUTS}),
         }
-        times = ProbeTimes(timeout_s=2.5, slow_s=1.0)
+        times = ProbeTimes(timeout_s=2.5, slow_s=1.0, by_engine={"volume": 15.0})
         self.prober = Prober(goldens, times=times, clock=self.clock)
 
     async def probe(self, release: Release = DAMAGE, *, inferences: int = 1) -> Probed:
@@ -60,6 +60,11 @@ class TestAnswers:
         site = Site(echo)
         assert await site.probe(VOLUME) == Probed(ProbeResult.OK)
         assert site.triton.calls == ["volume/4"]
+
+    async def test_an_engine_may_have_more_time_than_others(self) -> None:
+        site = Site(echo)
+        await site.probe(VOLUME)
+        assert site.triton.timeouts_s == [15.0]
 
     async def test_one_within_tolerance_is_ok(self) -> None:
         near = {**MEASURED, "CONFIDENCE": MEASURED["CONFIDENCE"] + np.float32(0.09)}
