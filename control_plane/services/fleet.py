@@ -255,17 +255,19 @@ class Fleet:
 
     def breakers(self, name: str) -> Mapping[Served, BreakerState]:
         """The breakers of an instance that are not closed, by engine and release."""
-        now_s = self._clock.now_s()
         return {
-            served: member.breaker.state
+            served: state
             for served in sorted(self._placed[name])
-            for member in self._pools[served].statistics(now_s).members
-            if member.name == name and member.breaker.state is not BreakerState.CLOSED
+            if (state := self._pools[served].breaker_state(name)) is not BreakerState.CLOSED
         }
 
     def is_suspect(self, name: str, engine: str) -> bool:
-        """Whether traffic or the last probe speaks against an engine that is fit there."""
-        return any(served[0] == engine for served in self.breakers(name))
+        """Whether traffic speaks against an engine that is served there."""
+        return any(
+            self._pools[served].breaker_state(name) is not BreakerState.CLOSED
+            for served in self._placed[name]
+            if served[0] == engine
+        )
 
     def _file(self, instance: Instance, changes: Iterable[Change]) -> None:
         """Put what an instance serves where its health says. The only place where it moves."""

@@ -1,9 +1,11 @@
 """One instance as a pool sees it: what it is worth and what it carries.
 
 The load metric of all policies that look at load: Finagle's peak-EWMA x (in flight + 1),
-with what others are known to have waiting there added, divided by the member's weight. A
-member that was just added, or whose breaker has just closed, is worth a tenth at first and
-its whole weight ten seconds later: Envoy's slow start with aggression 1, where the factor is
+with what others are known to have waiting there added, divided by the member's weight.
+While something is known to wait there the latency does not fade: silence means that nobody
+asks, not that an instance which is known to be full has become quick. A member that was just
+added, or whose breaker has just closed, is worth a tenth at first and its whole weight ten
+seconds later: Envoy's slow start with aggression 1, where the factor is
 max(least, time since start / window).
 """
 
@@ -25,7 +27,8 @@ class LoadOptions:
     """How latencies are remembered and members are warmed up. Times in seconds.
 
     decay_s: the mean lifetime of a latency in the peak-EWMA.
-    fault_counts_as_s: a failed call counts as at least this long; the try's timeout.
+    fault_counts_as_s: a failed call counts as at least this long; the try's timeout. So does
+        any other that brings no answer, as long as the member has not answered one.
     slow_start_s: how long a member that came back is held below its weight; 0 for not at all.
     slow_start_least: the share of its weight that it starts with.
     """
@@ -59,11 +62,13 @@ class Member:
         "_options",
         "_waiting_elsewhere",
         "_warm_since_s",
+        "answered_at_s",
         "breaker",
         "in_flight",
         "is_benched",
         "name",
         "picks",
+        "streams",
         "weight",
     )
 
@@ -73,7 +78,10 @@ class Member:
         self.name = name
         self.reweigh(weight)
         self.breaker = breaker
+        # All that is out there, and how much of it are streams, whose ends say nothing.
         self.in_flight = 0
+        self.streams = 0
+        self.answered_at_s: float | None = None
         self.picks = 0
         self.is_benched = False
         self._options = options
@@ -110,13 +118,26 @@ class Member:
     def load(self, now_s: float) -> float:
         """What one more call would wait for, in seconds per unit of worth."""
         if self._level is None:
-            return _UNHEARD_S * self.in_flight
-        latency_s = cost_s(self._level, now_s, self._options.decay_s)
+            return _UNHEARD_S * self.awaited
+        if self._waiting_elsewhere:
+            latency_s = self._latency.last_s
+        else:
+            latency_s = cost_s(self._level, now_s, self._options.decay_s)
         return latency_s * (self.in_flight + 1 + self._waiting_elsewhere) / self.worth(now_s)
 
     def hint(self, pending: int) -> None:
         """Take in Triton's own pending count, of which our calls in flight are not news."""
         self._waiting_elsewhere = max(0, pending - self.in_flight)
+
+    @property
+    def awaited(self) -> int:
+        """Calls that are out there and whose ends will tell how it is."""
+        return self.in_flight - self.streams
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether it has answered a call since it was added or came back."""
+        return self._latency.has_answered
 
     @property
     def waiting_elsewhere(self) -> int:
@@ -128,6 +149,7 @@ class Member:
         return self._latency.cost_s(now_s)
 
     def succeeded(self, latency_s: float, now_s: float) -> None:
+        self.answered_at_s = now_s
         self._latency.succeeded(latency_s, now_s)
         self._level = self._latency.level
 
@@ -136,5 +158,5 @@ class Member:
         self._level = self._latency.level
 
     def given_up(self, latency_s: float, now_s: float) -> None:
-        self._latency.given_up(latency_s, now_s)
+        self._latency.given_up(latency_s, now_s, at_least_s=self._options.fault_counts_as_s)
         self._level = self._latency.level

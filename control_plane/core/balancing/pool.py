@@ -21,7 +21,9 @@ to overrule the breakers of others. Its readiness or its probes look bad, and th
 it is the last resort. A call that it answers then teaches its breaker as ever and does not
 bring it back: only who benched it does. Isolated and benched, it is isolated.
 
-A member in rotation whose latest call failed is a suspect, too.
+A member in rotation is a suspect, too, when its latest call failed, and as long as it has
+been asked and has not answered yet: load turns calls away from one of which nothing is known
+but a refusal.
 
 How a member is chosen, in this order:
 
@@ -244,6 +246,8 @@ class Pool:
             self._suspects.enter(member)
         elif verdict is Verdict.SUCCESS:
             self._suspects.leave(member.name)
+        elif not member.has_answered:
+            self._suspects.enter(member)
         return has_changed
 
     @property
@@ -251,6 +255,10 @@ class Pool:
         """Whether so many members are out that the next pick disregards their breakers."""
         out = len(self._ready) - len(self._rotation)
         return out > self._options.most_ejected(len(self._ready))
+
+    def breaker_state(self, name: str) -> State:
+        """How a member's breaker stands. Raises KeyError."""
+        return self._members[name].breaker.state
 
     def statistics(self, now_s: float) -> PoolStatistics:
         """What a person wants to see. A look: nothing is changed. O(members)."""

@@ -26,6 +26,7 @@ def picks(fleet: Fleet, count: int) -> list[str]:
     found = []
     for _ in range(count):
         with fleet.reserve(DAMAGE) as place:
+            place.settle(Verdict.SUCCESS)
             found.append(place.instance.name)
     return found
 

@@ -245,6 +245,14 @@ def test_it_is_due_at_the_very_end_of_its_open_time() -> None:
     assert reserve(two, until_s).name == "a"
 
 
+def test_one_breaker_is_asked_for_by_name() -> None:
+    two = pool("ab")
+    eject(two, "a", 0.0)
+    assert (two.breaker_state("a"), two.breaker_state("b")) == (State.OPEN, State.CLOSED)
+    with pytest.raises(KeyError):
+        two.breaker_state("c")
+
+
 def test_slow_answers_eject_where_a_limit_is_set() -> None:
     slow = BreakerOptions(slow_call_s=1.0, slow_ratio=1.0, min_calls=3)
     two = pool("ab", breaker=slow)

@@ -66,6 +66,16 @@ def test_an_answer_in_no_time_has_a_level_too() -> None:
     assert heard((0.0, 1.0)).cost_s(1.0) == pytest.approx(1e-6)
 
 
+def test_whatever_takes_no_time_still_has_a_level() -> None:
+    ewma = heard((1.0, 0.0), (0.0, 1e6))
+    assert ewma.cost_s(1e6) == pytest.approx(1e-6)
+    ewma.given_up(0.0, 2e6, at_least_s=5.0)
+    assert (ewma.cost_s(2e6), ewma.last_s) == pytest.approx((1e-6, 1e-6))
+    unheard = heard()
+    unheard.failed(0.0, 0.0, at_least_s=0.0)
+    assert unheard.cost_s(0.0) == pytest.approx(1e-6)
+
+
 @pytest.mark.parametrize(("latency_s", "counted_s"), [(0.001, 5.0), (5.0, 5.0), (7.0, 7.0)])
 def test_a_fault_counts_as_at_least_the_trys_timeout(latency_s: float, counted_s: float) -> None:
     for ewma in (heard(), heard((0.02, 100.0))):
@@ -102,19 +112,42 @@ def test_a_fault_that_was_made_good_leaves_the_first_answer_whole() -> None:
 @pytest.mark.parametrize(("latency_s", "cost_s"), [(0.01, 0.2), (0.2, 0.2), (3.0, 3.0)])
 def test_a_call_given_up_only_ever_raises(latency_s: float, cost_s: float) -> None:
     ewma = heard((0.2, 100.0))
-    ewma.given_up(latency_s, 100.0)
+    ewma.given_up(latency_s, 100.0, at_least_s=5.0)
     assert ewma.cost_s(100.0) == pytest.approx(cost_s)
 
 
-def test_a_call_given_up_is_heard_where_nothing_was() -> None:
+@pytest.mark.parametrize(("latency_s", "counted_s"), [(0.0, 5.0), (0.0005, 5.0), (7.0, 7.0)])
+def test_a_call_given_up_weighs_as_a_fault_where_nothing_was_answered(
+    latency_s: float, counted_s: float
+) -> None:
     ewma = heard()
-    ewma.given_up(2.0, 100.0)
-    assert ewma.cost_s(110.0) == pytest.approx(2.0 * ONE_DECAY)
+    ewma.given_up(latency_s, 100.0, at_least_s=5.0)
+    assert ewma.cost_s(110.0) == pytest.approx(counted_s * ONE_DECAY)
+    ewma.given_up(latency_s, 110.0, at_least_s=5.0)
+    assert ewma.cost_s(110.0) == pytest.approx(counted_s), "it still has not answered"
+    assert not ewma.has_answered
+    ewma.succeeded(0.01, 110.0)
+    assert ewma.cost_s(110.0) == pytest.approx(0.01)
+    assert ewma.has_answered
+
+
+def test_what_was_heard_last_is_known_as_it_was_before_it_faded() -> None:
+    ewma = heard((0.2, 100.0))
+    assert ewma.last_s == 0.2
+    ewma.failed(0.001, 100.0, at_least_s=5.0)
+    assert ewma.last_s == 5.0
+    ewma.failed(0.001, 100.0, at_least_s=4.0)
+    assert ewma.last_s == 5.0
+    ewma.succeeded(0.2, 100.0)
+    ewma.given_up(0.1, 100.0, at_least_s=5.0)
+    assert ewma.last_s == 0.2
+    ewma.given_up(0.3, 100.0, at_least_s=5.0)
+    assert ewma.last_s == 0.3
 
 
 def test_an_answer_after_a_call_given_up_is_averaged_with_it() -> None:
     ewma = heard((0.1, 100.0))
-    ewma.given_up(2.0, 100.0)
+    ewma.given_up(2.0, 100.0, at_least_s=5.0)
     ewma.succeeded(1.0, 110.0)
     assert ewma.cost_s(110.0) == pytest.approx(2.0 * ONE_DECAY + 1.0 * (1 - ONE_DECAY))
 

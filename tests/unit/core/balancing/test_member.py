@@ -111,9 +111,21 @@ def test_starting_afresh_forgets_and_cools() -> None:
 def test_failures_and_calls_given_up_reach_the_latency() -> None:
     one = member(options=LoadOptions(fault_counts_as_s=2.0))
     one.given_up(0.5, 0.0)
+    assert one.latency_s(0.0) == pytest.approx(2.0), "it has never answered"
+    one.succeeded(0.1, 0.0)
+    one.given_up(0.5, 0.0)
     assert one.latency_s(0.0) == pytest.approx(0.5)
     one.failed(0.001, 0.0)
     assert one.latency_s(0.0) == pytest.approx(2.0)
+
+
+def test_what_fades_in_silence_does_not_where_calls_are_known_to_wait() -> None:
+    full = member()
+    full.succeeded(0.1, 0.0)
+    full.hint(20)
+    assert full.load(0.0) == full.load(60.0) == pytest.approx(2.1)
+    full.hint(0)
+    assert full.load(60.0) == pytest.approx(0.1 * math.exp(-6.0))
 
 
 def test_it_tells_what_it_is() -> None:
@@ -122,6 +134,7 @@ def test_it_tells_what_it_is() -> None:
 
 def test_a_call_that_was_given_up_counts_in_the_load() -> None:
     one = member()
+    one.succeeded(0.5, 0.0)
     one.given_up(2.0, 0.0)
     assert one.load(0.0) == pytest.approx(2.0)
     one.succeeded(0.5, 0.0)

@@ -165,6 +165,7 @@ def test_a_suspect_is_not_checked_while_a_call_is_out_that_will_tell() -> None:
 
 def test_a_call_given_up_neither_makes_nor_clears_a_suspect() -> None:
     two = pool("ab", breaker=BreakerOptions())
+    settle(two, reserve(two, 0.0, "b"), now_s=0.0)
     settle(two, reserve(two, 0.0, "b"), Verdict.IGNORED, now_s=0.0)
     assert not two._suspects
     settle(two, reserve(two, 0.0, "b"), Verdict.FAILURE, now_s=0.0)
@@ -172,6 +173,39 @@ def test_a_call_given_up_neither_makes_nor_clears_a_suspect() -> None:
     assert [each.name for each in two._suspects] == ["a"]
     two.remove("a")
     assert not two._suspects
+
+
+@pytest.mark.parametrize("latency_s", [0.0, 0.0005])
+def test_a_newcomer_that_refuses_at_once_draws_no_traffic_but_checks(latency_s: float) -> None:
+    two = pool("a")
+    chosen(two, 50, 0.0)
+    two.add("b", 0.0)
+    asked = 0
+    rng = Random(4)
+    for number in range(500):
+        now_s = number / 50
+        reservation = reserve(two, now_s, rng=rng)
+        is_new = reservation.name == "b"
+        asked += is_new
+        verdict = Verdict.IGNORED if is_new else Verdict.SUCCESS
+        latency = latency_s if is_new else 0.5
+        settle(two, reservation, verdict, now_s=now_s, latency_s=latency)
+    assert 10 <= asked <= 70, "a tenth, and one a second"
+    check = next(each for _ in range(20) if (each := reserve(two, 10.0, rng=rng)).name == "b")
+    settle(two, check, now_s=10.0)
+    assert not two._suspects
+    assert chosen(two, 50, 10.0)["b"] > 20, "an answer makes it one of all"
+
+
+def test_one_that_is_known_to_be_full_does_not_look_cheap_by_and_by() -> None:
+    two = pool("ab")
+    chosen(two, 50, 0.0)
+    two.update_hint("a", 20)
+    rng = Random(4)
+    for number in range(6_000):
+        reservation = reserve(two, number / 100, rng=rng)
+        assert reservation.name == "b"
+        settle(two, reservation, now_s=number / 100)
 
 
 def test_the_end_of_a_call_to_a_former_member_makes_no_suspect() -> None:
