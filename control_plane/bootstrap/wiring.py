@@ -237,7 +237,7 @@ def _probes(
             instance.name,
             fleet=fleet,
             prober=prober,
-            stable=table.stable_releases,
+            releases=table.releases,
             options=probe_options(settings),
             clock=clock,
         )

@@ -6,11 +6,11 @@ A mend takes an engine out of an instance for a while, so it can make an outage 
   at the most, and one at a time per instance, so that two never unload what they share;
 - after a mend of an engine on an instance the next one there waits, longer each time;
 - after ``limit`` mends in a row it is given up there, with the reason, until an operator
-  heals it. A row ends when a mend has lasted ``lasting_s``: what heals for a minute and dies
-  again is not mended, and would be loaded for ever.
+  heals it. A row ends when nothing was amiss for ``lasting_s``: what heals for a minute and
+  dies again is not mended, and would be loaded for ever.
 
-The ledger is asked about an engine *because it fails now*. So asking is also how it learns
-whether the last mend there has lasted.
+The ledger is asked about an engine *because it fails now*, and all the time that it does. So not
+being asked is how it learns that all is well there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Place = tuple[str, str]
 class MendOptions:
     """first_s, most_s: bounds of the wait between mends. limit: mends in a row.
 
-    lasting_s: how long a mended engine must have been well for the row to end.
+    lasting_s: how long nothing must have been amiss for the row to end.
     """
 
     first_s: float = 2.0
@@ -42,8 +42,8 @@ class MendOptions:
             raise ValueError("0 < first_s <= most_s must hold")
         if self.limit < 1:
             raise ValueError("limit must be at least 1")
-        if self.lasting_s < 0.0:
-            raise ValueError("lasting_s must not be negative")
+        if self.lasting_s <= 0.0:
+            raise ValueError("lasting_s must be positive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,10 @@ Permission = MayMend | NotNow | GivenUp
 class _Row:
     """Mends in a row of one engine on one instance."""
 
+    asked_at_s: float
     mends: int = 0
     not_before_s: float = -inf
-    succeeded_at_s: float | None = None
+    has_helped: bool = False
     reason: str = ""
 
 
@@ -102,13 +103,14 @@ class MendLedger:
     def may_mend(self, engine: str, instance: str, now_s: float) -> Permission:
         """Whether an engine that fails now on an instance may be mended there now."""
         row = self._rows.get((engine, instance))
-        if row is not None and row.succeeded_at_s is not None:
-            if now_s - row.succeeded_at_s >= self._options.lasting_s:
-                del self._rows[engine, instance]
-                row = None
-            else:
-                row.succeeded_at_s = None
-                row.reason = "it failed again soon after it was mended"
+        is_under_way = self._by_instance.get(instance) == engine
+        if row is not None and not is_under_way and self._has_lasted(row, now_s):
+            del self._rows[engine, instance]
+            row = None
+        if row is not None:
+            row.asked_at_s = now_s
+            if row.has_helped:
+                row.has_helped, row.reason = False, "it failed again soon after it was mended"
         if engine in self._by_engine:
             return NotNow(f"engine {engine!r} is being mended on {self._by_engine[engine]!r}", 0.0)
         if instance in self._by_instance:
@@ -139,18 +141,38 @@ class MendLedger:
         for neighbour in neighbours:
             if neighbour in self._by_engine:
                 raise ValueError(f"{neighbour!r} is being mended on {self._by_engine[neighbour]!r}")
-        self._rows.setdefault((engine, instance), _Row()).mends += 1
+        self._rows.setdefault((engine, instance), _Row(now_s)).mends += 1
         self._by_engine |= dict.fromkeys((engine, *neighbours), instance)
         self._by_instance[instance] = engine
 
     def succeeded(self, engine: str, instance: str, now_s: float, rng: Rng) -> None:
         """The golden answer came. Raises ValueError when no such mend is under way."""
-        row = self._ended(engine, instance, "mended", now_s, rng)
-        row.succeeded_at_s = now_s
+        self._end(engine, instance)
+        self._book(self._rows[engine, instance], "mended", now_s, rng, has_helped=True)
 
-    def failed(self, engine: str, instance: str, reason: str, now_s: float, rng: Rng) -> None:
-        """It did not help, or could not be done. Raises ValueError as above."""
-        self._ended(engine, instance, reason, now_s, rng)
+    def failed(
+        self,
+        engine: str,
+        instance: str,
+        reason: str,
+        now_s: float,
+        rng: Rng,
+        *,
+        culprit: str | None = None,
+    ) -> None:
+        """It did not help, or could not be done. Raises ValueError as above.
+
+        culprit: the neighbour that it failed for, when the engine itself was brought back.
+        """
+        self._end(engine, instance)
+        row = self._rows[engine, instance]
+        if culprit in (None, engine):
+            self._book(row, reason, now_s, rng)
+            return
+        self._book(row, "mended", now_s, rng, has_helped=True)
+        row = self._rows.setdefault((str(culprit), instance), _Row(now_s))
+        row.mends = min(row.mends + 1, self._options.limit)
+        self._book(row, reason, now_s, rng)
 
     def heal(self, instance: str) -> None:
         """An operator says it is well, or it left the fleet: rows there are forgotten.
@@ -159,23 +181,29 @@ class MendLedger:
         """
         for place in [place for place in self._rows if place[1] == instance]:
             if self._by_instance.get(instance) == place[0]:
-                self._rows[place] = _Row(mends=1)
+                self._rows[place] = _Row(self._rows[place].asked_at_s, mends=1)
             else:
                 del self._rows[place]
 
-    def _ended(self, engine: str, instance: str, reason: str, now_s: float, rng: Rng) -> _Row:
+    def _has_lasted(self, row: _Row, now_s: float) -> bool:
+        """Whether nothing was amiss for so long that what comes now is another matter."""
+        return now_s - row.asked_at_s >= self._options.lasting_s
+
+    def _end(self, engine: str, instance: str) -> None:
         if self._by_instance.get(instance) != engine:
             raise ValueError(f"no mend of {engine!r} on {instance!r} is under way")
         del self._by_instance[instance]
         self._by_engine = {
             each: where for each, where in self._by_engine.items() if where != instance
         }
-        row = self._rows[engine, instance]
-        row.reason = reason
+
+    def _book(
+        self, row: _Row, reason: str, now_s: float, rng: Rng, *, has_helped: bool = False
+    ) -> None:
+        row.asked_at_s, row.reason, row.has_helped = now_s, reason, has_helped
         row.not_before_s = now_s + backoff_s(
             row.mends, first_s=self._options.first_s, most_s=self._options.most_s, rng=rng
         )
-        return row
 
 
 def _given_up(row: _Row) -> str:

@@ -65,10 +65,6 @@ class RoutingTable:
             release for route in self.routes.values() for release in route.serving.values()
         )
 
-    def stable_releases(self) -> tuple[Release, ...]:
-        """The stable release of every engine."""
-        return tuple(route.serving[route.stable] for route in self.routes.values())
-
     def route(self, engine: str) -> Route:
         """Raises ControlPlaneError(UNKNOWN_ENGINE)."""
         route = self.routes.get(engine)

@@ -1,4 +1,4 @@
-"""The probing of one instance: each engine served there is asked for its golden answer.
+"""The probing of one instance: each release served there is asked for its golden answer.
 
 which are due? ──► probe them, side by side ──► tell the fleet ──► until the next is due,
   (schedule)                                                        or a request failed
@@ -16,6 +16,7 @@ from control_plane.core.catalogue import Release
 from control_plane.core.health import Fitness, ProbeOptions, ProbeResult, ProbeSchedule
 from control_plane.ports import Clock
 from control_plane.services.fleet import Fleet
+from control_plane.services.instance import Served, label
 from control_plane.services.probing import Probed, Prober
 
 log = structlog.get_logger(__name__)
@@ -44,64 +45,72 @@ class InstanceProbe:
         *,
         fleet: Fleet,
         prober: Prober,
-        stable: Callable[[], Iterable[Release]],
+        releases: Callable[[], Iterable[Release]],
         options: ProbeOptions,
         clock: Clock,
     ) -> None:
         self._instance = fleet.instance(name)
         self._fleet = fleet
         self._prober = prober
-        self._stable = stable
+        self._releases = releases
         self._options = options
         self._clock = clock
-        self._schedules: dict[str, ProbeSchedule] = {}
+        self._schedules: dict[Served, ProbeSchedule] = {}
         self._log = log.bind(instance=name)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. What goes wrong with this instance, expected or not, stays with it."""
         while True:
             self._instance.probe_again.clear()
             async with asyncio.TaskGroup() as group:
-                for due in self.due():
+                for due in self._due_safely():
                     group.create_task(self.probe(due))
             await self._pause()
 
-    def due(self) -> tuple[Due, ...]:
-        """The probes to be made now: of the stable release of each engine that is served.
+    def _due_safely(self) -> tuple[Due, ...]:
+        try:
+            return self.due()
+        except Exception:  # one instance's oddity must not end the control plane
+            self._log.exception("what is to be probed failed unexpectedly")
+            return ()
 
-        One that is being mended is left alone: the mender probes it itself.
+    def due(self) -> tuple[Due, ...]:
+        """The probes to be made now: of each release that is served and has a golden input.
+
+        None while the instance does not answer looks: what would fail then says nothing of an
+        engine. One that is being mended is left alone: the mender probes it itself.
         """
-        now_s, name = self._clock.now_s(), self._instance.name
+        now_s, name, instance = self._clock.now_s(), self._instance.name, self._instance
         releases = {
-            release.engine: release
-            for release in self._stable()
+            (release.engine, release.version): release
+            for release in self._releases()
             if release.engine in self._prober.engines
-            and (release.engine, release.version) in self._instance.serving
         }
-        for engine in self._schedules.keys() - releases.keys():
-            del self._schedules[engine]
+        for served in self._schedules.keys() - (releases.keys() & instance.serving):
+            del self._schedules[served]
+        if not instance.is_live:
+            return ()
         due = []
-        for engine, release in releases.items():
-            schedule = self._schedules.setdefault(engine, ProbeSchedule(self._options))
+        for served, release in releases.items():
+            if served not in instance.serving:
+                continue
+            schedule = self._schedules.setdefault(served, ProbeSchedule(self._options))
             is_doubted = schedule.is_doubted(
-                failed_at_s=self._instance.failed_at_s.get(engine, float("-inf")),
-                is_breaker_open=self._fleet.is_suspect(name, engine),
+                failed_at_s=instance.failed_at_s.get(served, float("-inf")),
+                is_breaker_open=self._fleet.is_suspect(name, served),
             )
-            is_mending = self._fleet.health(name).fitness(engine) is Fitness.MENDING
+            is_mending = self._fleet.health(name).fitness(label(served)) is Fitness.MENDING
             if not is_mending and schedule.due_s(is_doubted=is_doubted) <= now_s:
                 due.append(Due(release, is_doubted))
         return tuple(due)
 
     async def probe(self, due: Due) -> None:
         """One probe, and what it says."""
-        engine, started_s = due.release.engine, self._clock.now_s()
-        schedule = self._schedules[engine]
-        inferences = schedule.inferences(is_doubted=due.is_doubted)
-        try:
-            probed = await self._prober.probe(self._instance, due.release, inferences=inferences)
-        except Exception as error:  # one engine's oddity must not end the control plane
-            self._log.exception("probe failed unexpectedly", engine=engine)
-            probed = Probed(ProbeResult.FAILED, f"unexpected {type(error).__name__}: {error}")
+        served, started_s = (due.release.engine, due.release.version), self._clock.now_s()
+        schedule = self._schedules[served]
+        probed = await self._ask(due, schedule.inferences(is_doubted=due.is_doubted))
+        if probed.result.is_fault and not self._instance.is_live:
+            probed = Probed(ProbeResult.BUSY, "the instance does not answer looks either")
         schedule.ran(
             probed.result,
             is_doubted=due.is_doubted,
@@ -109,11 +118,17 @@ class InstanceProbe:
             ended_s=self._clock.now_s(),
         )
         if probed.result is not ProbeResult.OK:
-            self._log.warning(
-                "probe", engine=engine, result=probed.result.value, reason=probed.reason
-            )
-        if (engine, due.release.version) in self._instance.serving:
-            self._fleet.probed(self._instance.name, engine, probed.result, probed.reason)
+            result, reason = probed.result.value, probed.reason
+            self._log.warning("probe", engine=label(served), result=result, reason=reason)
+        if served in self._instance.serving:
+            self._fleet.probed(self._instance.name, served, probed.result, probed.reason)
+
+    async def _ask(self, due: Due, inferences: int) -> Probed:
+        try:
+            return await self._prober.probe(self._instance, due.release, inferences=inferences)
+        except Exception as error:  # one engine's oddity must not end the control plane
+            self._log.exception("probe failed unexpectedly", engine=due.release.model_name)
+            return Probed(ProbeResult.FAILED, f"unexpected {type(error).__name__}: {error}")
 
     async def _pause(self) -> None:
         await asyncio.sleep(LEAST_PAUSE_S)

@@ -52,9 +52,10 @@ class InstanceScrape:
     async def run(self) -> None:
         """Until cancelled. What goes wrong with this instance, expected or not, stays with it."""
         while True:
-            # Who is away is in no pool, and the watch says so already.
             if self._fleet.instance(self._name).is_live:
                 await self.scrape()
+            else:  # the watch says so already; a hung one keeps its place as a last resort
+                self._fleet.hint(self._name, {})
             await asyncio.sleep(self._interval_s)
 
     async def scrape(self) -> None:

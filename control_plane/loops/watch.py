@@ -34,6 +34,7 @@ from control_plane.core.loading import (
     twin_config,
     with_versions,
 )
+from control_plane.core.mending import MendPlan
 from control_plane.ports import CallFailed, Clock, ModelControl
 from control_plane.services.fleet import Fleet
 from control_plane.services.mending import Mender
@@ -107,11 +108,19 @@ class InstanceWatch:
             return None
         if actions and self._clock.now_s() >= self._load_after_s:
             return self.load(actions)
-        if self._mender is not None and self._fleet.instance(self._name).is_live:
-            plan = self._mender.begin(self._name, self._desired())
-            if plan is not None:
-                return self._mender.mend(self._name, self._control, plan)
-        return None
+        plan = self._begin_mend()
+        if self._mender is None or plan is None:
+            return None
+        return self._mender.mend(self._name, self._control, plan)
+
+    def _begin_mend(self) -> MendPlan | None:
+        if self._mender is None or not self._fleet.instance(self._name).is_live:
+            return None
+        try:
+            return self._mender.begin(self._name, self._desired())
+        except Exception:  # as in a look
+            self._log.exception("planning a mend failed unexpectedly")
+            return None
 
     async def _look_safely(self) -> tuple[Action, ...]:
         """A look; after one that met an unexpected error, none until a growing wait is over."""
@@ -142,7 +151,7 @@ class InstanceWatch:
                 is_answering=False,
                 reason=str(failed),
             )
-            if not is_refused:
+            if failed.failure.status == "DEADLINE_EXCEEDED":
                 self._look_again.set()  # two such looks in a row settle it; the sooner the better
             return ()
         actions = plan_loads(releases, observed)

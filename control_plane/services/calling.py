@@ -236,7 +236,8 @@ class Calling:
                 instance.look_again.set()
             self._end(made, place, ending, started_s)
             if names_dead_process(failed.failure, release.pins):
-                self._fleet.found_dead(instance.name, call.engine, str(failed))
+                served = release.engine, release.version
+                self._fleet.found_dead(instance.name, served, str(failed))
             refusal = _refusal(failed.failure, ending, call, release, instance.name)
             raise TryFailed(ending, refusal) from None
         self._end(made, place, Ending.SUCCESS, started_s)

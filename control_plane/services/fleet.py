@@ -29,7 +29,7 @@ from control_plane.core.health import (
 )
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import Clock
-from control_plane.services.instance import Instance, Place, Served
+from control_plane.services.instance import Instance, Place, Served, label
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +38,8 @@ class Fleet:
     """All instances, and for each release a pool of the ones where it was observed ready.
 
     options: of the pools; by_engine: exceptions.
-    probed: the engines that have a golden input, and so must prove themselves before they
-        take requests on an instance.
+    probed: the engines that have a golden input; their releases must prove themselves before
+        they take requests on an instance.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Fleet:
             )
         return Place(
             self._by_name[reservation.name],
-            release.engine,
+            (release.engine, release.version),
             pool,
             reservation,
             is_stream=is_stream,
@@ -147,9 +147,10 @@ class Fleet:
         look = Look(
             is_live=is_live,
             is_ready=is_ready and is_answering,
-            serving=frozenset(engine for engine, _ in instance.serving),
-            probed=self._probed,
+            serving=frozenset(map(label, instance.serving)),
+            probed=frozenset(label(one) for one in instance.serving if one[0] in self._probed),
             is_answering=is_answering,
+            failure=reason,
         )
         changes = self._health[name].looked(look, now_s)
         self._file(instance, changes)
@@ -158,17 +159,18 @@ class Fleet:
             instance.probe_again.set()
         return has_changed or bool(changes)
 
-    def probed(self, name: str, engine: str, result: ProbeResult, reason: str) -> None:
-        """Take in how a probe of an engine on an instance ended."""
-        changes = self._health[name].probed(engine, result, reason, self._clock.now_s())
+    def probed(self, name: str, served: Served, result: ProbeResult, reason: str) -> None:
+        """Take in how a probe of a release on an instance ended."""
+        now_s = self._clock.now_s()
+        changes = self._health[name].probed(label(served), result, reason, now_s)
         self._file(self._by_name[name], changes)
 
-    def found_dead(self, name: str, engine: str, reason: str) -> None:
-        """Take in that a request met a dead process of an engine there: as sure as a probe.
+    def found_dead(self, name: str, served: Served, reason: str) -> None:
+        """Take in that a request met a dead process of a release there: as sure as a probe.
 
-        Where an engine has no golden input, its breaker has the word.
+        Where there is no golden input, the breaker has the word.
         """
-        self.probed(name, engine, ProbeResult.DEAD, reason)
+        self.probed(name, served, ProbeResult.DEAD, reason)
 
     def drain(self, name: str, reason: str) -> None:
         """Send nothing new to it. Raises IllegalEvent, as the three below do."""
@@ -197,24 +199,28 @@ class Fleet:
         instance.look_again.set()
         instance.probe_again.set()
 
-    def take_out(self, name: str, engine: str, reason: str) -> None:
-        """A mend of an engine begins there. Raises IllegalEvent, as the three below do."""
-        changes = self._health[name].take_out(engine, reason, self._clock.now_s())
+    def take_out(self, name: str, served: str, reason: str) -> None:
+        """A mend of a release, by its label, begins there.
+
+        Raises IllegalEvent, as the three below do.
+        """
+        changes = self._health[name].take_out(served, reason, self._clock.now_s())
         self._file(self._by_name[name], changes)
 
-    def bring_back(self, name: str, engine: str, reason: str) -> None:
-        """An engine was mended and has proved it."""
-        changes = self._health[name].mended(engine, reason, self._clock.now_s())
+    def bring_back(self, name: str, served: str, reason: str) -> None:
+        """It was mended and has proved it."""
+        changes = self._health[name].mended(served, reason, self._clock.now_s())
         self._file(self._by_name[name], changes)
         self._by_name[name].look_again.set()
 
-    def mend_failed(self, name: str, engine: str, reason: str) -> None:
-        changes = self._health[name].mend_failed(engine, reason, self._clock.now_s())
+    def mend_failed(self, name: str, served: str, reason: str) -> None:
+        """It stays out, for now."""
+        changes = self._health[name].mend_failed(served, reason, self._clock.now_s())
         self._file(self._by_name[name], changes)
 
-    def give_up(self, name: str, engine: str, reason: str) -> None:
-        """Nobody tries to mend it any more, until ``heal``."""
-        changes = self._health[name].give_up(engine, reason, self._clock.now_s())
+    def give_up(self, name: str, served: str, reason: str) -> None:
+        """Nobody tries to mend it any more, until ``heal`` or a restart."""
+        changes = self._health[name].give_up(served, reason, self._clock.now_s())
         self._file(self._by_name[name], changes)
 
     def hint(self, name: str, pending: Mapping[Served, int]) -> None:
@@ -238,10 +244,10 @@ class Fleet:
         served = (engine, version)
         return tuple(one for one in self.instances if self._placed[one.name].get(served) is False)
 
-    def fit_elsewhere(self, engine: str, name: str) -> int:
-        """On how many other instances the engine may take requests."""
+    def fit_elsewhere(self, served: str, name: str) -> int:
+        """On how many other instances a release, by its label, may take requests."""
         return sum(
-            engine in health.fit_engines for other, health in self._health.items() if other != name
+            served in health.fit_engines for other, health in self._health.items() if other != name
         )
 
     def holding(self, component: str, version: str) -> tuple[Instance, ...]:
@@ -261,22 +267,20 @@ class Fleet:
             if (state := self._pools[served].breaker_state(name)) is not BreakerState.CLOSED
         }
 
-    def is_suspect(self, name: str, engine: str) -> bool:
-        """Whether traffic speaks against an engine that is served there."""
-        return any(
-            self._pools[served].breaker_state(name) is not BreakerState.CLOSED
-            for served in self._placed[name]
-            if served[0] == engine
-        )
+    def is_suspect(self, name: str, served: Served) -> bool:
+        """Whether traffic speaks against a release there: its breaker is not closed."""
+        if served not in self._placed[name]:
+            return False
+        return self._pools[served].breaker_state(name) is not BreakerState.CLOSED
 
     def _file(self, instance: Instance, changes: Iterable[Change]) -> None:
         """Put what an instance serves where its health says. The only place where it moves."""
         health, name, now_s = self._health[instance.name], instance.name, self._clock.now_s()
         fit, standby = health.fit_engines, health.standby_engines
         wanted = {
-            served: served[0] in standby
+            served: label(served) in standby
             for served in instance.serving
-            if served[0] in fit or served[0] in standby
+            if label(served) in fit or label(served) in standby
         }
         for gone in self._placed[name].keys() - wanted.keys():
             self._pools[gone].remove(name)

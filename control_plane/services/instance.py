@@ -16,6 +16,11 @@ Served = tuple[str, str]
 """An engine and one of its releases."""
 
 
+def label(served: Served) -> str:
+    """What health and mends call it: ``damage 1.0.0``. Each release is judged by itself."""
+    return f"{served[0]} {served[1]}"
+
+
 @dataclass(slots=True)
 class Instance:
     """How to call it, what it was seen to serve, what is in flight on it.
@@ -25,8 +30,8 @@ class Instance:
     components: the model versions that were ready there, by the model's name.
     reason: why not all is well there, as the last look found it; for a person.
     is_live: whether it answered the last look.
-    in_flight_of: the requests in flight by engine.
-    answered_at_s, failed_at_s: when each engine last answered a request here, or was at fault.
+    in_flight_of: the requests in flight by release.
+    answered_at_s, failed_at_s: when each release last answered a request here, or was at fault.
     look_again, probe_again: set by whoever has reason to doubt what was observed or probed.
     """
 
@@ -40,9 +45,9 @@ class Instance:
     is_live: bool = False
     observed_at_s: float | None = None
     in_flight: int = 0
-    in_flight_of: Counter[str] = field(default_factory=Counter)
-    answered_at_s: dict[str, float] = field(default_factory=dict)
-    failed_at_s: dict[str, float] = field(default_factory=dict)
+    in_flight_of: Counter[Served] = field(default_factory=Counter)
+    answered_at_s: dict[Served, float] = field(default_factory=dict)
+    failed_at_s: dict[Served, float] = field(default_factory=dict)
     look_again: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     probe_again: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
@@ -55,19 +60,19 @@ class Place:
 
     __slots__ = (
         "_clock",
-        "_engine",
         "_is_settled",
         "_is_stream",
         "_pool",
         "_reservation",
         "_rng",
+        "_served",
         "instance",
     )
 
     def __init__(
         self,
         instance: Instance,
-        engine: str,
+        served: Served,
         pool: Pool,
         reservation: Reservation,
         *,
@@ -76,7 +81,7 @@ class Place:
         rng: Rng,
     ) -> None:
         self.instance = instance
-        self._engine = engine
+        self._served = served
         self._is_stream = is_stream
         self._pool = pool
         self._reservation = reservation
@@ -84,7 +89,7 @@ class Place:
         self._rng = rng
         self._is_settled = False
         instance.in_flight += 1
-        instance.in_flight_of[engine] += 1
+        instance.in_flight_of[served] += 1
 
     def __enter__(self) -> Place:
         return self
@@ -103,11 +108,11 @@ class Place:
         instance = self.instance
         self._is_settled = True
         instance.in_flight -= 1
-        instance.in_flight_of[self._engine] -= 1
+        instance.in_flight_of[self._served] -= 1
         if verdict is Verdict.SUCCESS:
-            instance.answered_at_s[self._engine] = now_s
+            instance.answered_at_s[self._served] = now_s
         elif verdict is Verdict.FAILURE:
-            instance.failed_at_s[self._engine] = now_s
+            instance.failed_at_s[self._served] = now_s
             instance.probe_again.set()
         self._pool.settle(
             self._reservation, verdict, latency_s=latency_s, now_s=now_s, rng=self._rng

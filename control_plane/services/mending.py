@@ -18,6 +18,7 @@ import structlog
 
 from control_plane.core.catalogue import ModelSpec, Release
 from control_plane.core.health import Fitness, IllegalEvent
+from control_plane.core.health.states import HELD_BACK
 from control_plane.core.loading import LoadTwin, LoadVersions, twin_config, with_versions
 from control_plane.core.mend_ledger import GivenUp, MayMend, MendLedger
 from control_plane.core.mending import (
@@ -34,6 +35,7 @@ from control_plane.core.mending import (
 )
 from control_plane.ports import CallFailed, Clock, ModelControl
 from control_plane.services.fleet import Fleet
+from control_plane.services.instance import label
 from control_plane.services.probing import Prober
 
 log = structlog.get_logger(__name__)
@@ -54,7 +56,11 @@ class MendTimes:
 
 
 class NotMended(Exception):
-    """A mend that did not help."""
+    """A mend that did not help. served: the release that is still not well, where it is one."""
+
+    def __init__(self, reason: str, served: str | None = None) -> None:
+        super().__init__(reason)
+        self.served = served
 
 
 class Mender:
@@ -91,7 +97,7 @@ class Mender:
     def begin(self, name: str, releases: Iterable[Release]) -> MendPlan | None:
         """The mend to be run on an instance now, booked; None when there is none, or may be none.
 
-        releases: all that are wanted there, each engine's stable one first. An engine that may
+        releases: all that are wanted there; each is judged and mended by itself. One that may
         not be mended any more is given up by the way.
         """
         now_s = self._clock.now_s()
@@ -120,54 +126,57 @@ class Mender:
 
     async def mend(self, name: str, control: ModelControl, plan: MendPlan) -> None:
         """Run what was begun. However it ends, fleet and ledger know; it does not raise."""
-        engine = plan.engines[0]
-        mending = log.bind(instance=name, engine=engine)
+        mending = log.bind(instance=name, engine=plan.engines[0])
         started_s = self._clock.now_s()
         mending.warning("mending", engines=plan.engines)
         try:
             for action in plan.actions:
+                self._check_not_held_back(name)
                 await self._apply(name, control, action)
-        except (CallFailed, IllegalEvent, NotMended) as failed:
+        except NotMended as failed:
+            self._failed(name, plan, str(failed), culprit=failed.served)
+            mending.error("not mended", reason=str(failed))
+        except (CallFailed, IllegalEvent) as failed:
             self._failed(name, plan, str(failed))
             mending.error("not mended", reason=str(failed))
         except Exception as error:  # one instance's oddity must not end the control plane
             self._failed(name, plan, f"unexpected {type(error).__name__}: {error}")
             mending.exception("not mended, unexpectedly")
         else:
-            self._ledger.succeeded(engine, name, self._clock.now_s(), self._rng)
+            self._ledger.succeeded(plan.engines[0], name, self._clock.now_s(), self._rng)
             mending.warning("mended", took_s=round(self._clock.now_s() - started_s, 3))
 
     def _engines_there(self, name: str, releases: Iterable[Release]) -> dict[str, EngineThere]:
         """What runs there, and what it is worth. What was given up is in nobody's way."""
-        wanted: dict[str, list[Release]] = {}
+        health = self._fleet.health(name)
+        there = {}
         for release in releases:
-            if self._fleet.health(name).fitness(release.engine) is not Fitness.GIVEN_UP:
-                wanted.setdefault(release.engine, []).append(release)
-        return {
-            engine: EngineThere(
-                tuple(found),
-                self._soundness(name, engine),
-                self._fleet.health(name).fitness_reason(engine),
-                self._fleet.fit_elsewhere(engine, name),
-            )
-            for engine, found in wanted.items()
-        }
+            served = label((release.engine, release.version))
+            if health.fitness(served) is not Fitness.GIVEN_UP:
+                there[served] = EngineThere(
+                    (release,),
+                    self._soundness(name, release),
+                    health.fitness_reason(served),
+                    self._fleet.fit_elsewhere(served, name),
+                )
+        return there
 
-    def _soundness(self, name: str, engine: str) -> Soundness:
+    def _soundness(self, name: str, release: Release) -> Soundness:
         """Where there is a golden input its probes have the word, else traffic has."""
-        fitness = self._fleet.health(name).fitness(engine)
-        if fitness is Fitness.UNFIT:
+        served = release.engine, release.version
+        if self._fleet.health(name).fitness(label(served)) is Fitness.UNFIT:
             return Soundness.FAILING
-        if engine in self._prober.engines or not self._fleet.is_suspect(name, engine):
+        is_probed = release.engine in self._prober.engines
+        if is_probed or not self._fleet.is_suspect(name, served):
             return Soundness.SOUND
         return Soundness.SUSPECT
 
     async def _apply(self, name: str, control: ModelControl, action: MendAction) -> None:
         load_s = self._times.load_s
         match action:
-            case TakeOut(engine):
-                self._fleet.take_out(name, engine, "being mended")
-                await self._wait_for_requests(name, engine)
+            case TakeOut(served):
+                self._fleet.take_out(name, served, "being mended")
+                await self._wait_for_requests(name, served)
             case UnloadTwin(release):
                 await control.unload(release.model_name, timeout_s=load_s)
             case UnloadComponent(model):
@@ -180,14 +189,25 @@ class Mender:
                 await control.load(release.model_name, config, is_twin=True, timeout_s=load_s)
             case Probe(release):
                 await self._prove(name, release)
-            case BringBack(engine):
-                self._fleet.bring_back(name, engine, "mended, and its golden answer is right")
+            case BringBack(served):
+                self._fleet.bring_back(name, served, "mended, and its golden answer is right")
 
-    async def _wait_for_requests(self, name: str, engine: str) -> None:
-        """Those in flight may end; one that hangs must not keep the engine from being mended."""
+    def _check_not_held_back(self, name: str) -> None:
+        """An operator may be about to stop the Triton."""
+        if self._fleet.health(name).state in HELD_BACK:
+            raise NotMended("an operator holds the instance back")
+
+    async def _wait_for_requests(self, name: str, served: str) -> None:
+        """Those in flight may end; one that hangs must not keep it from being mended."""
         instance = self._fleet.instance(name)
         give_up_s = self._clock.now_s() + self._times.drain_s
-        while instance.in_flight_of[engine] and self._clock.now_s() < give_up_s:  # noqa: ASYNC110
+
+        def is_busy() -> bool:
+            return any(
+                count and label(one) == served for one, count in instance.in_flight_of.items()
+            )
+
+        while is_busy() and self._clock.now_s() < give_up_s:  # noqa: ASYNC110
             await asyncio.sleep(POLL_S)
 
     async def _prove(self, name: str, release: Release) -> None:
@@ -196,10 +216,17 @@ class Mender:
         instance = self._fleet.instance(name)
         probed = await self._prober.probe(instance, release, inferences=self._times.proofs)
         if not probed.result.is_proof:
-            raise NotMended(f"loaded anew, and its probe: {probed.result}: {probed.reason}")
+            raise NotMended(
+                f"loaded anew, and its probe: {probed.result}: {probed.reason}",
+                label((release.engine, release.version)),
+            )
 
-    def _failed(self, name: str, plan: MendPlan, reason: str) -> None:
-        self._ledger.failed(plan.engines[0], name, reason, self._clock.now_s(), self._rng)
-        for engine in plan.engines:
-            if self._fleet.health(name).fitness(engine) is Fitness.MENDING:
-                self._fleet.mend_failed(name, engine, reason)
+    def _failed(
+        self, name: str, plan: MendPlan, reason: str, *, culprit: str | None = None
+    ) -> None:
+        """What was not brought back before it failed stays out."""
+        now_s = self._clock.now_s()
+        self._ledger.failed(plan.engines[0], name, reason, now_s, self._rng, culprit=culprit)
+        for served in plan.engines:
+            if self._fleet.health(name).fitness(served) is Fitness.MENDING:
+                self._fleet.mend_failed(name, served, reason)

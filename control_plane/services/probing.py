@@ -124,6 +124,9 @@ class Prober:
         ending = classify(failed.failure, is_cut_short=False)
         if ending is Ending.NOT_READY_HERE:
             instance.look_again.set()
-        answers_others = instance.answered_at_s.get(release.engine, float("-inf")) >= started_s
+        answers_others = (
+            instance.answered_at_s.get((release.engine, release.version), float("-inf"))
+            >= started_s
+        )
         is_busy = ending is Ending.OVERLOAD or (ending is Ending.SLOW and answers_others)
         return Probed(ProbeResult.BUSY if is_busy else ProbeResult.FAILED, reason)

@@ -9,15 +9,24 @@ from heapq import nlargest
 
 from control_plane.core.admission import AdmissionStatistics
 from control_plane.core.catalogue import Engine
-from control_plane.core.health import Change
+from control_plane.core.health import Change, Fitness
 from control_plane.core.routing import RoutingTable
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import Calendar, Clock
 from control_plane.services.fleet import Fleet
-from control_plane.services.instance import Instance
+from control_plane.services.instance import Instance, label
 
 READY, LOADING, UNREACHABLE = "ready", "loading", "unreachable"
 UNPROBED = "unprobed"
+
+WORST_FIRST = (
+    Fitness.GIVEN_UP.value,
+    Fitness.UNFIT.value,
+    Fitness.MENDING.value,
+    Fitness.PROVING.value,
+    UNPROBED,
+    Fitness.FIT.value,
+)
 
 SHOWN_CHANGES = 20
 """How many of the fleet's latest changes are shown with it."""
@@ -25,7 +34,10 @@ SHOWN_CHANGES = 20
 
 @dataclass(frozen=True, slots=True)
 class ChangeView:
-    """One change of an instance's health or, where engine is named, of its fitness there."""
+    """One change of an instance's health or, with engine, of a release's fitness there.
+
+    engine: the engine and its release, ``damage 1.0.0``.
+    """
 
     at: datetime
     instance: str
@@ -39,7 +51,8 @@ class ChangeView:
 class EngineThereView:
     """One engine on one instance.
 
-    fitness: as its health has it, or ``unprobed``: served, and believed without a probe.
+    fitness: of the worst of its releases there, as its health has it, or ``unprobed``:
+        served, and believed without a probe. reason: why it is so.
     """
 
     fitness: str
@@ -228,16 +241,23 @@ class Status:
 
     def _engines_on(self, instance: Instance) -> dict[str, EngineThereView]:
         health = self._fleet.health(instance.name)
-        served = {engine for engine, _ in instance.serving}
-        found = {}
-        for engine in sorted(served | self._engines.keys()):
-            fitness = health.fitness(engine)
-            if fitness is not None or engine in served:
-                found[engine] = EngineThereView(
-                    fitness=fitness.value if fitness else UNPROBED,
-                    reason=health.fitness_reason(engine),
-                    in_flight=instance.in_flight_of[engine],
+        found: dict[str, EngineThereView] = {}
+        for engine in self._engines.values():
+            there = []
+            for version in engine.releases:
+                served = engine.name, version
+                fitness = health.fitness(label(served))
+                if fitness is not None or served in instance.serving:
+                    word = fitness.value if fitness else UNPROBED
+                    there.append(
+                        (WORST_FIRST.index(word), word, health.fitness_reason(label(served)))
+                    )
+            if there:
+                _, word, reason = min(there)
+                in_flight = sum(
+                    count for one, count in instance.in_flight_of.items() if one[0] == engine.name
                 )
+                found[engine.name] = EngineThereView(word, reason, in_flight)
         return found
 
     def _change_view(self, name: str, change: Change) -> ChangeView:

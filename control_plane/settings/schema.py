@@ -250,7 +250,10 @@ class MendingSettings(Section):
         description="longest wait between two mends in a row",
     )
     lasting_s: float = Field(
-        default=120, ge=0, le=86_400, description="how long a mend must have lasted to end the row"
+        default=120,
+        ge=1,
+        le=86_400,
+        description="how long nothing must be amiss for a row of mends to end",
     )
 
     @field_validator("longest_wait_s")

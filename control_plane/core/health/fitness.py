@@ -16,13 +16,15 @@ Triton goes on calling it ready. So each engine is judged by its own probes.
       │                           │ give_up        ┌──────────┐       │
       │                           └───────────────►│ given_up │◄──────┘
       └──────────────────── heal ──────────────────└──────────┘
-    (proving, 1 bad probe: unfit; unfit, unloaded: proving)
+    (proving, 1 bad probe: unfit; unfit or given up, unloaded: proving)
 
 *Proving* is where an engine starts, and where being unloaded leaves it, as by a restart: one
 good probe is proof, because what ran before is gone. A mender has asked for that proof
 itself before it says *mended*. From *unfit* it takes two, because whatever was wrong there is
 still there. A slow right answer is a right one: slowness is for breaker and balancing. A busy
-probe says nothing either way. While *mending* and once *given up*, probes move nothing.
+probe says nothing either way. While *mending* and once *given up*, probes move nothing; but
+what was given up and is then unloaded, which no mender does, begins anew.
+
 An event that a state does not know raises IllegalEvent and changes nothing.
 """
 
@@ -83,7 +85,7 @@ TRANSITIONS: Mapping[Fitness, Mapping[FitnessEvent, Fitness]] = {
     Fitness.GIVEN_UP: {
         FitnessEvent.PROVED: Fitness.GIVEN_UP,
         FitnessEvent.DISPROVED: Fitness.GIVEN_UP,
-        FitnessEvent.UNLOADED: Fitness.GIVEN_UP,
+        FitnessEvent.UNLOADED: Fitness.PROVING,
         FitnessEvent.HEAL: Fitness.PROVING,
     },
 }

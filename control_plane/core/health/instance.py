@@ -10,6 +10,9 @@
 Loops look and probe, operators say what they want, the mender reports; each call returns the
 changes that followed, and the last ``history`` of them are kept.
 
+What is judged under the name of an *engine* is one release of it (``damage 1.0.0``): a canary
+or a fallback may be fit where stable is not.
+
 A look costs little and comes often, a probe is an inference and comes seldom: a look only
 *shows* what the last probes said, so that one failed probe is never counted twice: an
 instance is failed by its probes only once they have made all its engines there unfit.

@@ -51,6 +51,7 @@ class Look:
     is_live: False only when the connection was refused; one that hangs is live.
     is_answering: whether the look was answered in time.
     is_ready: what it says of itself; False when it does not answer.
+    failure: what went wrong with the look, for a person.
     serving: the engines observed to be loaded there; when it hangs, those last observed.
     probed: the engines that have a golden input. One without is believed to be ready.
     """
@@ -60,6 +61,7 @@ class Look:
     serving: AbstractSet[str] = frozenset()
     probed: AbstractSet[str] = frozenset()
     is_answering: bool = True
+    failure: str = ""
 
 
 class Grade(IntEnum):
@@ -88,9 +90,9 @@ def grade_look(look: Look, probes: Mapping[str, ProbeResult], out: Mapping[str, 
         probe would count it again.
     """
     if not look.is_live:
-        return Graded(Grade.DEAD, "connection refused")
+        return Graded(Grade.DEAD, look.failure or "connection refused")
     if not look.is_answering:
-        return Graded(Grade.FAILED, "does not answer in time")
+        return Graded(Grade.FAILED, look.failure or "does not answer in time")
     wrong = {engine: probe for engine, probe in probes.items() if probe is not ProbeResult.OK}
     shown = "probe " + ", ".join(f"{engine}: {probe}" for engine, probe in sorted(wrong.items()))
     has_only_faults = bool(probes) and all(probe.is_fault for probe in probes.values())

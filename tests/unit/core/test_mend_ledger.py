@@ -35,7 +35,7 @@ def failed_times(times: int) -> tuple[MendLedger, float]:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"first_s": 0.0}, {"first_s": 60.1}, {"limit": 0}, {"lasting_s": -0.1}],
+    [{"first_s": 0.0}, {"first_s": 60.1}, {"limit": 0}, {"lasting_s": 0.0}],
 )
 def test_options_out_of_bounds_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
@@ -43,7 +43,7 @@ def test_options_out_of_bounds_are_refused(changes: dict[str, float]) -> None:
 
 
 def test_options_at_their_bounds_are_taken() -> None:
-    assert MendOptions(first_s=60.0, limit=1, lasting_s=0.0).most_s == 60.0
+    assert MendOptions(first_s=60.0, limit=1, lasting_s=0.1).most_s == 60.0
     assert MendOptions(first_s=0.001).first_s == 0.001
 
 
@@ -130,8 +130,9 @@ class TestWaiting:
         again = "last mend: it failed again soon after it was mended"
         assert ledger.may_mend("damage", "a", 2.0) == NotNow(again, pytest.approx(1.0))
         assert ledger.may_mend("damage", "a", 3.0) == MayMend(2)
-        # Once it was seen to fail again, the row is not ended by waiting.
-        assert ledger.may_mend("damage", "a", 500.0) == MayMend(2)
+        # As long as it is asked about, it is not well.
+        assert ledger.may_mend("damage", "a", 102.9) == MayMend(2)
+        assert ledger.may_mend("damage", "a", 202.8) == MayMend(2)
 
     def test_one_that_lasted_ends_the_row(self) -> None:
         ledger = MendLedger(OPTIONS)
@@ -142,6 +143,29 @@ class TestWaiting:
         ledger.succeeded("damage", "a", 102.0, RNG)
         assert ledger.may_mend("damage", "a", 201.99) == MayMend(2)
 
+    def test_so_does_getting_well_without_a_mend_that_helped(self) -> None:
+        ledger, _ = failed_times(4)
+        assert ledger.may_mend("damage", "a", 1000.0) == MayMend(1)
+
+    def test_a_long_mend_is_no_time_of_being_well(self) -> None:
+        ledger = MendLedger(OPTIONS)
+        ledger.started("damage", "a", 0.0)
+        busy = NotNow("engine 'damage' is being mended on 'a'", 0.0)
+        assert ledger.may_mend("damage", "a", 150.0) == busy
+        ledger.failed("damage", "a", "load refused", 300.0, RNG)
+        assert ledger.may_mend("damage", "a", 302.0) == MayMend(2)
+
+    def test_who_was_brought_back_before_a_neighbour_failed_is_not_booked_for_it(self) -> None:
+        ledger = MendLedger(OPTIONS)
+        ledger.started("damage", "a", 0.0, neighbours=["volume"])
+        ledger.failed("damage", "a", "wrong answer", 1.0, RNG, culprit="volume")
+        assert ledger.under_way == {}
+        refused = NotNow("last mend: wrong answer", pytest.approx(2.0))
+        assert ledger.may_mend("volume", "a", 1.0) == refused
+        assert ledger.may_mend("volume", "a", 3.0) == MayMend(2)
+        again = NotNow("last mend: it failed again soon after it was mended", pytest.approx(1.0))
+        assert ledger.may_mend("damage", "a", 2.0) == again
+
 
 class TestGivingUp:
     def test_after_the_limit_it_stays_out_and_says_so(self) -> None:
@@ -149,9 +173,9 @@ class TestGivingUp:
         ledger.started("damage", "a", now_s)
         ledger.failed("damage", "a", "cause 5", now_s, RNG)
         reason = "given up after 5 mends in a row: cause 5"
-        assert ledger.may_mend("damage", "a", 1e9) == GivenUp(reason)
+        assert ledger.may_mend("damage", "a", now_s + 99.0) == GivenUp(reason)
         with pytest.raises(ValueError, match="given up after 5"):
-            ledger.started("damage", "a", 1e9)
+            ledger.started("damage", "a", now_s + 99.0)
 
     def test_a_fifth_that_helps_is_not_given_up_unless_it_fails_again(self) -> None:
         ledger, now_s = failed_times(4)
@@ -163,9 +187,9 @@ class TestGivingUp:
         )
 
     def test_an_operator_heals_the_instance_and_no_other(self) -> None:
-        ledger, _ = failed_times(5)
+        ledger, now_s = failed_times(5)
         ledger.heal("b")
-        assert isinstance(ledger.may_mend("damage", "a", 1e9), GivenUp)
+        assert isinstance(ledger.may_mend("damage", "a", now_s), GivenUp)
         ledger.heal("a")
         assert ledger.may_mend("damage", "a", 0.0) == MayMend(1)
 

@@ -234,4 +234,3 @@ def test_the_table_names_what_it_serves() -> None:
     both = replace(TABLE.routes["damage"], serving={"1.0.0": DAMAGE, "1.1.0": DAMAGE_NEXT})
     table = RoutingTable(2, {**TABLE.routes, "damage": both})
     assert table.releases() == (DAMAGE, DAMAGE_NEXT, MATERIALS, VOLUME)
-    assert table.stable_releases() == (DAMAGE, MATERIALS, VOLUME)

@@ -19,7 +19,7 @@ from control_plane.loops import probe
 from control_plane.loops.probe import Due, InstanceProbe
 from control_plane.services.probing import Prober, ProbeTimes
 from tests.unit.fakes import FakeClock, FakeInstance, call_failed, echo
-from tests.unit.samples import DAMAGE, STABLE, TABLE, VOLUME, make_fleet
+from tests.unit.samples import DAMAGE, DAMAGE_NEXT, STABLE, TABLE, VOLUME, make_fleet
 
 GOLDEN = Golden(Tolerance(0.0, 0.0), inputs={"X": np.zeros(1, np.int32)})
 DAMAGED, MEASURED = "damage--1.0.0/1", "volume/4"
@@ -33,12 +33,12 @@ class Site:
         self.triton = FakeInstance()
         golden = ("damage", "volume")
         self.fleet = make_fleet(self.triton, probed=golden, clock=self.clock)
-        self.stable: tuple[Release, ...] = TABLE.stable_releases()
+        self.releases: tuple[Release, ...] = TABLE.releases()
         self.probe = InstanceProbe(
             "triton-0",
             fleet=self.fleet,
             prober=Prober(dict.fromkeys(golden, GOLDEN), times=ProbeTimes(), clock=self.clock),
-            stable=lambda: self.stable,
+            releases=lambda: self.releases,
             options=ProbeOptions(interval_s=10.0, doubt_s=1.0, row=3),
             clock=self.clock,
         )
@@ -61,8 +61,8 @@ class Site:
         now_s = self.clock.now_s()
         self.fleet.publish("triton-0", serving=serving, is_live=True, reason="", now_s=now_s)
 
-    def fitness(self, engine: str = "damage") -> Fitness | None:
-        return self.fleet.health("triton-0").fitness(engine)
+    def fitness(self, served: str = "damage 1.0.0") -> Fitness | None:
+        return self.fleet.health("triton-0").fitness(served)
 
     def break_damage(self) -> None:
         self.triton.failures["damage--1.0.0"] = call_failed("INTERNAL", "Stub is not healthy")
@@ -87,8 +87,11 @@ class TestDue:
     async def test_each_engine_with_a_golden_input_proves_itself_at_once(self) -> None:
         site = Site()
         assert await site.round() == [DAMAGED, MEASURED]
-        assert (site.fitness("damage"), site.fitness("volume")) == (Fitness.FIT, Fitness.FIT)
-        assert site.fitness("materials") is None
+        assert (site.fitness("damage 1.0.0"), site.fitness("volume 4.0.0")) == (
+            Fitness.FIT,
+            Fitness.FIT,
+        )
+        assert site.fitness("materials 1.0.0") is None
 
     async def test_and_then_once_in_the_interval(self) -> None:
         site = Site()
@@ -142,17 +145,51 @@ class TestDue:
         site.serve()
         assert await site.later(0.0) == [DAMAGED]
 
-    async def test_nor_is_an_engine_whose_stable_release_is_another(self) -> None:
+    async def test_nor_is_a_release_that_nobody_wants(self) -> None:
         site = Site()
-        site.stable = (VOLUME,)
+        site.releases = (VOLUME,)
         assert await site.round() == [MEASURED]
+
+    async def test_each_release_proves_itself(self) -> None:
+        site = Site()
+        site.releases = (DAMAGE, DAMAGE_NEXT)
+        site.serve(frozenset({("damage", "1.0.0"), ("damage", "1.1.0")}))
+        site.break_damage()
+        assert await site.round() == [DAMAGED, "damage--1.1.0/1"]
+        assert site.fitness("damage 1.0.0") is Fitness.UNFIT
+        assert site.fitness("damage 1.1.0") is Fitness.FIT
+
+    async def test_what_does_not_answer_looks_is_not_probed(self) -> None:
+        site = Site()
+        await site.round()
+        now_s = site.clock.now_s()
+        site.fleet.publish(
+            "triton-0", serving=(), is_live=True, is_answering=False, reason="", now_s=now_s
+        )
+        assert await site.later(20.0) == []
+        site.serve()
+        assert await site.round() == [DAMAGED, MEASURED]
+
+    async def test_what_fails_while_the_instance_hangs_says_nothing_of_an_engine(self) -> None:
+        site = Site()
+        await site.round()
+        site.clock.advance(10.0)
+        due, _ = site.probe.due()
+        site.break_damage()
+        now_s = site.clock.now_s()
+        site.fleet.publish(
+            "triton-0", serving=(), is_live=True, is_answering=False, reason="", now_s=now_s
+        )
+        for _ in range(2):
+            await site.probe.probe(due)
+        assert site.fitness() is Fitness.FIT
 
     async def test_what_is_being_mended_is_left_to_the_mender(self) -> None:
         site = Site()
         await site.round()
-        site.fleet.take_out("triton-0", "damage", "being mended")
+        site.fleet.take_out("triton-0", "damage 1.0.0", "being mended")
         assert await site.later(10.0) == [MEASURED]
-        site.fleet.mend_failed("triton-0", "damage", "out of memory")
+        site.fleet.mend_failed("triton-0", "damage 1.0.0", "out of memory")
         assert await site.later(0.0) == [DAMAGED]
 
 
@@ -167,7 +204,7 @@ class TestProbe:
             "event": "probe",
             "log_level": "warning",
             "instance": "triton-0",
-            "engine": "damage",
+            "engine": "damage 1.0.0",
             "result": "failed",
             "reason": "INTERNAL: Stub is not healthy",
         }
@@ -182,11 +219,14 @@ class TestProbe:
         site.triton.answer = answer
         with capture_logs() as logs:
             await site.round()
-        assert (site.fitness("damage"), site.fitness("volume")) == (Fitness.UNFIT, Fitness.FIT)
-        reason = site.fleet.health("triton-0").fitness_reason("damage")
+        assert (site.fitness("damage 1.0.0"), site.fitness("volume 4.0.0")) == (
+            Fitness.UNFIT,
+            Fitness.FIT,
+        )
+        reason = site.fleet.health("triton-0").fitness_reason("damage 1.0.0")
         assert reason == "probe: failed: unexpected RuntimeError: a bug"
         (told,) = (log for log in logs if log["event"] == "probe failed unexpectedly")
-        assert (told["engine"], told["exc_info"]) == ("damage", True)
+        assert (told["engine"], told["exc_info"]) == ("damage--1.0.0", True)
 
     async def test_of_what_went_away_meanwhile_it_says_nothing(self) -> None:
         def answer(request: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResponse:
@@ -213,7 +253,9 @@ class TestRun:
     async def test_what_becomes_due_is_probed(self) -> None:
         site = Site()
         async with site.running():
-            await site.until(lambda: {*map(site.fitness, ("damage", "volume"))} == {Fitness.FIT})
+            await site.until(
+                lambda: {*map(site.fitness, ("damage 1.0.0", "volume 4.0.0"))} == {Fitness.FIT}
+            )
             site.clock.advance(10.0)
             await site.until(lambda: len(site.triton.calls) == 4)
         assert sorted(site.triton.calls) == sorted([DAMAGED, MEASURED] * 2)
@@ -225,7 +267,9 @@ class TestRun:
         monkeypatch.setattr(probe, "LONGEST_PAUSE_S", 1e6)
         site = Site()
         async with site.running():
-            await site.until(lambda: {*map(site.fitness, ("damage", "volume"))} == {Fitness.FIT})
+            await site.until(
+                lambda: {*map(site.fitness, ("damage 1.0.0", "volume 4.0.0"))} == {Fitness.FIT}
+            )
             site.clock.advance(5.0)
             for _ in range(100):
                 await asyncio.sleep(0)

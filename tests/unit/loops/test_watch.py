@@ -309,3 +309,17 @@ async def test_the_twin_is_loaded_as_one() -> None:
     assert await site.watch.look() == (LoadTwin(DAMAGE),)
     await site.watch.load([LoadTwin(DAMAGE)])
     assert site.triton.twins["damage--1.0.0"]["name"] == "damage--1.0.0"
+
+
+async def test_a_look_that_fails_at_once_is_made_again_at_the_interval_and_says_why() -> None:
+    class Closed(FakeInstance):
+        """Answers, and refuses to be looked at."""
+
+        async def observe(self, releases: Iterable[Release], *, timeout_s: float) -> Observation:
+            raise call_failed("UNAUTHENTICATED", "no token")
+
+    site = Site(Closed())
+    await site.watch.look()
+    await site.watch.look()
+    assert not site.instance.look_again.is_set()
+    assert site.fleet.health("triton-0").reason == "UNAUTHENTICATED: no token"

@@ -35,7 +35,7 @@ def look(fleet: Fleet, name: str = "triton-0", *, is_answering: bool = True) -> 
 
 def probe(fleet: Fleet, *results: ProbeResult, name: str = "triton-0") -> None:
     for result in results:
-        fleet.probed(name, "damage", result, "told")
+        fleet.probed(name, ("damage", "1.0.0"), result, "told")
 
 
 def trip(fleet: Fleet, name: str = "triton-0") -> None:
@@ -119,10 +119,10 @@ class TestPlacing:
         for verdict in (Verdict.SUCCESS, Verdict.IGNORED):
             fleet.reserve(DAMAGE).settle(verdict)
         assert not instance.probe_again.is_set()
-        assert (instance.answered_at_s, instance.failed_at_s) == ({"damage": 1000.0}, {})
+        assert (instance.answered_at_s, instance.failed_at_s) == ({SERVED: 1000.0}, {})
         fleet.reserve(DAMAGE).settle(Verdict.FAILURE)
         assert instance.probe_again.is_set()
-        assert instance.failed_at_s == {"damage": 1000.0}
+        assert instance.failed_at_s == {SERVED: 1000.0}
 
 
 class TestReserving:
@@ -202,9 +202,9 @@ class TestOperators:
         fleet = fleet_of(2)
         trip(fleet)
         assert fleet.breakers("triton-0") == {SERVED: BreakerState.OPEN}
-        assert fleet.is_suspect("triton-0", "damage")
-        assert not fleet.is_suspect("triton-0", "volume")
-        assert not fleet.is_suspect("triton-1", "damage")
+        assert fleet.is_suspect("triton-0", ("damage", "1.0.0"))
+        assert not fleet.is_suspect("triton-0", ("volume", "4.0.0"))
+        assert not fleet.is_suspect("triton-1", ("damage", "1.0.0"))
         fleet.heal("triton-0", "seen to")
         assert fleet.breakers("triton-0") == {}
         assert ready(fleet) == ["triton-0", "triton-1"]
@@ -227,40 +227,40 @@ class TestMending:
 
     def test_what_is_taken_out_is_not_even_a_last_resort(self) -> None:
         fleet = self.proved()
-        fleet.take_out("triton-0", "damage", "being mended")
+        fleet.take_out("triton-0", "damage 1.0.0", "being mended")
         fleet.drain("triton-1", "maintenance")
         assert (ready(fleet), reserved(fleet)) == ([], "")
-        assert fleet.fit_elsewhere("damage", "triton-1") == 0
+        assert fleet.fit_elsewhere("damage 1.0.0", "triton-1") == 0
 
     def test_brought_back_it_begins_with_a_new_breaker(self) -> None:
         fleet = self.proved()
         trip(fleet)
-        fleet.take_out("triton-0", "damage", "being mended")
+        fleet.take_out("triton-0", "damage 1.0.0", "being mended")
         assert fleet.breakers("triton-0") == {}
-        assert fleet.fit_elsewhere("damage", "triton-1") == 0
-        fleet.bring_back("triton-0", "damage", "mended")
-        assert fleet.health("triton-0").fitness("damage") is Fitness.FIT
+        assert fleet.fit_elsewhere("damage 1.0.0", "triton-1") == 0
+        fleet.bring_back("triton-0", "damage 1.0.0", "mended")
+        assert fleet.health("triton-0").fitness("damage 1.0.0") is Fitness.FIT
         assert ready(fleet) == ["triton-0", "triton-1"]
         assert fleet.breakers("triton-0") == {}
-        assert fleet.fit_elsewhere("damage", "triton-1") == 1
+        assert fleet.fit_elsewhere("damage 1.0.0", "triton-1") == 1
 
     def test_so_does_one_without_a_golden_input(self) -> None:
         fleet = fleet_of(1)
         trip(fleet)
-        fleet.take_out("triton-0", "damage", "being mended")
+        fleet.take_out("triton-0", "damage 1.0.0", "being mended")
         assert ready(fleet) == []
-        fleet.bring_back("triton-0", "damage", "mended")
+        fleet.bring_back("triton-0", "damage 1.0.0", "mended")
         assert (ready(fleet), fleet.breakers("triton-0")) == (["triton-0"], {})
 
     def test_not_mended_it_is_unfit_and_given_up_asked_by_nobody(self) -> None:
         fleet = self.proved()
         fleet.drain("triton-1", "maintenance")
-        fleet.take_out("triton-0", "damage", "being mended")
-        fleet.mend_failed("triton-0", "damage", "out of memory")
+        fleet.take_out("triton-0", "damage 1.0.0", "being mended")
+        fleet.mend_failed("triton-0", "damage 1.0.0", "out of memory")
         assert (ready(fleet), reserved(fleet)) == ([], "triton-0")
-        fleet.give_up("triton-0", "damage", "five mends")
+        fleet.give_up("triton-0", "damage 1.0.0", "five mends")
         assert reserved(fleet) == ""
-        assert fleet.health("triton-0").fitness_reason("damage") == "five mends"
+        assert fleet.health("triton-0").fitness_reason("damage 1.0.0") == "five mends"
         assert fleet.health("triton-0").state is State.HEALTHY
         with fleet.reserve(VOLUME) as place:
             assert place.instance.name == "triton-0"
@@ -274,8 +274,8 @@ class TestTelling:
             fleet.drain("triton-0", "maintenance")
             fleet.undrain("triton-0", "done")
         assert [(log["log_level"], log["engine"], log["was"], log["now"]) for log in logs] == [
-            ("info", "damage", "proving", "fit"),
-            ("warning", "damage", "fit", "unfit"),
+            ("info", "damage 1.0.0", "proving", "fit"),
+            ("warning", "damage 1.0.0", "fit", "unfit"),
             ("warning", None, "healthy", "draining"),
             ("info", None, "draining", "unknown"),
         ]
@@ -283,8 +283,18 @@ class TestTelling:
             "event": "health changed",
             "log_level": "warning",
             "instance": "triton-0",
-            "engine": "damage",
+            "engine": "damage 1.0.0",
             "was": "fit",
             "now": "unfit",
             "reason": "probe: wrong_answer: told",
         }
+
+
+class TestReleases:
+    def test_each_release_is_judged_by_itself(self) -> None:
+        both = frozenset({SERVED, ("damage", "1.1.0")})
+        fleet = make_fleet(FakeInstance(), serving=both, probed=["damage"])
+        fleet.probed("triton-0", ("damage", "1.1.0"), ProbeResult.OK, "")
+        fleet.probed("triton-0", SERVED, ProbeResult.WRONG_ANSWER, "SCORES differ")
+        assert fleet.ready_on(*SERVED) == ()
+        assert fleet.ready_on("damage", "1.1.0") == fleet.instances

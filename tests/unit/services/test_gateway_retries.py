@@ -63,13 +63,13 @@ async def test_one_request_that_meets_a_dead_process_takes_the_engine_out_there(
     dead = {TWIN: call_failed("INTERNAL", message)}
     fleet = make_fleet(FakeInstance(failures=dead), FakeInstance(), probed=("damage",))
     for instance in fleet.instances:
-        fleet.probed(instance.name, "damage", ProbeResult.OK, "")
+        fleet.probed(instance.name, ("damage", "1.0.0"), ProbeResult.OK, "")
     answers = await ask(make_gateway(fleet), 8)
     assert [answer.attempts for answer in answers].count(2) == 1
     health = fleet.health("triton-0")
-    assert health.fitness("damage") is Fitness.UNFIT
-    assert health.fitness_reason("damage") == f"probe: dead: INTERNAL: {message}"
-    assert health.fit_engines == {"materials", "volume"}
+    assert health.fitness("damage 1.0.0") is Fitness.UNFIT
+    assert health.fitness_reason("damage 1.0.0") == f"probe: dead: INTERNAL: {message}"
+    assert health.fit_engines == {"materials 1.0.0", "volume 4.0.0"}
 
 
 async def test_the_callers_mistake_is_made_once() -> None:

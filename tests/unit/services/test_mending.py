@@ -18,10 +18,11 @@ from control_plane.core.mending import MendPlan
 from control_plane.core.outcomes import Verdict
 from control_plane.loops.watch import InstanceWatch, WatchTimes
 from control_plane.services import mending
+from control_plane.services.instance import label
 from control_plane.services.mending import Mender, MendTimes
 from control_plane.services.probing import Prober, ProbeTimes
 from tests.unit.fakes import FakeClock, FakeInstance, call_failed
-from tests.unit.samples import DAMAGE, FOLDERS, MATERIALS, SPECS, TABLE, VOLUME, make_fleet
+from tests.unit.samples import DAMAGE, FOLDERS, MATERIALS, SPECS, STABLE, TABLE, VOLUME, make_fleet
 
 GOLDEN = Golden(Tolerance(0.0, 0.0), inputs={"X": np.zeros(1, np.int32)})
 
@@ -31,6 +32,9 @@ class HighRandom(Random):
 
     def random(self) -> float:
         return 1.0
+
+
+STABLE_OF = {served[0]: served for served in STABLE}
 
 
 class Site:
@@ -89,7 +93,7 @@ class Site:
 
     def probed(self, result: ProbeResult, *engines: str, number: int = 0) -> None:
         for engine in engines:
-            self.fleet.probed(f"triton-{number}", engine, result, "told")
+            self.fleet.probed(f"triton-{number}", STABLE_OF[engine], result, "told")
 
     def fail(self, *engines: str, number: int = 0) -> None:
         """Their probes fail for sure."""
@@ -111,10 +115,10 @@ class Site:
         await self.mender.mend(f"triton-{number}", self.tritons[number], plan)
 
     def fitness(self, engine: str = "damage", number: int = 0) -> Fitness | None:
-        return self.fleet.health(f"triton-{number}").fitness(engine)
+        return self.fleet.health(f"triton-{number}").fitness(label(STABLE_OF[engine]))
 
     def reason(self, engine: str = "damage") -> str:
-        return self.fleet.health("triton-0").fitness_reason(engine)
+        return self.fleet.health("triton-0").fitness_reason(label(STABLE_OF[engine]))
 
     def takes(self, engine: str = "damage", version: str = "1.0.0") -> list[str]:
         return [one.name for one in self.fleet.ready_on(engine, version)]
@@ -133,8 +137,8 @@ class TestMend:
         assert site.takes() == []
         plan = site.begin()
         assert plan is not None
-        assert plan.engines == ("damage",)
-        assert site.mender.under_way == {"damage": "triton-0"}
+        assert plan.engines == ("damage 1.0.0",)
+        assert site.mender.under_way == {"damage 1.0.0": "triton-0"}
         with capture_logs() as logs:
             await site.mend(plan)
         assert site.triton.calls == [
@@ -156,7 +160,7 @@ class TestMend:
         site.fail("damage", "materials")
         plan = site.begin()
         assert plan is not None
-        assert plan.engines == ("damage", "materials")
+        assert plan.engines == ("damage 1.0.0", "materials 1.0.0")
         await site.mend(plan)
         assert "unload preprocess" in site.triton.calls
         assert (site.fitness("damage"), site.fitness("materials")) == (Fitness.FIT, Fitness.FIT)
@@ -190,7 +194,7 @@ class TestMend:
         await task
         plan = site.begin(1)
         assert plan is not None
-        assert plan.engines == ("damage",)
+        assert plan.engines == ("damage 1.0.0",)
 
     @pytest.mark.parametrize("golden", [(), ("volume",)])
     async def test_what_was_seen_unloaded_meanwhile_is_in_with_the_next_look(
@@ -317,10 +321,28 @@ class TestFailing:
         site = await Site().start()
         site.fail("damage")
         plan = site.begin()
-        site.fleet.give_up("triton-0", "damage", "an operator was quicker")
+        site.fleet.give_up("triton-0", "damage 1.0.0", "an operator was quicker")
         await site.mend(plan)
         assert (site.fitness(), site.triton.calls) == (Fitness.GIVEN_UP, [])
         assert site.mender.under_way == {}
+
+    async def test_what_an_operator_holds_back_is_not_touched_any_more(self) -> None:
+        site = await Site().start()
+        site.fail("damage")
+        plan = site.begin()
+        site.fleet.drain("triton-0", "to be stopped")
+        await site.mend(plan)
+        assert (site.triton.calls, site.mender.under_way) == ([], {})
+
+    async def test_two_instances_never_mend_the_same_engine_at_once(self) -> None:
+        site = await Site(2).start()
+        dead = "INTERNAL: Stub process 'preprocess_0_0' is not healthy"
+        for name, served in (("triton-0", "damage"), ("triton-1", "materials")):
+            site.fleet.probed(name, STABLE_OF[served], ProbeResult.DEAD, dead)
+        plan = site.begin()
+        assert plan is not None
+        assert plan.engines == ("damage 1.0.0", "materials 1.0.0")
+        assert site.begin(1) is None
 
     async def test_a_bug_of_ours_is_told_and_ends_the_mend_only(self) -> None:
         class Bugged(FakeInstance):
@@ -353,7 +375,7 @@ class TestFailing:
         plan = site.begin()
         assert site.fitness(hopeless) is Fitness.GIVEN_UP
         assert plan is not None
-        assert plan.engines == (other,)
+        assert plan.engines == (f"{other} 1.0.0",)
 
 
 class TestSuspicion:

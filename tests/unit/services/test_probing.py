@@ -173,19 +173,19 @@ class TestFailures:
     ) -> None:
         site = Site()
         site.fail("DEADLINE_EXCEEDED", "Deadline Exceeded")
-        site.instance.answered_at_s["damage"] = answered_at_s
+        site.instance.answered_at_s["damage", "1.0.0"] = answered_at_s
         assert (await site.probe()).result is result
 
     async def test_others_of_another_engine_say_nothing(self) -> None:
         site = Site()
         site.fail("DEADLINE_EXCEEDED", "Deadline Exceeded")
-        site.instance.answered_at_s["volume"] = 1001.0
+        site.instance.answered_at_s["volume", "4.0.0"] = 1001.0
         assert (await site.probe()).result is ProbeResult.FAILED
 
     async def test_a_fault_is_one_also_while_others_are_answered(self) -> None:
         site = Site()
         site.fail("INTERNAL", "Stub process 'x' is not healthy")
-        site.instance.answered_at_s["damage"] = 1001.0
+        site.instance.answered_at_s["damage", "1.0.0"] = 1001.0
         assert (await site.probe()).result is ProbeResult.FAILED
 
     async def test_a_long_story_is_cut(self) -> None:

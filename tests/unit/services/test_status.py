@@ -228,10 +228,10 @@ def test_the_fitness_of_an_engine_is_shown_with_its_reason() -> None:
     status = make_status(fleet, clock)
     assert status.instance("triton-0").engines["damage"].fitness == "proving"
     assert status.instance("triton-0").engines["volume"].fitness == "unprobed"
-    fleet.probed("triton-0", "damage", ProbeResult.WRONG_ANSWER, "SCORES differ")
+    fleet.probed("triton-0", ("damage", "1.0.0"), ProbeResult.WRONG_ANSWER, "SCORES differ")
     shown = status.instance("triton-0").engines["damage"]
     assert shown == EngineThereView("unfit", "probe: wrong_answer: SCORES differ", 0)
-    fleet.take_out("triton-0", "damage", "mending")
+    fleet.take_out("triton-0", "damage 1.0.0", "mending")
     serving = STABLE - DAMAGE_ONLY
     fleet.publish("triton-0", serving=serving, is_live=True, reason="", now_s=clock.now_s())
     # It is not loaded while it is mended, and that is just when one wants to see it.
@@ -245,9 +245,9 @@ def test_what_changed_is_shown_the_latest_first() -> None:
     clock.advance(60.0)
     fleet.drain("triton-1", "new driver")
     clock.advance(60.0)
-    fleet.probed("triton-0", "damage", ProbeResult.OK, "")
+    fleet.probed("triton-0", ("damage", "1.0.0"), ProbeResult.OK, "")
     latest = ChangeView(
-        FakeCalendar().utc(1120.0), "triton-0", "damage", "proving", "fit", "probe: ok"
+        FakeCalendar().utc(1120.0), "triton-0", "damage 1.0.0", "proving", "fit", "probe: ok"
     )
     drained = ChangeView(
         FakeCalendar().utc(1060.0), "triton-1", None, "healthy", "draining", "new driver"

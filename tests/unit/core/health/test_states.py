@@ -153,7 +153,7 @@ class TestFitness:
             (Fitness.UNFIT, FitnessEvent.UNLOADED, Fitness.PROVING),
             (Fitness.PROVING, FitnessEvent.UNLOADED, Fitness.PROVING),
             (Fitness.MENDING, FitnessEvent.UNLOADED, Fitness.MENDING),
-            (Fitness.GIVEN_UP, FitnessEvent.UNLOADED, Fitness.GIVEN_UP),
+            (Fitness.GIVEN_UP, FitnessEvent.UNLOADED, Fitness.PROVING),
         ],
     )
     def test_events(self, state: Fitness, event: FitnessEvent, after: Fitness) -> None:
