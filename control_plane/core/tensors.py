@@ -79,8 +79,17 @@ def _from_json(tensor: Mapping[str, Any]) -> Array:
     dtype = DTYPES[datatype]
     if issubclass(dtype, np.floating):
         return np.array(data, dtype=dtype).reshape(shape)
-    written = np.array(data)
-    array = written.astype(dtype).reshape(shape)
-    if not np.array_equal(array.ravel(), written.ravel()):
+    # As Python's own numbers: numpy would make floats of integers beyond an int64, and wrap others.
+    written = np.array(data, dtype=np.object_)
+    if not all(_fits(value, dtype) for value in written.flat):
         raise ValueError(f"not all of its data is {datatype}")
-    return array
+    return written.astype(dtype).reshape(shape)
+
+
+def _fits(value: object, dtype: type[np.generic]) -> bool:
+    if not issubclass(dtype, np.integer):
+        return isinstance(value, bool)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return False
+    bounds = np.iinfo(dtype)
+    return int(bounds.min) <= value <= int(bounds.max)

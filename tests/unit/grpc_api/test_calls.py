@@ -68,7 +68,7 @@ async def test_a_deadline_is_the_callers_or_the_default(edge: Edge) -> None:
     await edge.call(INFER, infer_request("damage"), timeout_s=None)
     callers, default = edge.triton.timeouts_s
     assert 1.0 < callers < 2.5  # gRPC rounds a deadline up
-    assert default == 4.0  # of a try
+    assert default == 2.0  # of a try
 
 
 @pytest.mark.parametrize("method", ["ModelMetadata", "ModelConfig", "ModelStatistics"])
