@@ -19,6 +19,10 @@ from control_plane.services.mending import MendTimes
 from control_plane.services.probing import ProbeTimes
 from control_plane.settings import AdmissionSettings, Settings
 
+SLOW_SHARE = 0.8
+"""Of a try's time, what only a slow call takes. Far enough above the half that admission lets
+queueing take (``LimitOptions.longest_s``): an overload is not to look like a slow instance."""
+
 UNNAMED = ""
 """No engine's name: what holds for every engine that the settings do not name."""
 
@@ -33,6 +37,8 @@ def pool_options(settings: Settings, engine: str = UNNAMED) -> PoolOptions:
             consecutive_failures=breakers.consecutive_failures,
             failure_ratio=breakers.failure_ratio,
             min_calls=breakers.min_calls,
+            slow_call_s=breakers.slow_call_s or SLOW_SHARE * try_s,
+            slow_ratio=breakers.slow_ratio,
             first_open_s=breakers.first_open_s,
             longest_open_s=breakers.longest_open_s,
         ),

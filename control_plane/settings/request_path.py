@@ -168,7 +168,16 @@ class BreakerSettings(Section):
         default=0.5, gt=0, le=1, description="share of failed calls that opens a breaker"
     )
     min_calls: int = Field(
-        default=20, ge=1, le=100_000, description="calls in 10 s before the share counts"
+        default=20, ge=1, le=100_000, description="calls in 10 s before a share counts"
+    )
+    slow_call_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=3600,
+        description="calls that take longer are slow; four fifths of what a try may if not set",
+    )
+    slow_ratio: float = Field(
+        default=0.8, gt=0, le=1, description="share of slow calls that opens a breaker"
     )
     first_open_s: float = Field(
         default=1, gt=0, le=600, description="how long a breaker opens for the first time"

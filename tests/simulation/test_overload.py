@@ -6,10 +6,14 @@ decision: what hangs is ejected, what is merely busy is not.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from control_plane.bootstrap.options import pool_options
 from control_plane.core.admission import AdmissionOptions
-from control_plane.core.balancing import PolicyName, PoolOptions
+from control_plane.core.balancing import PolicyName
+from control_plane.settings import Settings
 from tests.simulation.fleet import FleetSimulation, Traffic
 from tests.simulation.instances import InstanceModel, Mode, alike
 from tests.simulation.report import Report
@@ -37,7 +41,7 @@ def fleet(
         try_timeout_s=2.5,
         admission=AdmissionOptions(),
     )
-    options = PoolOptions(policy=policy)
+    options = replace(pool_options(Settings()), policy=policy)
     return FleetSimulation(alike(instances, model), traffic, seed=2, options=options)
 
 
@@ -84,3 +88,18 @@ def test_an_instance_whose_model_hangs_is_ejected(instances: int) -> None:
     # Two probes for each of the open times of 1, 2, 4 … 32 s, and the calls that tripped it.
     assert report.lost_between(25.0, 80.0) <= 12
     assert report.latency_s(0.99, 25.0, 80.0) < 0.5
+
+
+def test_an_instance_that_answers_only_just_in_time_is_ejected() -> None:
+    """No try of it fails. In turn, because what goes by load has turned away long before."""
+    model = InstanceModel(median_s=0.05, sigma=0.05, slots=64)
+    traffic = Traffic(2000, 20.0, try_timeout_s=2.5)
+    options = replace(pool_options(Settings()), policy=PolicyName.ROUND_ROBIN)
+    slow = FleetSimulation(alike(2, model), traffic, seed=2, options=options)
+    slow.slows_down(20.0, "triton-0", 44.0)
+    report = slow.run()
+    assert report.failed() == 0
+    assert report.breaker_moves > 0
+    assert report.share_of("triton-0", 0.0, 20.0) == pytest.approx(0.5, abs=0.05)
+    assert report.share_of("triton-0", 30.0, 100.0) < 0.03
+    assert report.latency_s(0.95, 30.0, 100.0) < 0.1

@@ -191,6 +191,16 @@ def test_what_is_slow_is_measured_by_the_time_of_a_try_of_each_engine() -> None:
     assert probe_times(Settings(requests={"engine_timeout_s": 8})).timeout_s == 4.0
 
 
+def test_breakers_trip_on_slow_calls_as_the_settings_say_or_as_the_time_of_a_try_does() -> None:
+    engines = {"depth": {"timeout_s": 30}}
+    told = Settings(requests={"engines": engines})
+    assert pool_options(told).breaker.slow_call_s == 2.0
+    assert pool_options_by_engine(told)["depth"].breaker.slow_call_s == 12.0
+    told = Settings(breakers={"slow_call_s": 0.7, "slow_ratio": 0.6}, requests={"engines": engines})
+    for breaker in (pool_options(told).breaker, pool_options_by_engine(told)["depth"].breaker):
+        assert (breaker.slow_call_s, breaker.slow_ratio) == (0.7, 0.6)
+
+
 def test_admission_is_as_the_settings_say() -> None:
     assert gateway_options(Settings()).admission == AdmissionOptions()
     told = {
