@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log
 
 import pytest
 
@@ -95,6 +96,15 @@ def test_a_move_by_the_margin_is_not_expected_to_look_like_none(
 def test_units_without_a_confidence_bet_nothing() -> None:
     counts = StepCounts(Step(1, 2_000), 0, GOOD, GOOD)
     assert set(moved_scores(counts, 0.05)) == {0.0}
+
+
+def test_one_unit_is_worth_what_the_formula_says() -> None:
+    one = StepCounts(Step(1, 2_000, confidence_centre=0.7), 0, canary=sure_of(0))
+    # A canary's unit at 0.025, share 0.2: (1 - s)(c - x) - s (1 - s) tolerance; the worst that
+    # could be is all of c against it.
+    payoff, worst = 0.8 * 0.675 - 0.16 * 0.05, 0.7 * 0.8 + 0.16 * 0.05
+    expected = [log(1 + fraction * payoff / worst) for fraction in FRACTIONS]
+    assert moved_scores(one, 0.05)[: len(FRACTIONS)] == pytest.approx(expected)
 
 
 def test_the_extremes_leave_every_wealth_positive() -> None:

@@ -14,8 +14,9 @@ def test_by_default_all_of_alpha_is_spent_and_no_more() -> None:
     assert set(options.alpha_shares) == set(Metric)
 
 
-def test_nothing_need_be_tolerated() -> None:
-    assert AnalysisOptions(confidence_tolerance=0.0).confidence_tolerance == 0.0
+def test_nothing_need_be_tolerated_and_one_unit_may_do() -> None:
+    options = AnalysisOptions(confidence_tolerance=0.0, least_units=1)
+    assert (options.confidence_tolerance, options.least_units) == (0.0, 1)
 
 
 @pytest.mark.parametrize(
