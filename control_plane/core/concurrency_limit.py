@@ -25,6 +25,11 @@ Where it departs from the Java, and why:
 - Until latency first leaves its tolerance, patience or not, the limit doubles with each busy
   window, as in TCP's slow start with HyStart's exit on delay (RFC 5681, RFC 9406): 40 s from
   20 to 200 by the headroom alone is too long.
+- And it doubles again, while nothing queues beyond what is borne, up to half of what it was when
+  queueing began: TCP's ssthresh (RFC 5681, 3.1). After two minutes in which all instances hang
+  nothing is left of the limit, and by the headroom alone an engine asked for 500 requests/s went
+  on to refuse them for half a minute. Each new queueing halves that mark, so a mark that the
+  engine can no longer bear is gone after a few.
 - Under lasting overload Gradient2's baseline follows the queue it has let build up, and the
   limit drifts to its maximum. Here only samples *below half of the limit* teach the
   baseline. When latency has stood above tolerance for ``remeasure_s`` without such a window,
@@ -73,7 +78,8 @@ class LimitOptions:
     longest_s: a latency over this counts as queueing whatever the baseline is; well below
         what a try may take.
     start_growth: what the limit is multiplied by, per busy window, until latency is first
-        over its tolerance; 1 for no more than the headroom.
+        over its tolerance, and later below half of what was borne before; 1 for no more than
+        the headroom.
     overload_ratio: what remains of the limit after an overload, at most once per window.
     window_s, least_samples, most_samples: a window closes when it is old enough and has
         enough samples, or has the most it may hold.
@@ -159,7 +165,9 @@ class GradientLimit:
         self._limit = float(options.initial)
         self._baseline_s: float | None = None
         self._lowest_s = inf
-        self._is_starting = True
+        # Below it the limit doubles; without bound until something has queued.
+        self._doubles_below = inf
+        self._is_queueing_now = False
         self._taught_at_s = -inf
         self._shrunk_at_s = -inf
         self._measuring_since_s: float | None = None
@@ -212,7 +220,7 @@ class GradientLimit:
 
     def shrink(self, now_s: float) -> None:
         """An instance refused for want of room. At most one step per window, as in TCP."""
-        self._is_starting = False
+        self._note_queueing(True)
         if now_s - self._shrunk_at_s >= self._options.window_s:
             self._shrunk_at_s = now_s
             self._set_limit(self._limit * self._options.overload_ratio)
@@ -243,13 +251,24 @@ class GradientLimit:
             self._baseline_s = self._lowest_s
         options, baseline_s = self._options, self._baseline_s
         gradient = 0.0 if baseline_s is None else self._bearable_s(baseline_s) / reading.median_s
-        if baseline_s is None or reading.median_s > options.tolerance * baseline_s:
-            self._is_starting = False
+        is_starting = self._doubles_below == inf
+        is_over = baseline_s is None or reading.median_s > options.tolerance * baseline_s
+        self._note_queueing(gradient < 1.0 or (is_starting and is_over))
         self._step(gradient, reading.took_s)
         if baseline_s is not None and reading.median_s < baseline_s:
             self._pull_baseline(reading.median_s)
         elif gradient < 1.0 and now_s - self._taught_at_s >= options.remeasure_s:
             self._measuring_since_s = now_s
+
+    def _note_queueing(self, is_queueing: bool) -> None:
+        """Where queueing begins, mark how far the limit may double once it is over."""
+        if is_queueing and not self._is_queueing_now:
+            was_borne = self._limit
+            if self._doubles_below < inf:
+                # On its way up again: one straggler of the trouble before must not undo it all.
+                was_borne = max(self._limit, self._doubles_below)
+            self._doubles_below = was_borne / 2.0
+        self._is_queueing_now = is_queueing
 
     def _step(self, gradient: float, took_s: float) -> None:
         keep = 1.0 - self._options.smoothing
@@ -258,8 +277,9 @@ class GradientLimit:
             keep **= max(1.0, took_s / self._options.window_s)
         wanted = self._limit * max(STEEPEST, min(1.0, gradient)) + sqrt(self._limit)
         stepped = keep * self._limit + (1.0 - keep) * wanted
-        if self._is_starting:
-            stepped = max(stepped, self._options.start_growth * self._limit)
+        if not self._is_queueing_now:
+            doubled = min(self._options.start_growth * self._limit, self._doubles_below)
+            stepped = max(stepped, doubled)
         self._set_limit(stepped)
 
     def _measure(

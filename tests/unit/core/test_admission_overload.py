@@ -116,3 +116,25 @@ def test_an_engine_that_becomes_slower_for_good_is_believed() -> None:
     )
     assert outcome.share_served(Priority.NORMAL) > 0.9
     assert outcome.share_served(Priority.HIGH) > 0.99
+
+
+def test_after_all_instances_have_hung_for_long_it_is_back_within_five_seconds() -> None:
+    """150 requests in flight, and then for two minutes every try runs out of its time."""
+    rate_per_s, latency_s, hang_s = 500.0, 0.3, (10.0, 130.0)
+    rng, admission = Random(1), Admission(AdmissionOptions())
+    ends: list[tuple[float, int, float, Ending, Ticket]] = []
+    now_s, refused_at_s = 0.0, 0.0
+    while now_s < 150.0:
+        now_s += rng.expovariate(rate_per_s)
+        while ends and ends[0][0] <= now_s:
+            end_s, _, took_s, ending, ticket = heappop(ends)
+            admission.settle(ticket, latency_s=took_s, ending=ending, now_s=end_s)
+        answer = admission.admit(Priority.NORMAL, now_s)
+        if isinstance(answer, Shed):
+            refused_at_s = now_s
+        elif hang_s[0] <= now_s < hang_s[1]:
+            heappush(ends, (now_s + 2 * TRY_S, answer.number, TRY_S, Ending.SLOW, answer))
+        else:
+            took_s = latency_s * rng.uniform(0.8, 1.2)
+            heappush(ends, (now_s + took_s, answer.number, took_s, Ending.SUCCESS, answer))
+    assert hang_s[1] < refused_at_s < hang_s[1] + 5.0

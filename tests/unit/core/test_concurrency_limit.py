@@ -444,6 +444,54 @@ class TestSlowStart:
         assert limit.limit == int(8 + sqrt(8))
 
 
+class TestRegrowth:
+    """After queueing it doubles again, up to half of what was borne before."""
+
+    def shrunk(self, **changes: float) -> GradientLimit:
+        """Of 64, when queueing began, four are left: the mark is 32."""
+        limit = limit_with(0.1, initial=64, start_growth=2.0, remeasure_s=1e9, **changes)
+        for _ in range(60):
+            limit.observe(9.0, in_flight=64, now_s=1.0)
+        assert limit.limit == 4
+        return limit
+
+    def grown(self, limit: GradientLimit, latency_s: float = 0.1) -> int:
+        limit.observe(latency_s, in_flight=limit.limit, now_s=2.0)
+        return limit.limit
+
+    def test_it_doubles_up_to_half_and_goes_on_by_its_headroom(self) -> None:
+        limit = self.shrunk()
+        assert [self.grown(limit) for _ in range(4)] == [8, 16, 32, int(32 + sqrt(32))]
+
+    def test_what_is_borne_does_not_end_it(self) -> None:
+        limit = self.shrunk(patience_s=0.5)
+        assert [self.grown(limit, 0.5) for _ in range(3)] == [8, 16, 32]
+
+    def test_each_new_queueing_halves_the_mark_and_a_lasting_one_does_so_once(self) -> None:
+        limit = self.shrunk()
+        assert self.grown(limit) == 8
+        for _ in range(20):
+            self.grown(limit, 9.0)
+        assert [self.grown(limit) for _ in range(3)] == [8, 16, int(16 + sqrt(16))]
+
+    def test_beyond_the_mark_half_of_the_limit_is_the_new_one(self) -> None:
+        limit = self.shrunk()
+        for _ in range(6):
+            self.grown(limit)
+        assert limit.limit == 50  # 32 and three times its headroom
+        for _ in range(60):
+            self.grown(limit, 9.0)
+        found = [self.grown(limit) for _ in range(4)]
+        assert found == [8, 16, 25, 30]
+
+    def test_refusals_mark_it_too(self) -> None:
+        limit = limit_with(0.1, initial=64, start_growth=2.0, window_s=1.0, least_samples=1)
+        for now_s in range(1, 5):
+            limit.shrink(float(now_s))
+        assert limit.limit == 4
+        assert [self.grown(limit) for _ in range(3)] == [8, 16, 32]
+
+
 @given(
     st.lists(
         st.tuples(
