@@ -244,6 +244,11 @@ class Fleet:
         served = (engine, version)
         return tuple(one for one in self.instances if self._placed[one.name].get(served) is False)
 
+    def last_resorts(self, engine: str, version: str) -> tuple[Instance, ...]:
+        """Where the release is asked only when no instance is left where it takes requests."""
+        served = (engine, version)
+        return tuple(one for one in self.instances if self._placed[one.name].get(served))
+
     def fit_elsewhere(self, served: str, name: str) -> int:
         """On how many other instances a release, by its label, may take requests."""
         return sum(

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from control_plane.core.catalogue import Release
 from control_plane.core.health import State
 from control_plane.core.routing import RoutingTable
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
@@ -100,7 +101,7 @@ class Operations:
         only_there = [
             f"{release.engine} {release.version}"
             for release in self._table().releases()
-            if [one.name for one in self._fleet.ready_on(release.engine, release.version)] == [name]
+            if self._is_last(name, release)
         ]
         if only_there:
             raise ControlPlaneError(
@@ -109,6 +110,18 @@ class Operations:
                 f"to {action} it all the same, force it",
                 field="force",
             )
+
+    def _is_last(self, name: str, release: Release) -> bool:
+        """Whether no other instance answers for a release as well as this one does.
+
+        One whose breaker is not closed is a last resort, as one is that does not answer looks:
+        among such ones any other is as good, but none is as good as one that is well.
+        """
+        served = (release.engine, release.version)
+        ready = {one.name for one in self._fleet.ready_on(*served)}
+        well = {one for one in ready if served not in self._fleet.breakers(one)}
+        last_resorts = {one.name for one in self._fleet.last_resorts(*served)}
+        return (well or ready | last_resorts) == {name}
 
 
 def check_reason(reason: str) -> str:

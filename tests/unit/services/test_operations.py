@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from control_plane.core.health import State
+from control_plane.core.outcomes import Verdict
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.fleet import Fleet
 from control_plane.services.operations import DEFAULT_REASON, Action, Operations
@@ -106,6 +107,39 @@ def test_only_what_is_routed_and_taken_there_keeps_an_instance(
     # What takes no requests any more is nobody's last instance.
     operations.act(Action.ISOLATE, "triton-1")
     assert fleet.health("triton-1").state is State.ISOLATED
+
+
+def test_one_whose_breaker_is_open_is_nowhere_else(fleet: Fleet, operations: Operations) -> None:
+    for _ in range(5):
+        with fleet.reserve(DAMAGE, exclude=["triton-1"]) as place:
+            place.settle(Verdict.FAILURE)
+    message = refusal_of(operations, Action.DRAIN, "triton-1")
+    assert "takes requests for damage 1.0.0; to drain" in message
+    operations.act(Action.DRAIN, "triton-0")
+
+
+def test_the_last_of_the_last_resorts_stays(fleet: Fleet, operations: Operations) -> None:
+    for name in ("triton-0", "triton-1"):
+        for _ in range(2):  # as many bad looks as make it unhealthy
+            fleet.publish(
+                name, serving=(), is_live=True, is_answering=False, reason="", now_s=1001.0
+            )
+    assert names_ready(fleet) == []
+    operations.act(Action.DRAIN, "triton-0")
+    refusal_of(operations, Action.DRAIN, "triton-1")
+    with fleet.reserve(DAMAGE) as place:
+        assert place.instance.name == "triton-1"
+
+
+def test_a_last_resort_is_no_reason_to_take_out_what_is_well(
+    fleet: Fleet, operations: Operations
+) -> None:
+    for _ in range(2):
+        fleet.publish(
+            "triton-0", serving=(), is_live=True, is_answering=False, reason="", now_s=1001.0
+        )
+    refusal_of(operations, Action.DRAIN, "triton-1")
+    operations.act(Action.DRAIN, "triton-0")
 
 
 @pytest.mark.parametrize("action", [Action.DRAIN, Action.ISOLATE])
