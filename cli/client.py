@@ -139,11 +139,22 @@ def _is_problem(response: httpx.Response) -> bool:
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any] | None:
+    """All that is printed comes in here, the words of Tritons too: none commands a terminal."""
     try:
         body = response.json()
     except (json.JSONDecodeError, UnicodeDecodeError):
         return None
-    return body if isinstance(body, dict) else None
+    return _printable(body) if isinstance(body, dict) else None
+
+
+def _printable(value: Any) -> Any:
+    from control_plane.core.printable import printable
+
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(key): _printable(inner) for key, inner in value.items()}
+    return [_printable(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _refusal_of_problem(

@@ -56,7 +56,9 @@ class Refused(Exception):
 
 def complain(line: str) -> None:
     """Writes one line of trouble to standard error."""
+    from control_plane.core.printable import printable
+
     # Not print(): a terminal that cannot show a character must not hide the message.
     encoding = sys.stderr.encoding or "utf-8"
-    sys.stderr.write(f"tidegate: {line}\n".encode(encoding, "replace").decode(encoding))
+    sys.stderr.write(f"tidegate: {printable(line)}\n".encode(encoding, "replace").decode(encoding))
     sys.stderr.flush()

@@ -16,6 +16,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from control_plane.core.printable import printable
+
 MASK = "**********"
 SECRET_KEY = re.compile(
     r"authorization|passw|secret|cookie|credential|api[-_]?key|(^|[-_])token$", re.IGNORECASE
@@ -23,6 +25,9 @@ SECRET_KEY = re.compile(
 DEEPEST = 6
 # They log every request at INFO; Tidegate writes its own line for each.
 CHATTY = ("uvicorn.access", "uvicorn.error", "httpx", "httpcore", "asyncio")
+
+# Written here and not by others, over many lines.
+OWN_LINES = frozenset({"stack", "exception"})
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -122,12 +127,24 @@ def _drop_coloured_copy(logger: WrappedLogger, method: str, event: EventDict) ->
     return event
 
 
+def _disarm(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Keeps the words of others to one line, and from commanding the terminal, as JSON does."""
+    del logger, method
+    return {
+        key: printable(value).replace("\n", " ")
+        if isinstance(value, str) and key not in OWN_LINES
+        else value
+        for key, value in event.items()
+    }
+
+
 def _console(*, has_colors: bool) -> list[Processor]:
     # Plain tracebacks: the pretty ones print local variables, and so secrets.
     return [
+        _disarm,
         structlog.dev.ConsoleRenderer(
             colors=has_colors, exception_formatter=structlog.dev.plain_traceback
-        )
+        ),
     ]
 
 

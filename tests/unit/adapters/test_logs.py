@@ -71,6 +71,17 @@ def test_the_format_can_be_forced() -> None:
     assert "two" in pipe.getvalue()
 
 
+def test_what_others_say_is_one_line_that_does_not_command_a_terminal() -> None:
+    stream = io.StringIO()
+    set_up_logs(format="console", stream=stream)
+    structlog.get_logger().info("probe", reason="INTERNAL: \x1b[2J boom\n2026-01-01 all is well")
+    logging.getLogger("grpc").error("\x9b31m theirs")
+
+    ours, theirs = stream.getvalue().splitlines()
+    assert "INTERNAL: ?[2J boom 2026-01-01 all is well" in ours
+    assert "?31m theirs" in theirs
+
+
 def test_standard_error_is_where_lines_go(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logs()
 

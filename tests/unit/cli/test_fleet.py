@@ -60,6 +60,21 @@ def test_reasons_are_shown_as_they_are_where_something_is_not_well(
     assert {one[0] for one in reasons[:3]} == {"triton-1"}
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_what_a_triton_says_does_not_command_the_terminal(
+    tidegate: Tidegate, plane: Plane, options: tuple[str, ...]
+) -> None:
+    there = {"fitness": "unfit", "reason": "INTERNAL: \x1b[2J\x9b31m boom", "in_flight": 0}
+    unwell = {**WELL, "health_reason": "\x1b]0;owned\x07", "engines": {"damage": there}}
+    plane.replies["/api/v1/fleet"] = Reply({"instances": [unwell], "changes": []})
+    shown = tidegate("fleet", *options, "--url", plane.url).stdout
+    assert "INTERNAL: ?[2J?31m boom" in shown
+    assert not any(command in shown for command in "\x1b\x07\x9b")
+    plane.replies["/api/v1/fleet"] = problem(503, "overloaded", "full of \x1b[2J")
+    refused = tidegate("fleet", "--url", plane.url)
+    assert "full of ?[2J" in refused.stderr
+
+
 def test_a_fleet_that_is_well_has_nothing_to_explain(tidegate: Tidegate, plane: Plane) -> None:
     engines = {"damage": WELL["engines"]["damage"]}
     plane.replies["/api/v1/fleet"] = Reply(
