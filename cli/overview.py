@@ -77,6 +77,30 @@ def engines(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False
             for engine in answer.get("engines", [])
         ],
     )
+    troubles = [line for engine in answer.get("engines", []) for line in _troubles(engine)]
+    if troubles:
+        from rich.text import Text
+
+        console().print("", *(Text(line, style="yellow") for line in troubles), sep="\n")
+
+
+def _troubles(engine: Mapping[str, Any]) -> list[str]:
+    """A line for each release that has fewer instances than it might, and for a spent budget."""
+    lines = []
+    for release in engine.get("releases", []):
+        kept_out = [
+            f"{release[kind]} by {whose}"
+            for kind, whose in (("ejected", "breakers"), ("benched", "health checks"))
+            if release.get(kind)
+        ]
+        words = "kept out"
+        if release.get("is_panicking"):
+            words = f"panic, {release['panics']} requests so far went to who is kept out"
+        if kept_out:
+            lines.append(f"{engine['name']} {release['release']}: {words}: {', '.join(kept_out)}")
+    if engine.get("retry_budget_remaining", 1) < 1:
+        lines.append(f"{engine['name']}: retry budget spent, no try is made again")
+    return lines
 
 
 def _admission_cells(admission: Mapping[str, Any]) -> list[str]:

@@ -111,6 +111,7 @@ def _wire(
         fleet=fleet,
         table=lambda: table,
         admission=gateway.admission,
+        retry_budget=gateway.retry_budget,
         clock=clock,
         calendar=SystemCalendar(),
     )

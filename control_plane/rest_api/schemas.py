@@ -168,6 +168,14 @@ class Release(BaseModel):
     is_stable: bool
     weight_bp: int = Field(description="Share of the traffic in basis points.", examples=[10_000])
     ready_on: list[str] = Field(examples=[["triton-0", "triton-1"]])
+    ejected: int = Field(description="Instances that their breakers keep out.", examples=[0])
+    benched: int = Field(
+        description="Instances that health checks keep out, but as a last resort.", examples=[0]
+    )
+    is_panicking: bool = Field(
+        description="Whether so many are out that requests are sent to them all the same."
+    )
+    panics: int = Field(description="Requests sent so since the start.", examples=[0])
 
 
 class Admission(BaseModel):
@@ -189,6 +197,9 @@ class Engine(BaseModel):
     is_ready: bool
     releases: list[Release]
     admission: Admission
+    retry_budget_remaining: float = Field(
+        description="Tries that could be made again now; below 1 none is.", examples=[30.0]
+    )
 
 
 class Engines(BaseModel):

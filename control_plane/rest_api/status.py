@@ -151,6 +151,7 @@ def _show_engine(view: EngineView) -> schemas.Engine:
             admitted=_by_name(view.admission.admitted),
             shed=_by_name(view.admission.shed),
         ),
+        retry_budget_remaining=round(view.retry_budget_remaining, 1),
     )
 
 
@@ -165,4 +166,8 @@ def _show_release(view: ReleaseView) -> schemas.Release:
         is_stable=view.is_stable,
         weight_bp=view.weight_bp,
         ready_on=list(view.ready_on),
+        ejected=view.ejected,
+        benched=view.benched,
+        is_panicking=view.is_panicking,
+        panics=view.panics,
     )

@@ -17,7 +17,7 @@ from hashlib import blake2b
 import structlog
 
 from control_plane.core.backoff import Rng
-from control_plane.core.balancing import Pool, PoolOptions
+from control_plane.core.balancing import Pool, PoolOptions, PoolStatistics
 from control_plane.core.breaker import State as BreakerState
 from control_plane.core.catalogue import Release
 from control_plane.core.health import (
@@ -243,6 +243,11 @@ class Fleet:
         """Where the release takes requests; not where it is a last resort only."""
         served = (engine, version)
         return tuple(one for one in self.instances if self._placed[one.name].get(served) is False)
+
+    def pool(self, engine: str, version: str) -> PoolStatistics | None:
+        """What balancing has come to over a release's instances; None if it never had any."""
+        pool = self._pools.get((engine, version))
+        return None if pool is None else pool.statistics(self._clock.now_s())
 
     def last_resorts(self, engine: str, version: str) -> tuple[Instance, ...]:
         """Where the release is asked only when no instance is left where it takes requests."""

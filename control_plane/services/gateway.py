@@ -123,6 +123,10 @@ class Gateway:
         """The bound on an engine's requests in flight, and what it has come to so far."""
         return self._engine(engine).admission.statistics()
 
+    def retry_budget(self, engine: str) -> float:
+        """How many tries of an engine's requests could be made again now."""
+        return self._engine(engine).budget.remaining(self._clock.now_s())
+
     @property
     def table(self) -> RoutingTable:
         """The routes in force now."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import nlargest
 
 from control_plane.core.admission import AdmissionStatistics
-from control_plane.core.catalogue import Engine
+from control_plane.core.catalogue import Engine, Release
 from control_plane.core.health import Change, Fitness
-from control_plane.core.routing import RoutingTable
+from control_plane.core.routing import Route, RoutingTable
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import Calendar, Clock
 from control_plane.services.fleet import Fleet
@@ -92,13 +92,22 @@ class InstanceView:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseView:
-    """One release: its pins (component to integer version), share and where it is ready."""
+    """One release: its pins (component to integer version), share and where it is ready.
+
+    ejected, benched: how many of its instances breakers and health checks keep out.
+    is_panicking: whether so many are out that requests go to them all the same.
+    panics: how many requests did so since the start.
+    """
 
     release: str
     pins: Mapping[str, int]
     is_stable: bool
     weight_bp: int
     ready_on: tuple[str, ...]
+    ejected: int = 0
+    benched: int = 0
+    is_panicking: bool = False
+    panics: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,7 @@ class EngineView:
     """One engine. kind: ``ensemble`` or ``model``. is_ready: stable is served somewhere.
 
     admission: the bound on its requests in flight, and what was admitted and shed so far.
+    retry_budget_remaining: how many tries could be made again now.
     """
 
     name: str
@@ -114,6 +124,7 @@ class EngineView:
     is_ready: bool
     releases: tuple[ReleaseView, ...]
     admission: AdmissionStatistics
+    retry_budget_remaining: float
 
 
 class Status:
@@ -126,6 +137,7 @@ class Status:
         fleet: Fleet,
         table: Callable[[], RoutingTable],
         admission: Callable[[str], AdmissionStatistics],
+        retry_budget: Callable[[str], float],
         clock: Clock,
         calendar: Calendar,
     ) -> None:
@@ -133,6 +145,7 @@ class Status:
         self._fleet = fleet
         self._table = table
         self._admission = admission
+        self._retry_budget = retry_budget
         self._clock = clock
         self._calendar = calendar
         self._is_stopping = False
@@ -196,19 +209,30 @@ class Status:
             stable=route.stable,
             is_ready=bool(self._fleet.ready_on(engine.name, route.stable)),
             admission=self._admission(engine.name),
+            retry_budget_remaining=self._retry_budget(engine.name),
             releases=tuple(
-                ReleaseView(
-                    release=release.version,
-                    pins=release.pins,
-                    is_stable=release.version == route.stable,
-                    weight_bp=route.weights_bp.get(release.version, 0),
-                    ready_on=tuple(
-                        instance.name
-                        for instance in self._fleet.ready_on(engine.name, release.version)
-                    ),
-                )
-                for release in engine.releases.values()
+                self._release_view(release, route) for release in engine.releases.values()
             ),
+        )
+
+    def _release_view(self, release: Release, route: Route) -> ReleaseView:
+        ready_on = self._fleet.ready_on(release.engine, release.version)
+        view = ReleaseView(
+            release=release.version,
+            pins=release.pins,
+            is_stable=release.version == route.stable,
+            weight_bp=route.weights_bp.get(release.version, 0),
+            ready_on=tuple(instance.name for instance in ready_on),
+        )
+        pool = self._fleet.pool(release.engine, release.version)
+        if pool is None:
+            return view
+        return replace(
+            view,
+            ejected=pool.ejected,
+            benched=pool.benched,
+            is_panicking=pool.is_overruling or (bool(pool.members) and not pool.in_rotation),
+            panics=pool.panics,
         )
 
     def _instance_view(self, instance: Instance) -> InstanceView:

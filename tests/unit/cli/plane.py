@@ -19,6 +19,10 @@ RELEASE = {
     "is_stable": True,
     "weight_bp": 10_000,
     "ready_on": ["triton-0", "triton-1"],
+    "ejected": 0,
+    "benched": 0,
+    "is_panicking": False,
+    "panics": 3,
 }
 CANARY = {
     "release": "1.1.0",
@@ -26,6 +30,10 @@ CANARY = {
     "is_stable": False,
     "weight_bp": 0,
     "ready_on": [],
+    "ejected": 0,
+    "benched": 0,
+    "is_panicking": False,
+    "panics": 0,
 }
 ENGINES = {
     "engines": [
@@ -41,6 +49,7 @@ ENGINES = {
                 "admitted": {"high": 1, "normal": 20, "low": 5},
                 "shed": {"high": 0, "normal": 1, "low": 2},
             },
+            "retry_budget_remaining": 30.0,
         }
     ]
 }

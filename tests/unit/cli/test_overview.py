@@ -32,6 +32,22 @@ def test_engines_lists_each_with_its_stable_release(tidegate: Tidegate, plane: P
     assert row.split()[6:] == ["3", "of", "40", "3"]
 
 
+def test_engines_tells_of_a_panic_and_of_who_is_kept_out(tidegate: Tidegate, plane: Plane) -> None:
+    (engine,) = ENGINES["engines"]
+    panic = {**RELEASE, "ejected": 1, "benched": 2, "is_panicking": True, "panics": 14}
+    canary = {**CANARY, "ejected": 0, "benched": 1, "is_panicking": False, "panics": 3}
+    unwell = {**engine, "releases": [panic, canary], "retry_budget_remaining": 0.9}
+    plane.replies["/api/v1/engines"] = Reply({"engines": [unwell]})
+    result = tidegate("engines", "--url", plane.url)
+    assert result.stdout.splitlines()[2:] == [
+        "",
+        "damage 1.0.0: panic, 14 requests so far went to who is kept out: "
+        "1 by breakers, 2 by health checks",
+        "damage 1.1.0: kept out: 1 by health checks",
+        "damage: retry budget spent, no try is made again",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

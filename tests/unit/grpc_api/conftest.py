@@ -93,6 +93,7 @@ def make_server(
         fleet=fleet,
         table=lambda: TABLE,
         admission=gateway.admission,
+        retry_budget=gateway.retry_budget,
         clock=clock,
         calendar=FakeCalendar(),
     )

@@ -112,7 +112,7 @@ def engine_view(name: str = "damage", *, is_ready: bool = True) -> EngineView:
     ready_on = ("triton-0",) if is_ready else ()
     releases = (
         ReleaseView("1.0.0", {"damage_detector": 1}, False, 0, ()),
-        ReleaseView("1.1.0", {"damage_detector": 2}, True, 10_000, ready_on),
+        ReleaseView("1.1.0", {"damage_detector": 2}, True, 10_000, ready_on, 1, 2, True, 14),
     )
     admission = AdmissionStatistics(
         limit=40,
@@ -122,7 +122,7 @@ def engine_view(name: str = "damage", *, is_ready: bool = True) -> EngineView:
         admitted={Priority.HIGH: 1, Priority.NORMAL: 20, Priority.LOW: 5},
         shed={Priority.HIGH: 0, Priority.NORMAL: 0, Priority.LOW: 2},
     )
-    return EngineView(name, "ensemble", "1.1.0", is_ready, releases, admission)
+    return EngineView(name, "ensemble", "1.1.0", is_ready, releases, admission, 29.46)
 
 
 def change_view(name: str = "triton-0", *, engine: str | None = None) -> ChangeView:

@@ -17,6 +17,10 @@ RELEASES = [
         "is_stable": False,
         "weight_bp": 0,
         "ready_on": [],
+        "ejected": 0,
+        "benched": 0,
+        "is_panicking": False,
+        "panics": 0,
     },
     {
         "release": "1.1.0",
@@ -24,6 +28,10 @@ RELEASES = [
         "is_stable": True,
         "weight_bp": 10_000,
         "ready_on": ["triton-0"],
+        "ejected": 1,
+        "benched": 2,
+        "is_panicking": True,
+        "panics": 14,
     },
 ]
 
@@ -56,6 +64,7 @@ async def test_engines_are_shown_with_their_releases(edge: Edge, path: str) -> N
                     "admitted": {"high": 1, "normal": 20, "low": 5},
                     "shed": {"high": 0, "normal": 0, "low": 2},
                 },
+                "retry_budget_remaining": 29.5,
             }
         ]
     }

@@ -10,6 +10,7 @@ from control_plane.core.admission import AdmissionStatistics
 from control_plane.core.balancing import PoolOptions
 from control_plane.core.detections import Priority
 from control_plane.core.health import ProbeResult
+from control_plane.core.outcomes import Verdict
 from control_plane.core.routing import RoutingTable
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.fleet import Fleet
@@ -47,6 +48,7 @@ def make_status(fleet: Fleet, clock: FakeClock | None = None) -> Status:
         fleet=fleet,
         table=lambda: TABLE,
         admission=lambda engine: ADMISSIONS[engine],
+        retry_budget=lambda engine: 29.5,
         clock=clock,
         calendar=FakeCalendar(),
     )
@@ -77,9 +79,43 @@ def test_an_engine_is_shown_with_all_its_releases() -> None:
             ),
         ),
         admission=ADMISSIONS["damage"],
+        retry_budget_remaining=29.5,
     )
     assert (materials.name, materials.is_ready) == ("materials", False)
     assert (volume.name, volume.kind) == ("volume", "model")
+
+
+def test_who_is_kept_out_of_a_release_and_a_panic_are_shown() -> None:
+    fleet = make_fleet(FakeInstance(), FakeInstance(), FakeInstance())
+
+    def shown() -> tuple[int, int, bool, int]:
+        release = make_status(fleet).engines()[0].releases[0]
+        return release.ejected, release.benched, release.is_panicking, release.panics
+
+    def fail(name: str) -> None:
+        others = {one.name for one in fleet.instances} - {name}
+        while ("damage", "1.0.0") not in fleet.breakers(name):
+            with fleet.reserve(DAMAGE, exclude=others) as place:
+                place.settle(Verdict.FAILURE)
+
+    def hang(name: str) -> None:
+        for _ in range(2):  # as many bad looks as make it unhealthy
+            fleet.publish(
+                name, serving=(), is_live=True, is_answering=False, reason="", now_s=1001.0
+            )
+
+    assert shown() == (0, 0, False, 0)
+    fail("triton-0")
+    assert shown() == (1, 0, False, 0)
+    hang("triton-1")
+    assert shown() == (1, 1, False, 0)
+    hang("triton-2")
+    assert shown() == (1, 2, True, 0)
+    with fleet.reserve(DAMAGE):
+        pass
+    assert shown() == (1, 2, True, 1)
+    hang("triton-0")
+    assert shown() == (0, 3, True, 1)
 
 
 def test_it_is_ready_once_every_stable_release_is_somewhere() -> None:
@@ -114,6 +150,7 @@ def test_without_any_engine_it_is_not_ready() -> None:
         fleet=fleet,
         table=RoutingTable,
         admission=lambda engine: ADMISSIONS[engine],
+        retry_budget=lambda engine: 29.5,
         clock=FakeClock(),
         calendar=FakeCalendar(),
     )
@@ -201,6 +238,7 @@ def test_with_no_routes_every_instance_that_lives_is_ready() -> None:
         fleet=fleet,
         table=RoutingTable,
         admission=lambda engine: ADMISSIONS[engine],
+        retry_budget=lambda engine: 29.5,
         clock=FakeClock(),
         calendar=FakeCalendar(),
     )
