@@ -1,5 +1,13 @@
 """The settings: what may be set (``schema``) and where values come from (``sources``)."""
 
+from control_plane.settings.edges import (
+    GrpcSettings,
+    HttpSettings,
+    LogSettings,
+    PhotoSettings,
+    ShutdownSettings,
+)
+from control_plane.settings.fleet import EmbeddedSettings, FleetSettings, InstanceSettings
 from control_plane.settings.request_path import (
     AdmissionSettings,
     BreakerSettings,
@@ -7,17 +15,7 @@ from control_plane.settings.request_path import (
     RequestSettings,
     RetrySettings,
 )
-from control_plane.settings.schema import (
-    EmbeddedSettings,
-    FleetSettings,
-    GrpcSettings,
-    HttpSettings,
-    InstanceSettings,
-    LogSettings,
-    PhotoSettings,
-    Settings,
-    ShutdownSettings,
-)
+from control_plane.settings.schema import Settings
 from control_plane.settings.section import Section
 from control_plane.settings.sources import LoadedSettings, flag_of, flatten, load_settings
 
