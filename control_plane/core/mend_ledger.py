@@ -34,7 +34,7 @@ class MendOptions:
 
     first_s: float = 2.0
     most_s: float = 60.0
-    limit: int = 5
+    limit: int = 8
     lasting_s: float = 120.0
 
     def __post_init__(self) -> None:

@@ -128,7 +128,7 @@ class MendingSettings(Section):
         default=True, description="whether engines that fail are loaded anew without a person"
     )
     limit: int = Field(
-        default=5, ge=1, le=1000, description="mends in a row before an engine is given up"
+        default=8, ge=1, le=1000, description="mends in a row before an engine is given up"
     )
     first_wait_s: float = Field(
         default=2, gt=0, le=3600, description="wait before the second mend in a row"

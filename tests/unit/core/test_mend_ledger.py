@@ -48,7 +48,7 @@ def test_options_at_their_bounds_are_taken() -> None:
 
 
 def test_the_defaults() -> None:
-    assert MendOptions() == MendOptions(first_s=2.0, most_s=60.0, limit=5, lasting_s=120.0)
+    assert MendOptions() == MendOptions(first_s=2.0, most_s=60.0, limit=8, lasting_s=120.0)
 
 
 class TestOneAtATime:
