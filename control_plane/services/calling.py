@@ -168,9 +168,8 @@ class Calling:
         Raises TryFailed; ControlPlaneError when no try was made: RELEASE_NOT_READY,
         DEADLINE_EXCEEDED.
         """
-        tried = request.tried(release) if request.tries else ()
         call = request.call
-        with self._fleet.reserve(release, exclude=tried, sequence=call.sequence) as place:
+        with self._reserve(request, release) as place:
             hedge_after_s = self._times.hedge_after_s.get(call.engine)
             if hedge_after_s is None or call.sequence is not None or request.has_hedged:
                 return await self._try(request, release, place, deadline)
@@ -211,7 +210,15 @@ class Calling:
         ):
             return None
         request.has_hedged = True
-        return self._fleet.reserve(release, exclude=tried)
+        return self._reserve(request, release)
+
+    def _reserve(self, request: Request, release: Release) -> Place:
+        sequence = request.call.sequence
+        if not request.tries:
+            return self._fleet.reserve(release, sequence=sequence)
+        return self._fleet.reserve(
+            release, tried=request.tried(release), barred=request.full, sequence=sequence
+        )
 
     async def _try(
         self, request: Request, release: Release, place: Place, deadline: Deadline

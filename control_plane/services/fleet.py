@@ -12,7 +12,6 @@ synchronous step, and a place is settled exactly once, however the call ends.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from hashlib import blake2b
 
 import structlog
 
@@ -71,30 +70,33 @@ class Fleet:
         self,
         release: Release,
         *,
-        exclude: Collection[str] = (),
+        tried: Collection[str] = (),
+        barred: Collection[str] = (),
         sequence: str | None = None,
         is_stream: bool = False,
     ) -> Place:
         """A place on an instance where the release is ready.
 
-        exclude: names of instances that this request was sent to before; they are taken only
-            if there is no other.
+        tried: names of instances that this request was sent to before; they are taken only if
+            no other is ready. barred: those that must not be asked again, for they are full.
         sequence: the stateful sequence the request belongs to; all of a sequence go to one
             instance, as long as the same instances serve the release.
         is_stream: whether the place is for a stream of many calls.
 
-        Raises ControlPlaneError(RELEASE_NOT_READY) when there is none.
+        Raises ControlPlaneError(RELEASE_NOT_READY) when there is none, or only instances that
+        look dead and were asked a moment ago.
         """
         pool = self._pools.get((release.engine, release.version))
-        now_s = self._clock.now_s()
         reservation = None
         if pool is not None:
-            others = exclude if sequence is None else self._all_but_home(release, sequence)
-            if exclude:  # the same instance again is better than one that is a last resort
-                others = [*others, *self._standing_by((release.engine, release.version))]
-            reservation = pool.reserve(now_s, self._rng, others)
-            if reservation is None and exclude:
-                reservation = pool.reserve(now_s, self._rng)
+            reservation = pool.reserve(
+                self._clock.now_s(),
+                self._rng,
+                barred,
+                tried=tried,
+                sequence=sequence,
+                is_stream=is_stream,
+            )
         if pool is None or reservation is None:
             raise ControlPlaneError(
                 ErrorCode.RELEASE_NOT_READY,
@@ -106,7 +108,6 @@ class Fleet:
             (release.engine, release.version),
             pool,
             reservation,
-            is_stream=is_stream,
             clock=self._clock,
             rng=self._rng,
         )
@@ -305,19 +306,6 @@ class Fleet:
         self._placed[name] = wanted
         for change in changes:
             _report(name, change)
-
-    def _standing_by(self, served: Served) -> list[str]:
-        return [name for name, placed in self._placed.items() if placed.get(served)]
-
-    def _all_but_home(self, release: Release, sequence: str) -> list[str]:
-        """Every instance but the sequence's own: rendezvous hashing (Thaler and Ravishankar)."""
-        names = [instance.name for instance in self.ready_on(release.engine, release.version)]
-
-        def score(name: str) -> bytes:
-            return blake2b(f"{sequence}\0{name}".encode(), digest_size=8).digest()
-
-        home = max(names, key=score, default=None)
-        return [name for name in names if name != home]
 
 
 def _report(name: str, change: Change) -> None:

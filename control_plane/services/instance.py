@@ -61,7 +61,6 @@ class Place:
     __slots__ = (
         "_clock",
         "_is_settled",
-        "_is_stream",
         "_pool",
         "_reservation",
         "_rng",
@@ -76,13 +75,11 @@ class Place:
         pool: Pool,
         reservation: Reservation,
         *,
-        is_stream: bool,
         clock: Clock,
         rng: Rng,
     ) -> None:
         self.instance = instance
         self._served = served
-        self._is_stream = is_stream
         self._pool = pool
         self._reservation = reservation
         self._clock = clock
@@ -99,12 +96,9 @@ class Place:
             self.settle(Verdict.IGNORED)
 
     def settle(self, verdict: Verdict) -> None:
-        """Give it back and say how the call ended.
-
-        How long a stream stays open says nothing of how quick its instance is.
-        """
+        """Give it back and say how the call ended."""
         now_s = self._clock.now_s()
-        latency_s = 0.0 if self._is_stream else now_s - self._reservation.started_s
+        latency_s = now_s - self._reservation.started_s
         instance = self.instance
         self._is_settled = True
         instance.in_flight -= 1

@@ -62,6 +62,7 @@ class Request:
     expires_s: float
     ticket: Ticket | None = None
     tried: list[str] = field(default_factory=list)
+    full: list[str] = field(default_factory=list)
     attempts: int = 0
 
 
@@ -174,9 +175,7 @@ class FleetSimulation:
     def _send(self, request: object, _version: int) -> None:
         assert isinstance(request, Request)
         pool = request.gateway.pool
-        # When all were tried, any may be tried again.
-        exclude = request.tried if len(request.tried) < len(pool) else ()
-        reservation = pool.reserve(self.now_s, self._dice, exclude)
+        reservation = pool.reserve(self.now_s, self._dice, request.full, tried=request.tried)
         if reservation is None:
             self._finish(request, Ending.NOT_READY_HERE, None)
             return
@@ -219,6 +218,8 @@ class FleetSimulation:
         if sent.ending is Ending.SUCCESS:
             self._finish(request, sent.ending, latency_s)
             return
+        if sent.ending is Ending.OVERLOAD:
+            request.full.append(reservation.name)
         decision = decide(
             sent.ending,
             attempt=request.attempts,

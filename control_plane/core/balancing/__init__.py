@@ -1,8 +1,9 @@
 """Balancing: which instance a request goes to. Which release is routing's question.
 
-``pool`` is what callers hold: one release's members, reserved and settled. ``policies`` are
-the pickers, ``member`` the load they compare, made of ``ewma``; ``places`` is where members
-are kept, ``probing`` what recovery may cost, ``options`` the numbers.
+``pool`` is what callers hold: one release's members, reserved and settled. ``roster`` says
+where a member stands, made of ``places``; ``choosing`` who is asked. ``policies`` are the
+pickers, ``member`` the load they compare, made of ``ewma``; ``homes`` is where sequences live,
+``probing`` what recovery may cost, ``options`` the numbers.
 """
 
 from control_plane.core.balancing.member import LoadOptions

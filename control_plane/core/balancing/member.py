@@ -57,12 +57,12 @@ class Member:
     """
 
     __slots__ = (
+        "_answered_at_s",
         "_latency",
         "_level",
         "_options",
         "_waiting_elsewhere",
         "_warm_since_s",
-        "answered_at_s",
         "breaker",
         "in_flight",
         "is_benched",
@@ -81,7 +81,7 @@ class Member:
         # All that is out there, and how much of it are streams, whose ends say nothing.
         self.in_flight = 0
         self.streams = 0
-        self.answered_at_s: float | None = None
+        self._answered_at_s = -math.inf
         self.picks = 0
         self.is_benched = False
         self._options = options
@@ -134,6 +134,10 @@ class Member:
         """Calls that are out there and whose ends will tell how it is."""
         return self.in_flight - self.streams
 
+    def has_answered_since(self, since_s: float) -> bool:
+        """Whether a call was answered there at that time or later, benched or not."""
+        return self._answered_at_s >= since_s
+
     @property
     def has_answered(self) -> bool:
         """Whether it has answered a call since it was added or came back."""
@@ -149,7 +153,7 @@ class Member:
         return self._latency.cost_s(now_s)
 
     def succeeded(self, latency_s: float, now_s: float) -> None:
-        self.answered_at_s = now_s
+        self._answered_at_s = now_s
         self._latency.succeeded(latency_s, now_s)
         self._level = self._latency.level
 

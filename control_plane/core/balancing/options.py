@@ -19,6 +19,8 @@ class PoolOptions:
         its panic threshold 50 %; with two to four members only the latter leaves room for one.
     panic_choices: how many members a pick in panic compares. Four see the whole of a small
         fleet, so that whoever still answers is found.
+    bench_trust_s: how long the answer to a call speaks for a member that health checks have
+        benched.
     probe_share, probe_floor_per_s: the share of first tries, and the number per second on top,
         that may be spent on probing members whose open time is over; it bounds what callers
         pay when half of a large fleet comes due at once.
@@ -29,6 +31,7 @@ class PoolOptions:
     breaker: BreakerOptions = field(default_factory=BreakerOptions)
     most_ejected_share: float = 0.5
     panic_choices: int = 4
+    bench_trust_s: float = 5.0
     probe_share: float = 0.1
     probe_floor_per_s: float = 1.0
 
@@ -37,6 +40,8 @@ class PoolOptions:
             raise ValueError(f"most_ejected_share must be in [0, 1], not {self.most_ejected_share}")
         if self.panic_choices < 1:
             raise ValueError(f"panic_choices must be at least 1, not {self.panic_choices}")
+        if self.bench_trust_s < 0:
+            raise ValueError(f"bench_trust_s must not be negative: {self.bench_trust_s}")
         if not 0 <= self.probe_share <= 1:
             raise ValueError(f"probe_share must be in [0, 1], not {self.probe_share}")
         if not 0 < self.probe_floor_per_s < math.inf:

@@ -17,11 +17,15 @@ _FORGOTTEN_KEPT = 16
 
 
 class Places:
-    """Members in no particular order, one per name."""
+    """Members in no particular order, one per name.
 
-    __slots__ = ("_index", "_members")
+    changes: how often one has come or gone.
+    """
+
+    __slots__ = ("_index", "_members", "changes")
 
     def __init__(self) -> None:
+        self.changes = 0
         self._members: list[Member] = []
         self._index: dict[str, int] = {}
 
@@ -46,6 +50,7 @@ class Places:
             return False
         self._index[member.name] = len(self._members)
         self._members.append(member)
+        self.changes += 1
         return True
 
     def leave(self, name: str) -> bool:
@@ -53,6 +58,7 @@ class Places:
         index = self._index.pop(name, None)
         if index is None:
             return False
+        self.changes += 1
         last = self._members.pop()
         if index < len(self._members):
             self._members[index] = last

@@ -110,7 +110,7 @@ def test_what_a_fault_costs_is_its_engines_own_measure(
         publish(fleet, name, SERVED)
     clock.advance(60.0)
     for name, verdict, took_s in (("well", Verdict.SUCCESS, 10.0), ("ill", Verdict.FAILURE, 0.001)):
-        with fleet.reserve(DAMAGE, exclude={"well", "ill"} - {name}) as place:
+        with fleet.reserve(DAMAGE, tried={"well", "ill"} - {name}) as place:
             clock.advance(took_s)
             place.settle(verdict)
     taken = picks(fleet, 20, Verdict.IGNORED)
@@ -132,6 +132,24 @@ def test_a_hint_of_what_waits_there_sends_calls_elsewhere() -> None:
     assert where_go(5) == ["triton-1"] * 5
     fleet.hint("triton-0", {})
     assert where_go(4) == ["triton-0"] * 2 + ["triton-1"] * 2
+
+
+def test_streams_leave_the_probes_of_a_breaker_to_calls() -> None:
+    clock = FakeClock()
+    fleet = make_fleet(FakeInstance(), FakeInstance(), policy=PolicyName.P2C_EWMA, clock=clock)
+    for _ in range(5):
+        with fleet.reserve(DAMAGE, barred=["triton-1"]) as place:
+            place.settle(Verdict.FAILURE)
+    clock.advance(2.0)
+    streams = []
+    for _ in range(50):
+        clock.advance(0.2)
+        streams.append(fleet.reserve(DAMAGE, is_stream=True))
+    assert {place.instance.name for place in streams} == {"triton-1"}
+    for _ in range(50):
+        clock.advance(0.2)
+        picks(fleet, 1)
+    assert fleet.breakers("triton-0") == {}, "proved by calls while the streams are open"
 
 
 def test_a_hint_of_what_takes_no_requests_there_yet_is_nothing() -> None:

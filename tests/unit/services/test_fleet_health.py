@@ -41,7 +41,7 @@ def probe(fleet: Fleet, *results: ProbeResult, name: str = "triton-0") -> None:
 def trip(fleet: Fleet, name: str = "triton-0") -> None:
     others = {instance.name for instance in fleet.instances} - {name}
     for _ in range(5):
-        with fleet.reserve(DAMAGE, exclude=others) as place:
+        with fleet.reserve(DAMAGE, tried=others) as place:
             place.settle(Verdict.FAILURE)
 
 
@@ -49,10 +49,11 @@ def ready(fleet: Fleet) -> list[str]:
     return [instance.name for instance in fleet.ready_on(*SERVED)]
 
 
-def reserved(fleet: Fleet, *exclude: str) -> str:
-    """Where the next request goes; "" for nowhere."""
+def reserved(fleet: Fleet, *tried: str) -> str:
+    """Where the next request goes and is answered; "" for nowhere."""
     try:
-        with fleet.reserve(DAMAGE, exclude=exclude) as place:
+        with fleet.reserve(DAMAGE, tried=tried) as place:
+            place.settle(Verdict.SUCCESS)
             return place.instance.name
     except ControlPlaneError:
         return ""
@@ -144,17 +145,39 @@ class TestReserving:
         look(fleet, "triton-1", is_answering=False)
         assert not fleet.has_other(DAMAGE, {"triton-0"})
 
-    def test_of_last_resorts_all_are_tried(self) -> None:
+    def test_a_retry_goes_to_a_last_resort_only_where_calls_are_answered(self) -> None:
         fleet = fleet_of(2)
         for name in ("triton-0", "triton-1") * 2:
             look(fleet, name, is_answering=False)
-        assert reserved(fleet, "triton-0") in ("triton-0", "triton-1")
+        assert reserved(fleet, "triton-0") == "", "neither has answered lately"
+        first = reserved(fleet)
+        assert reserved(fleet, *({"triton-0", "triton-1"} - {first})) == first
+
+    def test_what_is_barred_is_not_asked_though_there_is_no_other(self) -> None:
+        fleet = fleet_of(2)
+        names = ["triton-0", "triton-1"]
+        for _ in range(10):
+            with fleet.reserve(DAMAGE, tried=names, barred=["triton-0"]) as place:
+                assert place.instance.name == "triton-1"
+        with pytest.raises(ControlPlaneError):
+            fleet.reserve(DAMAGE, barred=names)
+
+    def test_a_sequence_stays_on_one_last_resort(self) -> None:
+        fleet = fleet_of(2)
+        for name in ("triton-0", "triton-1") * 2:
+            look(fleet, name, is_answering=False)
+        homes = set()
+        for _ in range(30):
+            with fleet.reserve(DAMAGE, sequence="42") as place:
+                place.settle(Verdict.SUCCESS)
+                homes.add(place.instance.name)
+        assert len(homes) == 1
 
 
 class TestOperators:
     def test_a_drained_one_takes_nothing_new_and_finishes_what_it_has(self) -> None:
         fleet = fleet_of(2)
-        place = fleet.reserve(DAMAGE, exclude=["triton-1"])
+        place = fleet.reserve(DAMAGE, tried=["triton-1"])
         fleet.drain("triton-0", "maintenance")
         assert ready(fleet) == ["triton-1"]
         assert fleet.instance("triton-0").in_flight == 1

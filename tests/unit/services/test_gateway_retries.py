@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from control_plane.core.balancing import PolicyName
 from control_plane.core.breaker import State
 from control_plane.core.deadline import Deadline
 from control_plane.core.health import Fitness, ProbeResult
@@ -93,6 +94,15 @@ async def test_overload_is_never_tried_again_on_the_same_instance() -> None:
     refusal = await refusal_of(make_gateway(make_fleet(triton)), call())
     assert refusal.code is ErrorCode.OVERLOADED
     assert len(triton.calls) == 1
+
+
+async def test_the_overloaded_is_not_asked_again_for_want_of_another() -> None:
+    full, faulty = FakeInstance(failures=FULL), FakeInstance(failures=FAULT)
+    gateway = make_gateway(make_fleet(full, faulty, policy=PolicyName.P2C_EWMA))
+    for _ in range(30):
+        before = len(full.calls)
+        await refusal_of(gateway, call())
+        assert len(full.calls) - before <= 1
 
 
 async def test_a_sequence_stays_on_its_instance_and_is_never_tried_again() -> None:

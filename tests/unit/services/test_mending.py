@@ -104,7 +104,7 @@ class Site:
         """Its traffic there fails until the breaker opens."""
         others = {f"triton-{other}" for other in range(len(self.tritons)) if other != number}
         for _ in range(5):
-            with self.fleet.reserve(release, exclude=others) as place:
+            with self.fleet.reserve(release, tried=others) as place:
                 place.settle(Verdict.FAILURE)
 
     def begin(self, number: int = 0) -> MendPlan | None:

@@ -111,7 +111,7 @@ def test_only_what_is_routed_and_taken_there_keeps_an_instance(
 
 def test_one_whose_breaker_is_open_is_nowhere_else(fleet: Fleet, operations: Operations) -> None:
     for _ in range(5):
-        with fleet.reserve(DAMAGE, exclude=["triton-1"]) as place:
+        with fleet.reserve(DAMAGE, tried=["triton-1"]) as place:
             place.settle(Verdict.FAILURE)
     message = refusal_of(operations, Action.DRAIN, "triton-1")
     assert "takes requests for damage 1.0.0; to drain" in message

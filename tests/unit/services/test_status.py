@@ -95,7 +95,7 @@ def test_who_is_kept_out_of_a_release_and_a_panic_are_shown() -> None:
     def fail(name: str) -> None:
         others = {one.name for one in fleet.instances} - {name}
         while ("damage", "1.0.0") not in fleet.breakers(name):
-            with fleet.reserve(DAMAGE, exclude=others) as place:
+            with fleet.reserve(DAMAGE, tried=others) as place:
                 place.settle(Verdict.FAILURE)
 
     def hang(name: str) -> None:

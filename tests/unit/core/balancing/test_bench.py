@@ -50,8 +50,23 @@ def test_the_benched_do_not_help_to_overrule_the_breakers_of_others() -> None:
     assert {reserve(five, 0.0).name for _ in range(50)} <= set("cde")
 
 
+def answers_turned_away(of: Pool, tries: int, every_s: float, *, from_s: float = 1.0) -> int:
+    """How many first tries get nothing, when each that gets something fails."""
+    refused, rng = 0, Random(3)
+    for number in range(tries):
+        now_s = from_s + number * every_s
+        reservation = of.reserve(now_s, rng)
+        if reservation is None:
+            refused += 1
+        else:
+            assert reservation.is_panic
+            settle(of, reservation, Verdict.FAILURE, now_s=now_s)
+    return refused
+
+
 def test_a_benched_member_is_the_last_resort_and_that_is_panic() -> None:
     two = pool("ab")
+    settle(two, reserve(two, 0.0, exclude="b"), now_s=0.0)
     two.bench("a", 0.0)
     eject(two, "b", 0.0)
     panics = [reserve(two, 1.0) for _ in range(20)]
@@ -59,10 +74,58 @@ def test_a_benched_member_is_the_last_resort_and_that_is_panic() -> None:
     last = reserve(two, 1.0, exclude="b")
     assert (last.name, last.is_panic, last.permit is None) == ("a", True, False)
     assert two.statistics(1.0).panics == 21
-    two.bench("b", 1.0)
-    assert reserve(two, 1.0, exclude="a").name == "b"
-    assert reserve(two, 1.0, exclude="b").name == "a"
     assert two.reserve(1.0, Random(1), "ab") is None
+
+
+def test_the_same_again_is_better_than_a_last_resort() -> None:
+    two = pool("ab")
+    chosen(two, 20, 0.0)
+    two.bench("a", 0.0)
+    again = two.reserve(0.0, Random(1), tried=["b"])
+    assert again is not None
+    assert (again.name, again.is_panic) == ("b", False)
+
+
+def test_who_answered_lately_is_asked_freely_and_a_retry_goes_there_too() -> None:
+    """The looks err: the fleet is slow to answer them, and answers calls."""
+    two = pool("ab", breaker=BreakerOptions(), bench_trust_s=5.0)
+    chosen(two, 20, 0.0)
+    for name in "ab":
+        two.bench(name, 0.0)
+    assert chosen(two, 100, 5.0).keys() == {"a", "b"}, "each answer speaks for what follows"
+    settle(two, reserve(two, 6.0, "b"), Verdict.FAILURE, now_s=6.0)
+    assert reserve(two, 10.0, "b").name == "a", "one fault does not undo it"
+    assert two.reserve(10.1, Random(1), "b") is None
+
+
+def test_of_whom_nothing_is_known_one_first_try_finds_out() -> None:
+    one = pool("a")
+    one.bench("a", 0.0)
+    assert one.reserve(1.0, Random(1), "b") is None, "a retry has waited once"
+    out = reserve(one, 1.0)
+    assert out.is_panic
+    assert one.reserve(10.0, Random(1)) is None, "its end will tell"
+    settle(one, out, now_s=10.0)
+    assert all(reserve(one, 10.0) for _ in range(20))
+
+
+def test_the_bench_is_tried_within_the_allowance() -> None:
+    many = pool([str(number) for number in range(20)], breaker=BreakerOptions())
+    for number in range(20):
+        many.bench(str(number), 0.0)
+    # The first, and of a hundred within a second a tenth and one.
+    assert answers_turned_away(many, 101, 0.01) == 90
+
+
+def test_what_the_breaker_is_against_too_is_left_alone_until_its_time_is_over() -> None:
+    one = pool("a", breaker=BreakerOptions(consecutive_failures=3, first_open_s=10.0))
+    one.bench("a", 0.0)
+    assert answers_turned_away(one, 3, 2.0) == 0
+    assert state(one, "a") is State.OPEN
+    assert answers_turned_away(one, 9, 1.0, from_s=6.0) == 9
+    probe = reserve(one, 15.1)
+    assert (probe.is_panic, probe.permit is None, state(one, "a")) == (True, False, State.HALF_OPEN)
+    assert one.statistics(15.1).probes == 1
 
 
 def test_panic_on_the_bench_takes_the_least_loaded_of_a_few() -> None:
@@ -87,12 +150,10 @@ def test_the_breaker_of_a_benched_member_keeps_learning() -> None:
     one.bench("a", 0.0)
     assert settle(one, reserve(one, 1.0), Verdict.FAILURE, now_s=1.0)
     assert state(one, "a") is State.OPEN
-    assert settle(one, reserve(one, 2.0), now_s=2.0), "an answer in panic vouches for it"
-    assert state(one, "a") is State.HALF_OPEN
-    assert settle(one, reserve(one, 2.0), now_s=2.0), "and the next one is its probe"
+    assert settle(one, reserve(one, 11.0), now_s=11.0), "its time was over: that was its probe"
     assert state(one, "a") is State.CLOSED
     assert benched(one) == {"a"}
-    assert reserve(one, 2.0).is_panic
+    assert reserve(one, 11.0).is_panic
 
 
 def test_a_benched_member_is_neither_probed_nor_checked() -> None:
@@ -108,7 +169,7 @@ def test_a_benched_member_is_neither_probed_nor_checked() -> None:
     two.bench("a", 0.0)
     settle(two, late, Verdict.FAILURE, now_s=0.0)
     assert chosen(two, 50, 0.0) == {"b": 50}
-    assert not two._suspects
+    assert not two._roster.suspects
 
 
 def test_unbenched_it_starts_slowly_and_with_no_memory_of_latencies() -> None:

@@ -151,7 +151,7 @@ def test_a_suspect_that_answers_is_one_of_all_again() -> None:
     check = reserve(two, 0.0)
     assert check.name == "a"
     settle(two, check, now_s=0.0)
-    assert not two._suspects
+    assert not two._roster.suspects
     assert chosen(two, 100, 0.0).keys() == {"a", "b"}
 
 
@@ -167,12 +167,12 @@ def test_a_call_given_up_neither_makes_nor_clears_a_suspect() -> None:
     two = pool("ab", breaker=BreakerOptions())
     settle(two, reserve(two, 0.0, "b"), now_s=0.0)
     settle(two, reserve(two, 0.0, "b"), Verdict.IGNORED, now_s=0.0)
-    assert not two._suspects
+    assert not two._roster.suspects
     settle(two, reserve(two, 0.0, "b"), Verdict.FAILURE, now_s=0.0)
     settle(two, reserve(two, 0.0, "b"), Verdict.IGNORED, now_s=0.0)
-    assert [each.name for each in two._suspects] == ["a"]
+    assert [each.name for each in two._roster.suspects] == ["a"]
     two.remove("a")
-    assert not two._suspects
+    assert not two._roster.suspects
 
 
 @pytest.mark.parametrize("latency_s", [0.0, 0.0005])
@@ -193,7 +193,7 @@ def test_a_newcomer_that_refuses_at_once_draws_no_traffic_but_checks(latency_s: 
     assert 10 <= asked <= 70, "a tenth, and one a second"
     check = next(each for _ in range(20) if (each := reserve(two, 10.0, rng=rng)).name == "b")
     settle(two, check, now_s=10.0)
-    assert not two._suspects
+    assert not two._roster.suspects
     assert chosen(two, 50, 10.0)["b"] > 20, "an answer makes it one of all"
 
 
@@ -214,7 +214,7 @@ def test_the_end_of_a_call_to_a_former_member_makes_no_suspect() -> None:
     two.remove("a")
     two.add("a", 1.0)
     settle(two, late, Verdict.FAILURE, now_s=2.0)
-    assert not two._suspects
+    assert not two._roster.suspects
 
 
 def test_a_hint_turns_calls_away_and_of_a_stranger_nothing_is_known() -> None:

@@ -3,12 +3,15 @@
 1. A place in flight is taken once and given back once: the count of a member is the number of
    its reservations that are out, never negative, and 0 when all are settled.
 2. A reservation is settled once; a second time is refused and changes nothing.
-3. The excluded and the isolated are never picked; None only if there is nobody else. The
-   benched are picked in panic only, and only if there is nobody else but them.
+3. The barred and the isolated are never picked, who was tried only if nobody else is ready;
+   None only if nobody is ready. The benched are picked in panic only, only if there is nobody
+   else but them, and never against their breakers.
 4. The lists and the agenda hold exactly the members that a naive look at every breaker says.
 5. Beyond the ejected share every pick but a probe or a check is a panic; else only one that
    found nobody in rotation or to be probed is. Panics are counted.
 6. Outside panic every pick has a permit, and no member has more probes out than its limit.
+   A stream is no probe.
+7. Whoever is ready, a sequence has a home among them, and it is the same when asked again.
 """
 
 from __future__ import annotations
@@ -90,36 +93,64 @@ class PoolMachine(RuleBasedStateMachine):
     def wait(self, pause_s: float) -> None:
         self.now_s += pause_s
 
-    @rule(exclude=st.lists(NAMES, max_size=3))
-    def reserve(self, exclude: list[str]) -> None:
+    @rule(
+        barred=st.lists(NAMES, max_size=3),
+        tried=st.lists(NAMES, max_size=2),
+        is_stream=st.booleans(),
+    )
+    def reserve(self, barred: list[str], tried: list[str], is_stream: bool) -> None:
         members = self.pool._members.values()
         allowed = {
             each.name: each.breaker
             for each in members
-            if each.breaker.state is not State.ISOLATED and each.name not in exclude
+            if each.breaker.state is not State.ISOLATED and each.name not in barred
         }
-        admitting = {name for name, breaker in allowed.items() if breaker.admits(self.now_s)}
+        admitting = {
+            name
+            for name, breaker in allowed.items()
+            if breaker.admits(self.now_s) and (not is_stream or breaker.state is State.CLOSED)
+        }
         fit = {each.name for each in members if not each.is_benched} & allowed.keys()
-        willing = admitting & fit
+        others = fit - set(tried) or fit
+        willing = admitting & others
         is_overruling = self.is_too_many_out()
-        suspects = {each.name for each in self.pool._suspects if not each.in_flight}
-        reservation = self.pool.reserve(self.now_s, self.rng, exclude)
+        suspects = {each.name for each in self.pool._roster.suspects if not each.awaited}
+        may_be_asked = {name for name in allowed if allowed[name].admits(self.now_s)}
+        reservation = self.pool.reserve(
+            self.now_s, self.rng, barred, tried=tried, is_stream=is_stream
+        )
         if reservation is None:
-            assert not allowed
+            assert not fit
             return
-        assert reservation.name in allowed
+        name = reservation.name
+        assert name in others or (not fit and name in may_be_asked)
         if reservation.is_panic:
             self.panics += 1
             assert is_overruling or not willing
-            assert reservation.name in fit or not fit
-            assert (reservation.permit is not None) == (reservation.name in admitting)
+            assert (reservation.permit is not None) == (name in admitting)
         else:
-            is_check = not exclude and reservation.name in suspects
-            assert reservation.name in willing
+            is_check = not (barred or tried or is_stream) and name in suspects
+            assert name in willing
             assert reservation.permit is not None
-            is_probe = self.pool._members[reservation.name].breaker.state is State.HALF_OPEN
+            is_probe = self.pool.breaker_state(name) is State.HALF_OPEN
             assert is_probe or is_check or not is_overruling
-        self.out.append((reservation, self.pool._members[reservation.name]))
+            assert not (is_probe and is_stream)
+        self.out.append((reservation, self.pool._members[name]))
+
+    @rule(sequence=st.sampled_from(["1", "2", "3"]))
+    def reserve_for_a_sequence(self, sequence: str) -> None:
+        ready = {each.name for each in self.pool._roster.ready}
+        homes = set()
+        for _ in range(2):
+            reservation = self.pool.reserve(self.now_s, self.rng, sequence=sequence)
+            if reservation is None:
+                assert not ready
+                return
+            homes.add(reservation.name)
+            self.panics += reservation.is_panic
+            self.out.append((reservation, self.pool._members[reservation.name]))
+        assert len(homes) == 1
+        assert homes <= ready or not ready
 
     @precondition(lambda self: self.out)
     @rule(
@@ -153,7 +184,9 @@ class PoolMachine(RuleBasedStateMachine):
     def what_is_in_flight_is_what_is_out(self) -> None:
         assert self.pool.statistics(self.now_s).in_flight == len(self.out)
         for member in self.pool._members.values():
-            assert member.in_flight == sum(each is member for _, each in self.out)
+            here = [reservation for reservation, each in self.out if each is member]
+            assert member.in_flight == len(here)
+            assert member.streams == sum(reservation.is_stream for reservation in here)
 
     @invariant()
     def everybody_is_where_a_naive_look_says(self) -> None:
@@ -164,23 +197,23 @@ class PoolMachine(RuleBasedStateMachine):
             for each in everybody
             if each.is_benched and each.breaker.state is not State.ISOLATED
         }
-        assert {each.name for each in self.pool._benched} == benched
+        assert {each.name for each in self.pool._roster.benched} == benched
         assert self.pool.statistics(self.now_s).benched == len(benched)
         by_state = {state: set[str]() for state in State}
         for each in members:
             by_state[each.breaker.state].add(each.name)
         names = {each.name for each in members}
-        assert {each.name for each in self.pool._ready} == names - by_state[State.ISOLATED]
-        assert {each.name for each in self.pool._rotation} == by_state[State.CLOSED]
-        assert {each.name for each in self.pool._suspects} <= by_state[State.CLOSED]
+        assert {each.name for each in self.pool._roster.ready} == names - by_state[State.ISOLATED]
+        assert {each.name for each in self.pool._roster.rotation} == by_state[State.CLOSED]
+        assert {each.name for each in self.pool._roster.suspects} <= by_state[State.CLOSED]
         has_room = {each.name for each in members if each.breaker.admits(self.now_s)}
-        probing = {each.name for each in self.pool._probing}
+        probing = {each.name for each in self.pool._roster.probing}
         # Open ones move over when the next call looks who is due.
         assert by_state[State.HALF_OPEN] & has_room <= probing
         assert probing <= has_room & (by_state[State.HALF_OPEN] | by_state[State.OPEN])
-        waiting = {name for name in names if name in self.pool._agenda}
+        waiting = {name for name in names if name in self.pool._roster.agenda}
         assert waiting == by_state[State.OPEN] - probing
-        assert len(self.pool._agenda) == len(waiting)
+        assert len(self.pool._roster.agenda) == len(waiting)
         assert self.pool.is_overruling == self.is_too_many_out()
 
     @invariant()
