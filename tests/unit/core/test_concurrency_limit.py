@@ -185,11 +185,13 @@ class TestShrinking:
         limit.observe(9.0, in_flight=16, now_s=5.0)
         assert limit.limit == 14
 
-    def test_but_grows_no_faster(self) -> None:
+    # Binary fractions: one and a half times the baseline, which is still borne, is exact.
+    @pytest.mark.parametrize("busy_s", [0.25, 0.375])
+    def test_but_grows_no_faster(self, busy_s: float) -> None:
         options = replace(BARE, smoothing=0.5, window_s=1.0, least_samples=2, most_samples=9)
         limit = GradientLimit(options)
         for in_flight, now_s in ((1, 0.0), (1, 1.0), (16, 5.0), (16, 8.0)):
-            limit.observe(0.1, in_flight=in_flight, now_s=now_s)
+            limit.observe(0.25 if in_flight == 1 else busy_s, in_flight=in_flight, now_s=now_s)
         assert limit.limit == 18
 
     def test_overload_shrinks_once_per_window_down_to_the_minimum(self) -> None:
@@ -250,6 +252,13 @@ class TestCutOff:
         assert limit.limit == 16
         limit.observe(0.75, in_flight=16, now_s=1.0, is_whole=False)
         assert limit.limit == 12
+
+    def test_it_is_held_against_the_baseline_and_not_against_the_luckiest_sample(self) -> None:
+        limit = limit_with(0.1)
+        limit.observe(0.3, in_flight=1, now_s=1.0)
+        assert limit.baseline_s == pytest.approx(0.2)
+        limit.observe(0.25, in_flight=16, now_s=2.0, is_whole=False)
+        assert limit.limit == 16
 
     def test_it_never_teaches_the_baseline(self) -> None:
         limit = limit_with(0.1)
@@ -421,12 +430,12 @@ class TestSlowStart:
         assert limit.limit == int(12 + sqrt(12))
 
     def test_it_ends_where_latency_leaves_its_tolerance_though_it_is_borne(self) -> None:
-        limit = limit_with(0.1, start_growth=2.0, patience_s=0.5)
-        limit.observe(0.15, in_flight=16, now_s=1.0)
+        limit = limit_with(0.25, start_growth=2.0, patience_s=0.5)
+        limit.observe(0.375, in_flight=16, now_s=1.0)
         assert limit.limit == 32
-        limit.observe(0.2, in_flight=32, now_s=2.0)
+        limit.observe(0.5, in_flight=32, now_s=2.0)
         assert limit.limit == int(32 + sqrt(32))
-        limit.observe(0.1, in_flight=37, now_s=3.0)
+        limit.observe(0.25, in_flight=37, now_s=3.0)
         assert limit.limit == int(32 + sqrt(32) + sqrt(32 + sqrt(32)))
 
     def test_it_ends_where_nothing_is_ever_answered(self) -> None:

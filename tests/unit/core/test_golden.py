@@ -175,6 +175,13 @@ class TestRows:
         assert compare_answer(stored, stored, ROWS) == Matches()
         assert reason(given_, stored, ROWS)
 
+    def test_scores_and_a_count_are_enough_to_be_rows(self) -> None:
+        one, other = (
+            {name: detected(*rows)[name] for name in ("SCORES", "COUNT")}
+            for rows in ([HAIL, WIND], [WIND, HAIL])
+        )
+        assert compare_answer(one, other, ROWS) == Matches()
+
     def test_a_tensor_may_have_a_tolerance_of_its_own(self) -> None:
         rule = RowRule(sure_score=0.5)
         pixels = Tolerance(atol=0.05, rtol=0.0, row_rule=rule, atol_of={"BOXES": 2.0})

@@ -93,3 +93,8 @@ GOOD: dict[str, Any] = {"name": "X", "datatype": "INT32", "shape": [2], "data": 
 def test_what_is_not_to_be_understood_is_named(tensor: Any, name: str) -> None:
     with pytest.raises(ValueError, match=f"^tensor {name} is not to be understood: "):
         tensors_from_json([GOOD, tensor])
+
+
+def test_a_number_that_the_datatype_cannot_hold_is_said_to_be_one() -> None:
+    with pytest.raises(ValueError, match="not all of its data is INT32"):
+        tensors_from_json([{**GOOD, "data": [1, 2.5]}])

@@ -88,6 +88,11 @@ def test_slow_start_grows_from_a_tenth_to_the_whole(age_s: float, warmth: float)
     assert cold.worth(100.0 + age_s) == pytest.approx(3.0 * warmth)
 
 
+def test_slow_start_begins_where_it_is_told_to() -> None:
+    options = LoadOptions(slow_start_s=10.0, slow_start_least=0.01)
+    assert member(options=options, now_s=100.0).warmth(100.0) == 0.01
+
+
 def test_without_slow_start_a_member_is_warm_at_once() -> None:
     for now_s in (100.0, 99.0):
         assert member(options=WARM, now_s=100.0).warmth(now_s) == 1.0

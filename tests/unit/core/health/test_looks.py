@@ -73,6 +73,8 @@ def test_the_grade_of_a_look(
 def test_an_instance_with_an_engine_that_is_out_is_not_wholly_well(why: str) -> None:
     graded = grade_look(look(), probes(OK), {"volume": why})
     assert graded == Graded(Grade.PARTIAL, f"volume: {why}")
+    both = grade_look(look(), probes(OK), {"volume": why, "damage": "unfit"})
+    assert both == Graded(Grade.PARTIAL, f"damage: unfit, volume: {why}")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,9 @@ class TestOperators:
     def test_isolated_stays_so_until_healed(self) -> None:
         instance = well()
         instance.drain("first", 1.0)
-        instance.isolate("suspicious", 2.0)
+        assert instance.isolate("suspicious", 2.0) == (
+            Change(2.0, State.DRAINING, State.ISOLATED, "suspicious"),
+        )
         looks(instance, WELL, DEAD, from_s=3.0)
         assert (instance.state, instance.fit_engines) == (State.ISOLATED, frozenset())
         assert instance.heal("looked into", 5.0) == (
@@ -60,7 +62,9 @@ class TestOperators:
             instance.undrain("why", 1.0)
         with pytest.raises(IllegalEvent, match="engine 'damage' is fit: mended"):
             instance.mended("damage", "why", 1.0)
-        with pytest.raises(IllegalEvent, match="'echo' on 'triton-0' is not probed there"):
+        with pytest.raises(
+            IllegalEvent, match="'echo' on 'triton-0' is not probed there: take_out"
+        ):
             instance.take_out("echo", "why", 1.0)
         assert before == (instance.state, instance.reason, instance.history, instance.fit_engines)
 
@@ -84,7 +88,9 @@ class TestMending:
         probe(instance, 2.0, damage=OK)
         looks(instance, WELL, look({"volume"}), WELL, from_s=2.0)
         assert instance.fitness("damage") is Fitness.MENDING
-        instance.mended("damage", "loaded anew", 5.0)
+        assert instance.mended("damage", "loaded anew", 5.0) == (
+            Change(5.0, Fitness.MENDING, Fitness.FIT, "loaded anew", "damage"),
+        )
         assert instance.fit_engines == ENGINES
 
     def test_a_mend_that_failed_needs_two_good_probes(self) -> None:
@@ -100,7 +106,9 @@ class TestMending:
     def test_given_up_it_stays_out_until_healed(self) -> None:
         instance = well()
         probe(instance, 1.0, damage=WRONG)
-        instance.give_up("damage", "five mends", 1.0)
+        assert instance.give_up("damage", "five mends", 1.0) == (
+            Change(1.0, Fitness.UNFIT, Fitness.GIVEN_UP, "five mends", "damage"),
+        )
         for now_s in (2.0, 3.0, 4.0, 5.0):
             probe(instance, now_s, damage=OK)
             looks(instance, WELL, from_s=now_s)

@@ -91,10 +91,10 @@ def test_a_slow_probe_is_no_doubt() -> None:
 
 
 def test_however_often_nothing_is_found_the_wait_stays_a_number() -> None:
-    doubted = schedule()
+    doubted = ProbeSchedule(ProbeOptions(interval_s=4_000.0, doubt_s=1.0))
     for _ in range(2_000):
         ran(doubted, RIGHT, 100.0, is_doubted=True)
-    assert doubted.due_s(is_doubted=True) == 110.0
+    assert doubted.due_s(is_doubted=True) == 4_100.0
 
 
 @pytest.mark.parametrize(("result", "is_doubted"), [(RIGHT, False), (WRONG, False), (WRONG, True)])
