@@ -15,6 +15,7 @@ from control_plane.core.balancing import LoadOptions, PoolOptions
         ("most_ejected_share", -0.01),
         ("most_ejected_share", 1.01),
         ("panic_choices", 0),
+        ("bench_trust_s", -0.1),
         ("probe_share", -0.01),
         ("probe_share", 1.01),
         ("probe_floor_per_s", 0.0),
