@@ -95,6 +95,10 @@ class Place:
         if not self._is_settled:
             self.settle(Verdict.IGNORED)
 
+    def answered(self) -> None:
+        """One of a stream's requests was answered: the instance is busy, not dead."""
+        self.instance.answered_at_s[self._served] = self._clock.now_s()
+
     def settle(self, verdict: Verdict) -> None:
         """Give it back and say how the call ended."""
         now_s = self._clock.now_s()

@@ -270,6 +270,7 @@ class InferStream:
                 leg.messages(), timeout_s=timeout_s, metadata=metadata
             )
             async for raw in stream:
+                leg.place.answered()
                 answer = reword_stream_error(raw, reword)
                 await self._put_answer(answer + suffix if has_stream_response(answer) else answer)
             if not leg.is_drained:

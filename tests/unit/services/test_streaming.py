@@ -93,6 +93,9 @@ async def test_a_release_stays_on_the_instance_it_was_given() -> None:
     fleet = make_fleet(first, second)
     await answers_of(fleet, sent(*[infer_request("damage")] * 5))
     assert sorted([len(first.calls), len(second.calls)]) == [0, 5]
+    # An answer to a stream tells a probe that waits that the instance is busy, not dead.
+    (answered,) = (one for one in fleet.instances if one.answered_at_s)
+    assert answered.answered_at_s == {("damage", "1.0.0"): 1000.0}
 
 
 async def test_an_empty_stream_ends_at_once() -> None:
