@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.matching import Found, assert_finds, found_in, overlap_of
 from tests.integration.photos import SIZE, photo_of, scene, small_photo, turned
-from tests.integration.running import RunningTidegate
+from tests.integration.running import RunningTidegate, wait_until
 
 pytestmark = pytest.mark.triton
 
@@ -140,14 +140,18 @@ class TestStatus:
         assert tidegate.get("/readyz") == {"status": "ok", "not_ready": []}
 
     def test_health(self, tidegate: RunningTidegate, engines: tuple[str, ...]) -> None:
+        everywhere = sorted(tidegate.triton_urls)
+
+        def is_everywhere() -> bool:
+            shown = tidegate.get("/api/v1/orchestrator/health")["engines"].values()
+            return all(sorted(engine["ready_on"]) == everywhere for engine in shown)
+
+        # Ready is when one Triton of two has proved each engine; the other may be at it.
+        wait_until(is_everywhere, what="every engine proved on every Triton")
         health = tidegate.get("/api/v1/orchestrator/health")
         assert health["status"] == "ok"
         assert health["instances"] == dict.fromkeys(tidegate.triton_urls, "ready")
         assert set(health["engines"]) == set(engines)
-        assert all(
-            sorted(engine["ready_on"]) == sorted(tidegate.triton_urls)
-            for engine in health["engines"].values()
-        )
 
     def test_models_and_engines_say_the_same(self, tidegate: RunningTidegate) -> None:
         models = tidegate.get("/api/v1/orchestrator/models")
