@@ -31,15 +31,20 @@ class Observation:
     twin_pins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     is_ready: bool = True
 
-    def is_serving(self, release: Release) -> bool:
-        """Whether the release can take a request here, with exactly its pins."""
-        has_components = all(
+    def has_components(self, release: Release) -> bool:
+        """Whether every version that the release pins is ready here."""
+        return all(
             version in self.ready_versions.get(component, frozenset())
             for component, version in release.pins.items()
         )
-        if not release.is_ensemble:
-            return has_components
-        return has_components and self.twin_pins.get(release.model_name) == release.pins
+
+    def has_twin(self, release: Release) -> bool:
+        """Whether its twin is ready here with exactly its pins; a plain model needs none."""
+        return not release.is_ensemble or self.twin_pins.get(release.model_name) == release.pins
+
+    def is_serving(self, release: Release) -> bool:
+        """Whether the release can take a request here, with exactly its pins."""
+        return self.has_components(release) and self.has_twin(release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +80,7 @@ def plan_loads(desired: Iterable[Release], observed: Observation) -> tuple[Actio
         ready = observed.ready_versions.get(model, frozenset())
         if not versions <= ready:
             actions.append(LoadVersions(model, tuple(sorted(versions | ready))))
-    actions.extend(
-        LoadTwin(release)
-        for release in releases
-        if release.is_ensemble and observed.twin_pins.get(release.model_name) != release.pins
-    )
+    actions.extend(LoadTwin(release) for release in releases if not observed.has_twin(release))
     return tuple(actions)
 
 

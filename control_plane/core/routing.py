@@ -25,6 +25,17 @@ STABLE, CANARY = "stable", "canary"
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """A release that gets a copy of some requests, after they were answered.
+
+    share_bp: of the engine's traffic, in basis points.
+    """
+
+    release: str
+    share_bp: int
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One engine's traffic.
 
@@ -32,6 +43,7 @@ class Route:
     serving: the releases a caller may ask for by name, with or without weight.
     known: every release of the catalogue, to tell "not served now" from "no such release".
     fallback: the release that answers when neither the chosen one nor stable can.
+    shadow: the release that is tried on copies of the traffic, if any.
     """
 
     engine: str
@@ -42,6 +54,7 @@ class Route:
     known: frozenset[str]
     canary: str | None = None
     fallback: str | None = None
+    shadow: Shadow | None = None
 
     def __post_init__(self) -> None:
         if sum(self.weights_bp.values()) != ALL_BP or min(self.weights_bp.values()) < 0:
@@ -50,6 +63,8 @@ class Route:
             raise ValueError(f"route of {self.engine!r} weighs a release that it does not serve")
         if self.fallback is not None and self.fallback not in self.serving:
             raise ValueError(f"route of {self.engine!r} falls back to what it does not serve")
+        if self.shadow is not None and self.shadow.release not in self.serving:
+            raise ValueError(f"route of {self.engine!r} shadows what it does not serve")
 
 
 @dataclass(frozen=True, slots=True)

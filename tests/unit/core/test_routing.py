@@ -13,6 +13,7 @@ from control_plane.core.routing import (
     ALL_BP,
     Route,
     RoutingTable,
+    Shadow,
     all_to_stable,
     bucket,
     choose_release,
@@ -234,3 +235,10 @@ def test_the_table_names_what_it_serves() -> None:
     both = replace(TABLE.routes["damage"], serving={"1.0.0": DAMAGE, "1.1.0": DAMAGE_NEXT})
     table = RoutingTable(2, {**TABLE.routes, "damage": both})
     assert table.releases() == (DAMAGE, DAMAGE_NEXT, MATERIALS, VOLUME)
+
+
+def test_a_route_cannot_shadow_what_it_does_not_serve() -> None:
+    route = split({"1.0.0": ALL_BP})
+    assert replace(route, shadow=Shadow("1.1.0", 500)).shadow == Shadow("1.1.0", 500)
+    with pytest.raises(ValueError, match=r"^route of 'damage' shadows what it does not serve$"):
+        replace(route, shadow=Shadow("2.0.0", 500))
