@@ -47,17 +47,20 @@ def show(
 
 @app.command()
 def check(config: Config = None, as_json: AsJson = False) -> None:
-    """Say whether the settings are valid.
+    """Say whether the settings are valid, and go with the model repository if it is here.
 
     Exit status 0 when they are, 1 with the field, its origin and the limit when not.
     """
     from cli.failure import Refused
     from cli.printing import print_json
+    from control_plane.bootstrap.checks import check_repository
     from control_plane.errors import ConfigurationError
     from control_plane.settings import load_settings
 
     try:
         loaded = load_settings(config, {}, os.environ)
+        if loaded.settings.model_repository.is_dir():
+            check_repository(loaded.settings)
     except ConfigurationError as error:
         if not as_json:
             raise

@@ -10,6 +10,13 @@ from control_plane.errors import ConfigurationError
 from control_plane.settings import Settings
 
 
+def check_repository(settings: Settings) -> None:
+    """Raises ConfigurationError where settings and model repository do not go together."""
+    repository = ModelRepository.read(settings.model_repository)
+    check_engines(settings, repository)
+    read_fallbacks(settings, repository)
+
+
 def check_engines(settings: Settings, repository: ModelRepository) -> None:
     """Raises ConfigurationError for settings of an engine that the repository lacks."""
     for name in settings.requests.engines:

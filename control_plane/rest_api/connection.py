@@ -194,6 +194,8 @@ def bounded_protocol(
 
 async def _tell_overloaded(scope: Scope, receive: Receive, send: Send) -> None:
     error = ControlPlaneError(
-        ErrorCode.OVERLOADED, "too many requests are under way", retry_after_s=1.0
+        ErrorCode.OVERLOADED,
+        "as many HTTP requests are under way as http.max_requests allows",
+        retry_after_s=1.0,
     )
     await problem_of(error, scope["state"]["correlation_id"])(scope, receive, send)

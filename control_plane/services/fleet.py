@@ -214,9 +214,10 @@ class Fleet:
         self._file(self._by_name[name], changes)
         self._by_name[name].look_again.set()
 
-    def mend_failed(self, name: str, served: str, reason: str) -> None:
-        """It stays out, for now."""
-        changes = self._health[name].mend_failed(served, reason, self._clock.now_s())
+    def mend_failed(self, name: str, served: str, reason: str, *, is_wrong: bool = False) -> None:
+        """It stays out, for now. is_wrong: because it answered wrongly after it was loaded anew."""
+        now_s = self._clock.now_s()
+        changes = self._health[name].mend_failed(served, reason, now_s, is_wrong=is_wrong)
         self._file(self._by_name[name], changes)
 
     def give_up(self, name: str, served: str, reason: str) -> None:

@@ -17,7 +17,7 @@ from random import Random
 import structlog
 
 from control_plane.core.catalogue import ModelSpec, Release
-from control_plane.core.health import Fitness, IllegalEvent
+from control_plane.core.health import Fitness, IllegalEvent, ProbeResult
 from control_plane.core.health.states import HELD_BACK
 from control_plane.core.loading import LoadTwin, LoadVersions, twin_config, with_versions
 from control_plane.core.mend_ledger import GivenUp, MayMend, MendLedger
@@ -56,11 +56,15 @@ class MendTimes:
 
 
 class NotMended(Exception):
-    """A mend that did not help. served: the release that is still not well, where it is one."""
+    """A mend that did not help.
 
-    def __init__(self, reason: str, served: str | None = None) -> None:
+    served: the release that is still not well, where it is one; is_wrong: it answers wrongly.
+    """
+
+    def __init__(self, reason: str, served: str | None = None, *, is_wrong: bool = False) -> None:
         super().__init__(reason)
         self.served = served
+        self.is_wrong = is_wrong
 
 
 class Mender:
@@ -134,7 +138,7 @@ class Mender:
                 self._check_not_held_back(name)
                 await self._apply(name, control, action)
         except NotMended as failed:
-            self._failed(name, plan, str(failed), culprit=failed.served)
+            self._failed(name, plan, str(failed), culprit=failed.served, is_wrong=failed.is_wrong)
             mending.error("not mended", reason=str(failed))
         except (CallFailed, IllegalEvent) as failed:
             self._failed(name, plan, str(failed))
@@ -219,14 +223,22 @@ class Mender:
             raise NotMended(
                 f"loaded anew, and its probe: {probed.result}: {probed.reason}",
                 label((release.engine, release.version)),
+                is_wrong=probed.result is ProbeResult.WRONG_ANSWER,
             )
 
     def _failed(
-        self, name: str, plan: MendPlan, reason: str, *, culprit: str | None = None
+        self,
+        name: str,
+        plan: MendPlan,
+        reason: str,
+        *,
+        culprit: str | None = None,
+        is_wrong: bool = False,
     ) -> None:
         """What was not brought back before it failed stays out."""
         now_s = self._clock.now_s()
         self._ledger.failed(plan.engines[0], name, reason, now_s, self._rng, culprit=culprit)
         for served in plan.engines:
             if self._fleet.health(name).fitness(served) is Fitness.MENDING:
-                self._fleet.mend_failed(name, served, reason)
+                is_culprit = served == culprit
+                self._fleet.mend_failed(name, served, reason, is_wrong=is_wrong and is_culprit)

@@ -149,6 +149,8 @@ class EngineFitness:
         if result.is_proof:
             self.is_wrong = False
             self._good_row, self._failed_row = self._good_row + 1, 0
+            if self._state is Fitness.FIT:
+                self.reason = f"probe: {result}"
         else:
             # What is certain is as good as all the failures it takes. Of a dead process that
             # has a living one beside it, many probes may meet only the living.

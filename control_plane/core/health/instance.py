@@ -143,7 +143,7 @@ class InstanceHealth:
         out = {
             engine: known.state.value
             for engine, known in self._fitness.items()
-            if known.state not in (Fitness.FIT, Fitness.PROVING)
+            if known.state is not Fitness.FIT
         }
         graded = grade_look(look, self._probes, out)
         self._recent.append(graded.grade)
@@ -156,6 +156,9 @@ class InstanceHealth:
         if event is not None:
             is_landing = event is Event.LOOKS_PARTIAL and graded.grade is Grade.GOOD
             changes += self._move(event, "recovering" if is_landing else graded.reason, now_s)
+        if self._state in (State.DEGRADED, State.UNHEALTHY):
+            # It may be in the same state for another reason by now.
+            self._reason = "recovering" if graded.grade is Grade.GOOD else graded.reason
         return self._settle(changes)
 
     def probed(
@@ -203,8 +206,13 @@ class InstanceHealth:
         """It was loaded anew, and has given its golden answer if it has one."""
         return self._settle(self._apply(engine, FitnessEvent.MENDED, reason, now_s))
 
-    def mend_failed(self, engine: str, reason: str, now_s: float) -> tuple[Change, ...]:
-        return self._settle(self._apply(engine, FitnessEvent.MEND_FAILED, reason, now_s))
+    def mend_failed(
+        self, engine: str, reason: str, now_s: float, *, is_wrong: bool = False
+    ) -> tuple[Change, ...]:
+        """It stays out. is_wrong: because what was loaded anew gave a wrong answer."""
+        changes = self._apply(engine, FitnessEvent.MEND_FAILED, reason, now_s)
+        self._fitness[engine].is_wrong |= is_wrong
+        return self._settle(changes)
 
     def give_up(self, engine: str, reason: str, now_s: float) -> tuple[Change, ...]:
         """It stays out until ``heal``."""

@@ -51,7 +51,7 @@ class Look:
     is_live: False only when the connection was refused; one that hangs is live.
     is_answering: whether the look was answered in time.
     is_ready: what it says of itself; False when it does not answer.
-    failure: what went wrong with the look, for a person.
+    failure: what is known of why not all is well, for a person.
     serving: the engines observed to be loaded there; when it hangs, those last observed.
     probed: the engines that have a golden input. One without is believed to be ready.
     """
@@ -103,7 +103,7 @@ def grade_look(look: Look, probes: Mapping[str, ProbeResult], out: Mapping[str, 
             return Graded(Grade.PARTIAL, "says that it is not ready, though its models are")
         return Graded(Grade.FAILED, "not ready")
     if not look.serving:
-        return Graded(Grade.PARTIAL, "ready, but serves no engine")
+        return Graded(Grade.PARTIAL, look.failure or "ready, but serves no engine")
     if wrong:
         return Graded(Grade.PARTIAL, shown)
     if out:

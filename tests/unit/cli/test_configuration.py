@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import Result
 
 Tidegate = Callable[..., Result]
@@ -66,3 +67,22 @@ def test_a_file_that_is_not_there_is_one_line(tidegate: Tidegate) -> None:
     assert result.stderr == (
         "tidegate: cannot read settings file absent.yaml: No such file or directory\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("engines", "said"),
+    [
+        ('{"eccho": {"timeout_s": 1}}', "requests.engines.eccho is for no engine"),
+        ('{"echo": {"fallback": "9.9.9"}}', "which is no release of 'echo'"),
+    ],
+)
+def test_check_holds_the_settings_against_the_model_repository(
+    tidegate: Tidegate, tmp_path: Path, engines: str, said: str
+) -> None:
+    model = tmp_path / "model_repository" / "echo"
+    (model / "1").mkdir(parents=True)
+    (model / "config.pbtxt").write_text('backend: "python"')
+    assert tidegate("config", "check").exit_code == 0
+    refused = tidegate("config", "check", TIDEGATE_REQUESTS__ENGINES=engines)
+    assert refused.exit_code == 1
+    assert said in refused.output

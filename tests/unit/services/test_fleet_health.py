@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from control_plane.core.breaker import State as BreakerState
-from control_plane.core.health import Fitness, IllegalEvent, ProbeResult, State
+from control_plane.core.health import Fitness, IllegalEvent, ProbeResult
 from control_plane.core.outcomes import Verdict
 from control_plane.errors import ControlPlaneError
 from control_plane.services.fleet import Fleet
@@ -275,6 +275,13 @@ class TestMending:
         fleet.bring_back("triton-0", "damage 1.0.0", "mended")
         assert (ready(fleet), fleet.breakers("triton-0")) == (["triton-0"], {})
 
+    def test_not_mended_because_it_answers_wrongly_it_is_not_even_a_last_resort(self) -> None:
+        fleet = self.proved()
+        fleet.drain("triton-1", "maintenance")
+        fleet.take_out("triton-0", "damage 1.0.0", "being mended")
+        fleet.mend_failed("triton-0", "damage 1.0.0", "SCORES differ", is_wrong=True)
+        assert reserved(fleet) == ""
+
     def test_not_mended_it_is_unfit_and_given_up_asked_by_nobody(self) -> None:
         fleet = self.proved()
         fleet.drain("triton-1", "maintenance")
@@ -284,7 +291,6 @@ class TestMending:
         fleet.give_up("triton-0", "damage 1.0.0", "five mends")
         assert reserved(fleet) == ""
         assert fleet.health("triton-0").fitness_reason("damage 1.0.0") == "five mends"
-        assert fleet.health("triton-0").state is State.HEALTHY
         with fleet.reserve(VOLUME) as place:
             assert place.instance.name == "triton-0"
 
@@ -299,7 +305,7 @@ class TestTelling:
         assert [(log["log_level"], log["engine"], log["was"], log["now"]) for log in logs] == [
             ("info", "damage 1.0.0", "proving", "fit"),
             ("warning", "damage 1.0.0", "fit", "unfit"),
-            ("warning", None, "healthy", "draining"),
+            ("warning", None, "degraded", "draining"),
             ("info", None, "draining", "unknown"),
         ]
         assert logs[1] == {

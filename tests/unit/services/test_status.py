@@ -288,11 +288,11 @@ def test_what_changed_is_shown_the_latest_first() -> None:
         FakeCalendar().utc(1120.0), "triton-0", "damage 1.0.0", "proving", "fit", "probe: ok"
     )
     drained = ChangeView(
-        FakeCalendar().utc(1060.0), "triton-1", None, "healthy", "draining", "new driver"
+        FakeCalendar().utc(1060.0), "triton-1", None, "degraded", "draining", "new driver"
     )
     assert status.changes(2) == (latest, drained)
     assert [change.instance for change in status.changes(9)][2:] == ["triton-0", "triton-1"]
-    assert [change.now for change in status.history("triton-1")] == ["draining", "healthy"]
+    assert [change.now for change in status.history("triton-1")] == ["draining", "degraded"]
     assert status.instance("triton-0").last_change == latest
     assert status.instance("triton-0").health_since == NOON
     assert status.instance("triton-1").health_since == drained.at

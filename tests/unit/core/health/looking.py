@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
-from control_plane.core.health import Change, HealthOptions, InstanceHealth, Look, ProbeResult
+from control_plane.core.health import (
+    Change,
+    HealthOptions,
+    InstanceHealth,
+    Look,
+    ProbeResult,
+    State,
+)
 
 OK, WRONG, FAILED, SLOW, BUSY = (
     ProbeResult.OK,
@@ -25,8 +32,9 @@ def look(
     is_live: bool = True,
     is_ready: bool = True,
     is_answering: bool = True,
+    failure: str = "",
 ) -> Look:
-    return Look(is_live, is_ready, serving, ENGINES, is_answering)
+    return Look(is_live, is_ready, serving, ENGINES, is_answering, failure)
 
 
 WELL = look()
@@ -43,7 +51,9 @@ def well(**options: int) -> InstanceHealth:
     instance = unseen(**options)
     instance.looked(WELL, 0.0)
     probe(instance, damage=OK, volume=OK)
-    assert instance.fit_engines == ENGINES
+    for _ in range(3):
+        instance.looked(WELL, 0.5)
+    assert (instance.state, instance.fit_engines) == (State.HEALTHY, ENGINES)
     return instance
 
 

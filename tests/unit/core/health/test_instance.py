@@ -58,7 +58,8 @@ def test_before_the_first_look_nothing_is_known_and_nothing_served() -> None:
 def test_an_engine_with_a_golden_input_takes_nothing_before_its_first_good_probe() -> None:
     instance = unseen()
     changes = instance.looked(WELL, 5.0)
-    assert changes == (Change(5.0, State.UNKNOWN, State.HEALTHY, "all is well"),)
+    proving = "damage: proving, volume: proving"
+    assert changes == (Change(5.0, State.UNKNOWN, State.DEGRADED, proving),)
     for now_s in (6.0, 7.0):
         assert instance.looked(WELL, now_s) == ()
         assert instance.fitness("damage") is Fitness.PROVING
@@ -183,11 +184,31 @@ class TestProbes:
         ]
         assert instance.fitness("damage") is None
         # Nor does its last probe show any more.
-        assert looks(instance, WELL) == []
-        assert instance.state is State.HEALTHY
+        looks(instance, WELL)
+        assert (instance.state, instance.reason) == (State.DEGRADED, "damage: proving")
         assert instance.fit_engines == {"volume"}
         probe(instance, 2.0, damage=OK)
         assert instance.fit_engines == ENGINES
+
+
+class TestReasons:
+    def test_the_reason_is_that_of_now_also_where_the_state_stays(self) -> None:
+        instance = unseen()
+        instance.looked(look(frozenset(), failure="loading"), 1.0)
+        assert (instance.state, instance.reason) == (State.DEGRADED, "loading")
+        instance.looked(WELL, 2.0)
+        assert instance.reason == "damage: proving, volume: proving"
+        probe(instance, 3.0, damage=OK, volume=WRONG)
+        instance.looked(WELL, 4.0)
+        assert instance.reason == "probe volume: wrong_answer"
+        assert len([one for one in instance.history if one.engine is None]) == 1
+
+    def test_so_is_that_of_an_engine_that_is_fit(self) -> None:
+        instance = well()
+        probe(instance, 1.0, damage=SLOW)
+        assert instance.fitness_reason("damage") == "probe: slow"
+        probe(instance, 2.0, damage=OK)
+        assert instance.fitness_reason("damage") == "probe: ok"
 
 
 class TestLooks:

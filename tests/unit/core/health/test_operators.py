@@ -16,7 +16,6 @@ from tests.unit.core.health.looking import (
     look,
     looks,
     probe,
-    unseen,
     well,
 )
 
@@ -49,10 +48,11 @@ class TestOperators:
         )
 
     def test_looks_from_before_do_not_count_after(self) -> None:
-        instance = unseen()
-        looks(instance, HUNG)
-        instance.heal("replaced", 1.0)
-        looks(instance, WELL, HUNG, from_s=2.0)
+        instance = well()
+        looks(instance, HUNG, HUNG)
+        assert instance.state is State.UNHEALTHY
+        instance.heal("replaced", 3.0)
+        looks(instance, WELL, HUNG, from_s=4.0)
         assert instance.state is State.HEALTHY
 
     def test_an_illegal_event_raises_and_changes_nothing(self) -> None:
