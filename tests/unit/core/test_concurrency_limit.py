@@ -78,6 +78,7 @@ def test_options_out_of_bounds_are_refused(changes: dict[str, float], complaint:
         {"tolerance": 1.0},
         {"smoothing": 1.0, "baseline_smoothing": 1.0},
         {"patience_s": 0.0, "start_growth": 1.0},
+        {"longest_s": 0.001},
         {"window_s": 0.001, "remeasure_s": 0.001},
     ],
 )

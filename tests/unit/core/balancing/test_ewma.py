@@ -25,6 +25,10 @@ def test_nothing_heard_is_not_zero() -> None:
     assert PeakEwma(10.0).cost_s(5.0) is None
 
 
+def test_a_decay_may_be_short() -> None:
+    assert heard((0.5, 0.0), decay_s=0.01).cost_s(0.0) == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("decay_s", [0.0, -1.0])
 def test_a_decay_must_be_positive(decay_s: float) -> None:
     with pytest.raises(ValueError, match="decay_s"):
