@@ -19,6 +19,11 @@ def test_nothing_need_be_tolerated_and_one_unit_may_do() -> None:
     assert (options.confidence_tolerance, options.least_units) == (0.0, 1)
 
 
+def test_the_most_that_may_be_risked_and_moved() -> None:
+    options = AnalysisOptions(alpha=0.2, confidence_margin=0.5)
+    assert (options.alpha, options.confidence_margin) == (0.2, 0.5)
+
+
 @pytest.mark.parametrize(
     ("stable", "inferior"), [(0.0, 0.01), (0.005, 0.015), (0.02, 0.03), (0.05, 0.075), (0.8, 1.2)]
 )

@@ -42,11 +42,12 @@ def test_what_has_no_key_is_counted_each_time() -> None:
 def test_everything_of_a_unit_is_counted_in_its_arm() -> None:
     tally = Tally()
     tally.observe(Observed(Arm.CANARY, True, True, None, "a"), FIRST)
-    tally.observe(Observed(Arm.CANARY, False, False, 7, "b"), FIRST)
+    for key in ("b", "c"):
+        tally.observe(Observed(Arm.CANARY, False, False, 7, key), FIRST)
     (counts,) = tally.counts()
     assert counts.stable == ArmCounts()
-    assert (counts.canary.units, counts.canary.errors, counts.canary.slow) == (2, 1, 1)
-    assert counts.canary.confidences[7] == counts.canary.with_confidence == 1
+    assert (counts.canary.units, counts.canary.errors, counts.canary.slow) == (3, 1, 1)
+    assert counts.canary.confidences[7] == counts.canary.with_confidence == 2
 
 
 def test_a_key_counts_once_in_a_step() -> None:
