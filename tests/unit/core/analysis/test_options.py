@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from control_plane.core.analysis import AnalysisOptions, Margin, Metric
@@ -45,23 +47,33 @@ def test_a_margin_must_be_one(wrong: dict[str, float], name: str) -> None:
         Margin(**wrong)
 
 
+SPLIT = "alpha_shares must give errors a share"
+MOVED = "confidence_margin must be over confidence_tolerance and at most 0.5"
+
+
 @pytest.mark.parametrize(
-    ("wrong", "name"),
+    ("wrong", "complaint"),
     [
-        ({"alpha": 0.0}, "alpha"),
-        ({"alpha": 0.21}, "alpha"),
-        ({"alpha_shares": {}}, "alpha_shares must give errors"),
-        ({"alpha_shares": {Metric.ERRORS: 0.0, Metric.LATENCY: 0.5}}, "must give errors"),
-        ({"alpha_shares": {Metric.ERRORS: 1.1, Metric.LATENCY: -0.1}}, "alpha_shares"),
-        ({"alpha_shares": {Metric.ERRORS: 0.7, Metric.LATENCY: 0.4}}, "alpha_shares"),
-        ({"tolerated_error_ratio": 0.9}, "tolerated_error_ratio"),
-        ({"tolerated_slow_ratio": 0.9}, "tolerated_slow_ratio"),
-        ({"confidence_tolerance": -0.1}, "confidence_margin"),
-        ({"confidence_tolerance": 0.1}, "confidence_margin"),
-        ({"confidence_margin": 0.6}, "confidence_margin"),
-        ({"least_units": 0}, "least_units"),
+        ({"alpha": 0.0}, "alpha must be over 0 and at most 0.2"),
+        ({"alpha": 0.21}, "alpha must be over 0 and at most 0.2"),
+        ({"alpha_shares": {}}, SPLIT),
+        ({"alpha_shares": {Metric.ERRORS: 0.0, Metric.LATENCY: 0.5}}, SPLIT),
+        (
+            {"alpha_shares": {Metric.ERRORS: 1.1, Metric.LATENCY: -0.1}},
+            "alpha_shares must not be negative",
+        ),
+        (
+            {"alpha_shares": {Metric.ERRORS: 0.7, Metric.LATENCY: 0.4}},
+            "alpha_shares must sum to at most 1",
+        ),
+        ({"tolerated_error_ratio": 0.9}, "tolerated_error_ratio must be at least 1"),
+        ({"tolerated_slow_ratio": 0.9}, "tolerated_slow_ratio must be at least 1"),
+        ({"confidence_tolerance": -0.1}, MOVED),
+        ({"confidence_tolerance": 0.1}, MOVED),
+        ({"confidence_margin": 0.6}, MOVED),
+        ({"least_units": 0}, "least_units must be at least 1"),
     ],
 )
-def test_options_must_make_an_analysis(wrong: dict[str, object], name: str) -> None:
-    with pytest.raises(ValueError, match=name):
+def test_options_must_make_an_analysis(wrong: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(complaint)}$"):
         AnalysisOptions(**wrong)
