@@ -23,7 +23,7 @@ test: $(VENV)/.installed-dev ## The whole suite, with coverage
 	@scripts/install_test_servers.sh
 	@scripts/test.sh
 
-mutation: $(VENV)/.installed-dev ## How many small changes of the decision code the tests notice (half an hour)
+mutation: $(VENV)/.installed-dev ## How many small changes of the decision code the tests notice (an hour)
 	@scripts/mutation.sh
 
 check: $(VENV)/.installed-dev ## Formatting, lint, types, layering

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Changes the decision code (control_plane/core) in thousands of small ways and counts how many
-# of the changes tests/unit/core notices. Half an hour on one core; docs/mutation.md has the score.
+# of the changes tests/unit/core notices. An hour or so on one core; docs/mutation.md has the score.
 #   scripts/mutation.sh                                    everything, from the start
 #   scripts/mutation.sh 'control_plane.core.retry*'        these once more, by the same tests
 set -euo pipefail
