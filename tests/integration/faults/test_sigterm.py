@@ -198,7 +198,13 @@ def test_no_request_that_was_accepted_fails(tmp_path: Path) -> None:
     assert reached - {"streamed"} == {one.request_id for one in answered if one.engine == "work"}
     # Who was refused knows that it can ask elsewhere.
     refusals = {one.error for one in load.failed()}
-    assert refusals <= {"StatusCode.UNAVAILABLE", "ConnectError", "RemoteProtocolError"}
+    # The last two: a connection kept alive that was closed just as the request was sent on it.
+    assert refusals <= {
+        "StatusCode.UNAVAILABLE",
+        "ConnectError",
+        "RemoteProtocolError",
+        "ReadError",
+    }
 
 
 def test_told_twice_it_cuts_what_is_under_way_and_leaves_nothing_behind(tmp_path: Path) -> None:
