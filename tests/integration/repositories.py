@@ -52,7 +52,10 @@ def copy_engines(folder: Path, *engines: str) -> Path:
     for engine in set(document["engines"]) - set(engines):
         del document["engines"][engine]
         for path in folder.glob(f"{engine}*"):
-            shutil.rmtree(path)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:  # its golden input and answers
+                path.unlink()
     (folder / "releases.yaml").write_text(yaml.safe_dump(document))
     return folder
 
