@@ -71,6 +71,12 @@ def add_slow(repository: Path) -> None:
     (version.parent / "config.pbtxt").write_text(SLOW_CONFIG)
 
 
+def forget_golden(repository: Path, engine: str) -> None:
+    """Without a golden input an engine is believed to be ready, however broken it is."""
+    for path in repository.glob(f"{engine}*.golden.*"):
+        path.unlink()
+
+
 def break_component(repository: Path, name: str, model: str = BROKEN_MODEL) -> None:
     """Replaces the code of a Python component."""
     (repository / name / "1" / "model.py").write_text(model)

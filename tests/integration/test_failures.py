@@ -31,6 +31,7 @@ from tests.integration.repositories import (
     add_slow,
     break_component,
     copy_engines,
+    forget_golden,
 )
 from tests.integration.running import RunningTidegate, command_line, options_of, wait_until
 
@@ -52,6 +53,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTidegate]
     folder = tmp_path_factory.mktemp("small")
     repository = copy_engines(folder / "models", "damage", "materials")
     break_component(repository, "materials_postprocess")
+    forget_golden(repository, "materials")
     add_slow(repository)
     add_echo(repository)
     running = RunningTidegate(folder / "run", repository, tritons=1, settings=SETTINGS)
