@@ -6,8 +6,8 @@ A mend takes an engine out of an instance for a while, so it can make an outage 
   at the most, and one at a time per instance, so that two never unload what they share;
 - after a mend of an engine on an instance the next one there waits, longer each time;
 - after ``limit`` mends in a row it is given up there, with the reason, until an operator
-  heals it. A row ends when nothing was amiss for ``lasting_s``: what heals for a minute and
-  dies again is not mended, and would be loaded for ever.
+  heals it or its Triton is restarted. A row ends when nothing was amiss for ``lasting_s``:
+  what heals for a minute and dies again is not mended, and would be loaded for ever.
 
 The ledger is asked about an engine *because it fails now*, and all the time that it does. So not
 being asked is how it learns that all is well there.
@@ -63,7 +63,7 @@ class NotNow:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """Not before an operator heals it."""
+    """Not any more: the row is at its limit."""
 
     reason: str
 

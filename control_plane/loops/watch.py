@@ -31,12 +31,10 @@ from control_plane.core.loading import (
     LoadVersions,
     Observation,
     plan_loads,
-    twin_config,
-    with_versions,
 )
-from control_plane.core.mending import MendPlan
 from control_plane.ports import CallFailed, Clock, ModelControl
 from control_plane.services.fleet import Fleet
+from control_plane.services.loading import load
 from control_plane.services.mending import Mender
 
 log = structlog.get_logger(__name__)
@@ -96,8 +94,10 @@ class InstanceWatch:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._look_again.clear()
+                was_idle = work is None or work.done()
                 actions = await self._look_safely()
-                if work is None or work.done():
+                # What was seen while something was being done may be the half of it.
+                if was_idle:
                     todo = self._work(actions)
                     work = group.create_task(todo) if todo is not None else None
                 await self._pause()
@@ -108,19 +108,14 @@ class InstanceWatch:
             return None
         if actions and self._clock.now_s() >= self._load_after_s:
             return self.load(actions)
-        plan = self._begin_mend()
-        if self._mender is None or plan is None:
-            return None
-        return self._mender.mend(self._name, self._control, plan)
-
-    def _begin_mend(self) -> MendPlan | None:
         if self._mender is None or not self._fleet.instance(self._name).is_live:
             return None
         try:
-            return self._mender.begin(self._name, self._desired())
+            plan = self._mender.begin(self._name, self._desired())
         except Exception:  # as in a look
             self._log.exception("planning a mend failed unexpectedly")
             return None
+        return None if plan is None else self._mender.mend(self._name, self._control, plan)
 
     async def _look_safely(self) -> tuple[Action, ...]:
         """A look; after one that met an unexpected error, none until a growing wait is over."""
@@ -186,16 +181,7 @@ class InstanceWatch:
 
     async def _apply(self, action: Action) -> None:
         started_s = self._clock.now_s()
-        timeout_s = self._times.load_s
-        match action:
-            case LoadVersions(model, versions):
-                config = with_versions(self._specs[model], versions)
-                await self._control.load(model, config, timeout_s=timeout_s)
-            case LoadTwin(release):
-                config = twin_config(self._specs[release.engine], release)
-                await self._control.load(
-                    release.model_name, config, is_twin=True, timeout_s=timeout_s
-                )
+        await load(action, self._control, self._specs, timeout_s=self._times.load_s)
         took_s = round(self._clock.now_s() - started_s, 3)
         self._log.info("loaded", model=_subject(action), took_s=took_s)
 

@@ -297,8 +297,10 @@ class Fleet:
         for gone in self._placed[name].keys() - wanted.keys():
             self._pools[gone].remove(name)
         for served, is_standby in wanted.items():
-            options = self._by_engine.get(served[0], self._options)
-            pool = self._pools.setdefault(served, Pool(options))
+            pool = self._pools.get(served)
+            if pool is None:
+                options = self._by_engine.get(served[0], self._options)
+                pool = self._pools[served] = Pool(options)
             pool.add(name, now_s, weight=instance.weight)
             if is_standby:
                 pool.bench(name, now_s)

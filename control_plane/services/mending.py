@@ -19,7 +19,7 @@ import structlog
 from control_plane.core.catalogue import ModelSpec, Release
 from control_plane.core.health import Fitness, IllegalEvent, ProbeResult
 from control_plane.core.health.states import HELD_BACK
-from control_plane.core.loading import LoadTwin, LoadVersions, twin_config, with_versions
+from control_plane.core.loading import LoadTwin, LoadVersions
 from control_plane.core.mend_ledger import GivenUp, MayMend, MendLedger
 from control_plane.core.mending import (
     BringBack,
@@ -36,6 +36,7 @@ from control_plane.core.mending import (
 from control_plane.ports import CallFailed, Clock, ModelControl
 from control_plane.services.fleet import Fleet
 from control_plane.services.instance import label
+from control_plane.services.loading import load
 from control_plane.services.probing import Prober
 
 log = structlog.get_logger(__name__)
@@ -185,12 +186,8 @@ class Mender:
                 await control.unload(release.model_name, timeout_s=load_s)
             case UnloadComponent(model):
                 await control.unload(model, timeout_s=load_s)
-            case LoadVersions(model, versions):
-                config = with_versions(self._specs[model], versions)
-                await control.load(model, config, timeout_s=load_s)
-            case LoadTwin(release):
-                config = twin_config(self._specs[release.engine], release)
-                await control.load(release.model_name, config, is_twin=True, timeout_s=load_s)
+            case LoadVersions() | LoadTwin():
+                await load(action, control, self._specs, timeout_s=load_s)
             case Probe(release):
                 await self._prove(name, release)
             case BringBack(served):

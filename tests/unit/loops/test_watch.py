@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 from structlog.testing import capture_logs
 
@@ -323,3 +324,35 @@ async def test_a_look_that_fails_at_once_is_made_again_at_the_interval_and_says_
     await site.watch.look()
     assert not site.instance.look_again.is_set()
     assert site.fleet.health("triton-0").reason == "UNAUTHENTICATED: no token"
+
+
+async def test_what_was_seen_while_a_load_ran_is_not_loaded_once_more() -> None:
+    class Gated(FakeInstance):
+        """Loads ``volume``, and tells what it saw meanwhile, only when it is let."""
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            self.loads, self.tells, self.has_seen = (asyncio.Event() for _ in range(3))
+
+        async def load(self, model: str, config: Config, **options: Any) -> None:
+            if model == "volume":
+                await self.loads.wait()
+            await super().load(model, config, **options)
+
+        async def observe(self, releases: Iterable[Release], *, timeout_s: float) -> Observation:
+            seen = await super().observe(releases, timeout_s=timeout_s)
+            if "preprocess" in self.loaded and not self.has_seen.is_set():
+                self.has_seen.set()
+                await self.tells.wait()
+            return seen
+
+    triton = Gated(folders=FOLDERS)
+    site = Site(triton)
+    async with site.running():
+        await triton.has_seen.wait()
+        triton.loads.set()
+        await site.until(lambda: "materials--1.0.0" in triton.twins)
+        await asyncio.sleep(0)
+        triton.tells.set()
+        await site.until_serving(*STABLE)
+    assert triton.calls.count("load volume") == 1
