@@ -120,8 +120,17 @@ class InstanceProbe:
         if probed.result is not ProbeResult.OK:
             result, reason = probed.result.value, probed.reason
             self._log.warning("probe", engine=label(served), result=result, reason=reason)
-        if served in self._instance.serving:
+        if served in self._instance.serving and not self._was_mended_since(started_s, served):
             self._fleet.probed(self._instance.name, served, probed.result, probed.reason)
+
+    def _was_mended_since(self, started_s: float, served: Served) -> bool:
+        """Whether what was asked is not what runs there now."""
+        return any(
+            change.engine == label(served)
+            and change.to_state is Fitness.MENDING
+            and change.at_s >= started_s
+            for change in self._fleet.health(self._instance.name).history
+        )
 
     async def _ask(self, due: Due, inferences: int) -> Probed:
         try:

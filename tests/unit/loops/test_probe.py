@@ -194,6 +194,23 @@ class TestDue:
 
 
 class TestProbe:
+    async def test_of_what_was_mended_meanwhile_it_says_nothing(self) -> None:
+        site = Site()
+        await site.round()
+        site.clock.advance(10.0)
+        due, _ = site.probe.due()
+        site.triton.entered = asyncio.Queue()
+        site.triton.hold.clear()
+        probing = asyncio.create_task(site.probe.probe(due))
+        await site.triton.entered.get()
+        site.fleet.take_out("triton-0", "damage 1.0.0", "being mended")
+        site.fleet.bring_back("triton-0", "damage 1.0.0", "mended")
+        dead = "Stub process 'preprocess_0_0' is not healthy"
+        site.triton.failures["damage--1.0.0"] = call_failed("INTERNAL", dead)
+        site.triton.hold.set()
+        await probing
+        assert site.fitness() is Fitness.FIT
+
     async def test_what_is_not_ok_is_told(self) -> None:
         site = Site()
         site.break_damage()
