@@ -5,13 +5,24 @@ Small protocols, each with the fewest methods that do; fakes for tests keep them
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from control_plane.core.analysis import StepCounts
 from control_plane.core.catalogue import Config, Release
 from control_plane.core.loading import Observation
 from control_plane.core.outcomes import CallFailure
+from control_plane.core.rollout import Assessment, Rollout
+from control_plane.core.state import (
+    AuditRecord,
+    Change,
+    KeyedUnit,
+    Lease,
+    PlaneReport,
+    State,
+)
 from control_plane.core.triton_metrics import MetricFamily
 
 
@@ -118,4 +129,127 @@ class InstanceMetrics(Protocol):
 
     async def scrape(self, prefix: str, *, timeout_s: float) -> tuple[MetricFamily, ...]:
         """The families whose names begin with ``prefix``, as they are now."""
+        ...
+
+
+class StaleRevision(Exception):
+    """The state has moved on since the change was decided: read, decide again, write again."""
+
+
+class Fenced(Exception):
+    """Whoever wrote leads no longer. Nothing was written, and nothing is to be written again."""
+
+
+class StoreUnavailable(Exception):
+    """The store does not answer, or not in time; the words say why. It may come back."""
+
+
+class StateStore(Protocol):
+    """What is desired, shared by all control planes. Raises StoreUnavailable, all of it."""
+
+    async def revision(self) -> int:
+        """The revision now: cheap enough to be asked ten times a second."""
+        ...
+
+    async def read(self) -> State:
+        """All of one revision."""
+        ...
+
+    async def write(self, change: Change, *, expected: int, epoch: int | None = None) -> State:
+        """Writes all of a change or nothing of it; the state after it.
+
+        expected: the revision that the change was decided on.
+        epoch: of the leader's lease; None for what a person says, which any plane may write.
+
+        Raises StaleRevision; Fenced when the lease of that epoch is not held any more.
+        """
+        ...
+
+    async def rollouts(self, *, engine: str | None = None, limit: int = 50) -> tuple[Rollout, ...]:
+        """The latest rollouts, finished ones too, the latest first."""
+        ...
+
+
+class AuditLog(Protocol):
+    """Who did what. It is written together with what was done (``Change.audit``)."""
+
+    async def entries(
+        self,
+        *,
+        engine: str | None = None,
+        rollout_id: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> tuple[AuditRecord, ...]:
+        """The latest first. before: only those with a smaller number."""
+        ...
+
+
+class Leases(Protocol):
+    """Who leads. Time is the store's, so that no two clocks have to agree."""
+
+    async def acquire(self, holder: str, *, ttl_s: float) -> Lease | None:
+        """Takes the lease, or renews it under the same epoch; None while another one holds it."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Gives it back, so that nobody has to wait until it expires. A lost one stays lost."""
+        ...
+
+
+class Planes(Protocol):
+    """What the control planes tell each other."""
+
+    async def report(self, report: PlaneReport, *, ttl_s: float) -> None:
+        """Says how this plane is; it counts until ttl_s later."""
+        ...
+
+    async def reports(self) -> tuple[PlaneReport, ...]:
+        """Of all planes that have reported within their time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutCounts:
+    """What one plane has counted of a rollout so far; whatever it said before is replaced.
+
+    steps: of requests without a routing key; they add up over planes.
+    shadow: of the copies to a shadow release, each counted in both arms.
+    samples: answered requests to the target by step, 0 being the shadow.
+    details: what else a shadow's comparison has counted, by name.
+    """
+
+    steps: tuple[StepCounts, ...] = ()
+    shadow: tuple[StepCounts, ...] = ()
+    samples: Mapping[int, int] = field(default_factory=dict)
+    details: Mapping[str, int] = field(default_factory=dict)
+
+
+class CountStore(Protocol):
+    """What all planes have counted of a rollout. Raises StoreUnavailable."""
+
+    async def put_counts(self, rollout_id: str, plane: str, counts: RolloutCounts) -> None: ...
+
+    async def counts(self, rollout_id: str) -> Mapping[str, RolloutCounts]:
+        """By plane, those that are gone too."""
+        ...
+
+    async def add_keyed(self, rollout_id: str, plane: str, units: Sequence[KeyedUnit]) -> None:
+        """Adds what has a routing key; a key may have been counted by another plane already."""
+        ...
+
+    async def keyed(
+        self, rollout_id: str, *, after: int = 0, limit: int = 10_000
+    ) -> tuple[tuple[int, KeyedUnit], ...]:
+        """In the order in which they were added, each with its number; after: a number."""
+        ...
+
+
+class EvidenceLog(Protocol):
+    """How the evidence of a rollout went, to be shown. Raises StoreUnavailable."""
+
+    async def add_assessment(self, rollout_id: str, assessment: Assessment) -> None: ...
+
+    async def assessments(self, rollout_id: str, *, limit: int = 2000) -> tuple[Assessment, ...]:
+        """The latest ones, the oldest first."""
         ...

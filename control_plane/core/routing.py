@@ -36,6 +36,23 @@ class Shadow:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """What a rollout's step is measured by, fixed before the first request that it splits.
+
+    It is a part of the route, so that a request is counted under the step that split it, also
+    when it ends in the next one.
+
+    step: from 1. slow_s: the arm was slow if it took longer: stable's p95 from before the step.
+    confidence_centre: stable's mean confidence from before the step.
+    """
+
+    rollout_id: str
+    step: int
+    slow_s: float
+    confidence_centre: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One engine's traffic.
 
@@ -44,6 +61,7 @@ class Route:
     known: every release of the catalogue, to tell "not served now" from "no such release".
     fallback: the release that answers when neither the chosen one nor stable can.
     shadow: the release that is tried on copies of the traffic, if any.
+    trial: what the split's requests are measured by, while two releases are compared.
     """
 
     engine: str
@@ -55,6 +73,7 @@ class Route:
     canary: str | None = None
     fallback: str | None = None
     shadow: Shadow | None = None
+    trial: Trial | None = None
 
     def __post_init__(self) -> None:
         if sum(self.weights_bp.values()) != ALL_BP or min(self.weights_bp.values()) < 0:

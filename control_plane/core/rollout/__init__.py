@@ -6,6 +6,7 @@ says. ``goals`` says what follows for the instances and for the routing table.
 """
 
 from control_plane.core.rollout.advance import Decision, Facts, Verdict, advance
+from control_plane.core.rollout.assessment import Assessment, MetricFigures
 from control_plane.core.rollout.commands import Command, obey, roll_back
 from control_plane.core.rollout.goals import Goal, routes_of
 from control_plane.core.rollout.plan import DEFAULT_STEPS_PERCENT, Kind, Plan, read_split
@@ -15,6 +16,7 @@ from control_plane.core.rollout.states import FINISHED, Event, IllegalEvent, Sta
 __all__ = [
     "DEFAULT_STEPS_PERCENT",
     "FINISHED",
+    "Assessment",
     "Command",
     "Decision",
     "Event",
@@ -22,6 +24,7 @@ __all__ = [
     "Goal",
     "IllegalEvent",
     "Kind",
+    "MetricFigures",
     "Plan",
     "Rollout",
     "State",

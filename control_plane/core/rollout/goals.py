@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from control_plane.core.catalogue import Engine
 from control_plane.core.reconcile import Reason, ReleaseKey, Wanted
 from control_plane.core.rollout.rollout import Rollout
-from control_plane.core.routing import ALL_BP, Route, RoutingTable, Shadow
+from control_plane.core.routing import ALL_BP, Route, RoutingTable, Shadow, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,14 @@ class Goal:
     stable: its stable release now (``Rollout.stable_now`` of its last rollout).
     rollout: the one under way, or the last; None if there was none.
     fallback: the release that answers when no other one can.
+    trial: what the rollout's present step, or its shadow, is measured by.
     """
 
     engine: Engine
     stable: str
     rollout: Rollout | None = None
     fallback: str | None = None
+    trial: Trial | None = None
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
@@ -80,6 +82,7 @@ def _route(goal: Goal, routable: Collection[ReleaseKey]) -> Route:
         canary=target.target if target is not None and weight_bp else None,
         fallback=fallback,
         shadow=Shadow(target.target, shadow_bp) if target is not None and shadow_bp else None,
+        trial=goal.trial if target is not None else None,
     )
 
 

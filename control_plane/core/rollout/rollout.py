@@ -39,7 +39,7 @@ class Rollout:
         time; at most 64 bytes of it count.
     stable: the release that was stable when it began, and that it goes back to.
     step: the step it is in or was paused in, from 1; 0 before the first.
-    since_s: when the state, or the step, began or went on again.
+    since_s: when the state, or the step, began or went on again. started_s: the rollout.
     reason: why it is where it is, for a person.
     is_reversal: whether a person ordered it to undo the rollout before. No verdict takes it back,
         nor does a rollback said once more.
@@ -56,6 +56,7 @@ class Rollout:
     paused_in: State | None = None
     reason: str = ""
     is_reversal: bool = False
+    started_s: float = 0.0
 
     @property
     def is_finished(self) -> bool:
@@ -158,4 +159,5 @@ def start(
         since_s=now_s,
         reason=reason,
         is_reversal=is_reversal,
+        started_s=now_s,
     )

@@ -1,0 +1,29 @@
+"""A rollout as it is shown: the stored value, the evidence, and how far each instance has got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from control_plane.core.rollout import Assessment, Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    """One rollout.
+
+    weight_bp, shadow_bp: what the routing table gives its target now, which is less than its
+        plan says while the target is ready nowhere.
+    assessment: the latest look at its evidence; None before the first.
+    instances: what the target is on each instance, a few words for a person: ``ready``,
+        ``loading``, ``not loaded``, ``refused: …``, ``drained``, ``unreachable``.
+    """
+
+    rollout: Rollout
+    started_at: datetime
+    since: datetime
+    weight_bp: int = 0
+    shadow_bp: int = 0
+    assessment: Assessment | None = None
+    instances: Mapping[str, str] = field(default_factory=dict)
