@@ -32,6 +32,7 @@ class ErrorCode(StrEnum):
     BACKEND_UNAVAILABLE = "backend_unavailable"
     BACKEND_FAULT = "backend_fault"
     SHUTTING_DOWN = "shutting_down"
+    STORE_UNAVAILABLE = "store_unavailable"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     CANCELLED = "cancelled"
     # Ours.
@@ -63,6 +64,7 @@ RETRYABLE = frozenset(
         ErrorCode.BACKEND_UNAVAILABLE,
         ErrorCode.BACKEND_FAULT,
         ErrorCode.SHUTTING_DOWN,
+        ErrorCode.STORE_UNAVAILABLE,
     }
 )
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -104,17 +105,20 @@ class TritonInstance:
         return answer
 
     async def observe(self, releases: Iterable[Release], *, timeout_s: float) -> Observation:
-        twins = [release.model_name for release in releases if release.is_ensemble]
-        server, ready_versions, pins = await asyncio.gather(
+        server, ready_versions = await asyncio.gather(
             self._ask("ServerReady", service_pb2.ServerReadyRequest(), timeout_s),
             self._ready_versions(timeout_s),
-            asyncio.gather(*(self._twin_pins(twin, timeout_s) for twin in twins)),
         )
-        return Observation(
-            ready_versions=ready_versions,
-            twin_pins={twin: found for twin, found in zip(twins, pins, strict=True) if found},
-            is_ready=server.ready,
-        )
+        seen = Observation(ready_versions=ready_versions, is_ready=server.ready)
+        # A twin goes down with what it pins, so of a long catalogue few have to be asked for.
+        twins = [
+            release.model_name
+            for release in releases
+            if release.is_ensemble and seen.has_components(release)
+        ]
+        pins = await asyncio.gather(*(self._twin_pins(twin, timeout_s) for twin in twins))
+        found = {twin: pinned for twin, pinned in zip(twins, pins, strict=True) if pinned}
+        return replace(seen, twin_pins=found)
 
     async def load(
         self, model: str, config: Config, *, is_twin: bool = False, timeout_s: float

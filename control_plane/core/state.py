@@ -8,11 +8,12 @@ What is seen of the instances is never stored: it is looked at again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from control_plane.core.rollout import Rollout
+from control_plane.core.catalogue import Engine
+from control_plane.core.rollout import Goal, Rollout
 from control_plane.core.routing import RoutingTable, Trial
 
 
@@ -137,3 +138,30 @@ class KeyedUnit:
     is_error: bool
     is_slow: bool
     confidence_bucket: int | None
+
+
+def goals_of(
+    state: State, engines: Mapping[str, Engine], fallbacks: Mapping[str, str]
+) -> tuple[Goal, ...]:
+    """Each engine as it should be. Engines that the state does not know yet have no goal.
+
+    engines: the catalogue. fallbacks: the release that an engine falls back to, by engine.
+
+    The routes remember what the releases they name pin, so that one that has been struck from
+    the catalogue is served until the traffic has left it. A rollout to a target that is in
+    neither wants nothing.
+    """
+    goals = []
+    for name, engine in engines.items():
+        here, route = state.engines.get(name), state.table.routes.get(name)
+        if here is None:
+            continue
+        if route is not None:
+            engine = replace(engine, releases={**route.serving, **engine.releases})
+        stable = here.stable if here.stable in engine.releases else engine.stable
+        rollout = here.rollout
+        if rollout is not None and rollout.target not in engine.releases:
+            rollout = None
+        fallback = fallbacks.get(name)
+        goals.append(Goal(engine, stable, rollout, fallback, here.trial))
+    return tuple(goals)

@@ -1,41 +1,25 @@
-"""The watch of one instance: look at it, publish what it serves, load and mend.
+"""The watch of one instance: look at it, and publish what it serves.
 
-    observe ──► publish ──► plan ──► (something missing?) ──► load, one after the other
-       ▲                      └────► (something failing?) ──► mend
-       └──────────── observe interval, or woken ◄─────────────────┘
+    observe ──► publish ──► pause: the observe interval, or until somebody doubts what was seen
 
-Looking and working are two tasks, because a load takes seconds and what an instance serves
-has to be known within one. There is one piece of work at a time: a load never undoes what a
-mend has just unloaded. It is level-triggered: a Triton that was restarted has forgotten
-everything, and gets it back by the same steps as at the first start.
-
-An instance that an operator holds back is looked at and otherwise left alone.
+It only looks: what is missing or in the way is the reconciler's part, which acts on what was
+published here. Every control plane watches every instance, whichever of them leads.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 import structlog
 
 from control_plane.core.backoff import backoff_s
-from control_plane.core.catalogue import ModelSpec, Release
-from control_plane.core.health.states import HELD_BACK
-from control_plane.core.loading import (
-    Action,
-    LoadTwin,
-    LoadVersions,
-    Observation,
-    plan_loads,
-)
+from control_plane.core.catalogue import Release
+from control_plane.core.loading import Observation
 from control_plane.ports import CallFailed, Clock, ModelControl
 from control_plane.services.fleet import Fleet
-from control_plane.services.loading import load
-from control_plane.services.mending import Mender
 
 log = structlog.get_logger(__name__)
 
@@ -47,15 +31,18 @@ LEAST_PAUSE_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class WatchTimes:
-    """interval_s: between looks; observe_s and load_s: how long a look or a load may take."""
+    """interval_s: between looks; observe_s: how long a look may take."""
 
     interval_s: float
     observe_s: float
-    load_s: float
 
 
 class InstanceWatch:
-    """Keeps one instance's published state true and its releases loaded. ``run`` never ends."""
+    """Keeps one instance's published state true. ``run`` never ends.
+
+    known: every release that may be there: the whole catalogue.
+    routed: the releases that callers may be sent there for; without one it is still loading.
+    """
 
     def __init__(
         self,
@@ -63,149 +50,89 @@ class InstanceWatch:
         *,
         control: ModelControl,
         fleet: Fleet,
-        specs: Mapping[str, ModelSpec],
-        desired: Callable[[], Iterable[Release]],
+        known: Callable[[], Iterable[Release]],
+        routed: Callable[[], Iterable[Release]],
         times: WatchTimes,
         clock: Clock,
         rng: Random,
-        mender: Mender | None = None,
     ) -> None:
         self._name = name
         self._control = control
-        self._mender = mender
         self._fleet = fleet
-        self._specs = specs
-        self._desired = desired
+        self._known = known
+        self._routed = routed
         self._times = times
         self._clock = clock
         self._rng = rng
         # Whoever doubts what was published asks for another look.
         self._look_again = fleet.instance(name).look_again
-        self._failure = ""
-        self._failures = 0
-        self._load_after_s = float("-inf")
         self._odd_looks = 0
         self._look_after_s = float("-inf")
         self._log = log.bind(instance=name)
 
     async def run(self) -> None:
         """Until cancelled. What goes wrong with this instance, expected or not, stays with it."""
-        work: asyncio.Task[None] | None = None
-        async with asyncio.TaskGroup() as group:
-            while True:
-                self._look_again.clear()
-                was_idle = work is None or work.done()
-                actions = await self._look_safely()
-                # What was seen while something was being done may be the half of it.
-                if was_idle:
-                    todo = self._work(actions)
-                    work = group.create_task(todo) if todo is not None else None
-                await self._pause()
+        while True:
+            self._look_again.clear()
+            await self._look_safely()
+            await self._pause()
 
-    def _work(self, actions: tuple[Action, ...]) -> Coroutine[Any, Any, None] | None:
-        """What is to be done to the instance now: loads first, for nothing is mended without."""
-        if self._fleet.health(self._name).state in HELD_BACK:
-            return None
-        if actions and self._clock.now_s() >= self._load_after_s:
-            return self.load(actions)
-        if self._mender is None or not self._fleet.instance(self._name).is_live:
-            return None
-        try:
-            plan = self._mender.begin(self._name, self._desired())
-        except Exception:  # as in a look
-            self._log.exception("planning a mend failed unexpectedly")
-            return None
-        return None if plan is None else self._mender.mend(self._name, self._control, plan)
-
-    async def _look_safely(self) -> tuple[Action, ...]:
+    async def _look_safely(self) -> None:
         """A look; after one that met an unexpected error, none until a growing wait is over."""
-        if self._clock.now_s() < self._look_after_s:
-            return ()
+        now_s = self._clock.now_s()
+        if now_s < self._look_after_s:
+            return
         try:
-            actions = await self.look()
+            await self.look()
         except Exception as error:  # one instance's oddity must not end the control plane
             self._log.exception("look failed unexpectedly")
             self._odd_looks += 1
-            self._look_after_s = self._wait_over_s(self._odd_looks)
-            self._publish((), Observation(), is_live=False, reason=_unexpected(error))
-            return ()
+            wait_s = backoff_s(
+                self._odd_looks, first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S, rng=self._rng
+            )
+            self._look_after_s = self._clock.now_s() + wait_s
+            reason = f"unexpected {type(error).__name__}: {error}"
+            self._publish(None, now_s, is_live=False, reason=reason)
+            return
         self._odd_looks = 0
-        return actions
 
-    async def look(self) -> tuple[Action, ...]:
-        """Observe and publish; what is to be loaded, nothing when the instance is away."""
-        releases = tuple(self._desired())
+    async def look(self) -> None:
+        """Observe and publish."""
+        began_s = self._clock.now_s()
         try:
-            observed = await self._control.observe(releases, timeout_s=self._times.observe_s)
+            observed = await self._control.observe(
+                tuple(self._known()), timeout_s=self._times.observe_s
+            )
         except CallFailed as failed:
             is_refused = failed.failure.status == "UNAVAILABLE"
-            self._publish(
-                (),
-                Observation(is_ready=False),
-                is_live=not is_refused,
-                is_answering=False,
-                reason=str(failed),
-            )
+            self._publish(None, began_s, is_live=not is_refused, reason=str(failed))
             if failed.failure.status == "DEADLINE_EXCEEDED":
                 self._look_again.set()  # two such looks in a row settle it; the sooner the better
-            return ()
-        actions = plan_loads(releases, observed)
-        if not actions:  # also when a load that ran out of time here was finished there
-            self._failure, self._failures, self._load_after_s = "", 0, float("-inf")
-        reason = self._failure or ("loading" if actions else "")
-        self._publish(releases, observed, is_live=True, reason=reason)
-        return actions
-
-    async def load(self, actions: Iterable[Action]) -> None:
-        """Run the actions in order. One that fails does not keep the others from running."""
-        failures = []
-        for action in actions:
-            try:
-                await self._apply(action)
-            except CallFailed as failed:
-                failures.append(f"{_subject(action)}: {failed}")
-                self._log.error("load failed", model=_subject(action), reason=str(failed))
-            except Exception as error:  # as in a look; the other actions may do
-                failures.append(f"{_subject(action)}: {_unexpected(error)}")
-                self._log.exception("load failed unexpectedly", model=_subject(action))
-            self._look_again.set()
-        self._failure = "; ".join(failures)
-        self._failures = self._failures + 1 if failures else 0
-        if failures:
-            self._load_after_s = self._wait_over_s(self._failures)
-
-    def _wait_over_s(self, failures: int) -> float:
-        """When to try again after so many failures in a row."""
-        wait_s = backoff_s(failures, first_s=FIRST_BACKOFF_S, most_s=MOST_BACKOFF_S, rng=self._rng)
-        return self._clock.now_s() + wait_s
-
-    async def _apply(self, action: Action) -> None:
-        started_s = self._clock.now_s()
-        await load(action, self._control, self._specs, timeout_s=self._times.load_s)
-        took_s = round(self._clock.now_s() - started_s, 3)
-        self._log.info("loaded", model=_subject(action), took_s=took_s)
+            return
+        is_whole = all(observed.is_serving(release) for release in self._routed())
+        failure = self._fleet.instance(self._name).work_failure
+        reason = failure or ("" if is_whole else "loading")
+        self._publish(observed, began_s, is_live=True, reason=reason)
 
     def _publish(
-        self,
-        releases: Iterable[Release],
-        observed: Observation,
-        *,
-        is_live: bool,
-        reason: str,
-        is_answering: bool = True,
+        self, observed: Observation | None, began_s: float, *, is_live: bool, reason: str
     ) -> None:
+        """observed: None when there was no answer."""
+        seen = observed or Observation(is_ready=False)
         serving = frozenset(
             (release.engine, release.version)
-            for release in releases
-            if observed.is_serving(release)
+            for release in self._known()
+            if seen.is_serving(release)
         )
+        instance = self._fleet.instance(self._name)
+        instance.observation, instance.looked_from_s = observed, began_s
         has_changed = self._fleet.publish(
             self._name,
             serving=serving,
-            components=observed.ready_versions,
+            components=seen.ready_versions,
             is_live=is_live,
-            is_ready=observed.is_ready,
-            is_answering=is_answering,
+            is_ready=seen.is_ready,
+            is_answering=observed is not None,
             reason=reason,
             now_s=self._clock.now_s(),
         )
@@ -221,15 +148,3 @@ class InstanceWatch:
                 await self._look_again.wait()
         except TimeoutError:
             return
-
-
-def _unexpected(error: Exception) -> str:
-    return f"unexpected {type(error).__name__}: {error}"
-
-
-def _subject(action: Action) -> str:
-    match action:
-        case LoadVersions(model, versions):
-            return f"{model} {','.join(map(str, versions))}"
-        case LoadTwin(release):
-            return release.model_name

@@ -11,6 +11,7 @@ synchronous step, and a place is settled exactly once, however the call ends.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 
 import structlog
@@ -63,8 +64,15 @@ class Fleet:
             name: InstanceHealth(name, health or HealthOptions()) for name in self._by_name
         }
         self._pools: dict[Served, Pool] = {}
+        self._listeners: list[asyncio.Event] = []
         # What of each instance is in the pools, and whether only as a last resort.
         self._placed: dict[str, dict[Served, bool]] = {name: {} for name in self._by_name}
+
+    def listen(self) -> asyncio.Event:
+        """An event that is set whenever something was seen, proved or said of an instance."""
+        event = asyncio.Event()
+        self._listeners.append(event)
+        return event
 
     def reserve(
         self,
@@ -309,6 +317,8 @@ class Fleet:
         self._placed[name] = wanted
         for change in changes:
             _report(name, change)
+        for event in self._listeners:
+            event.set()
 
 
 def _report(name: str, change: Change) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from control_plane.core.backoff import Rng
 from control_plane.core.balancing import Pool, Reservation
+from control_plane.core.loading import Observation
 from control_plane.core.outcomes import Verdict
 from control_plane.ports import Clock, InferenceCalls
 
@@ -30,6 +31,9 @@ class Instance:
     components: the model versions that were ready there, by the model's name.
     reason: why not all is well there, as the last look found it; for a person.
     is_live: whether it answered the last look.
+    observation: what that look saw; None when it had no answer.
+    looked_from_s: when the look began that was last taken in.
+    work_failure: what was last tried there and failed, for a person; "" once nothing is missing.
     in_flight_of: the requests in flight by release.
     answered_at_s, failed_at_s: when each release last answered a request here, or was at fault.
     look_again, probe_again: set by whoever has reason to doubt what was observed or probed.
@@ -44,6 +48,9 @@ class Instance:
     reason: str = "not observed yet"
     is_live: bool = False
     observed_at_s: float | None = None
+    observation: Observation | None = None
+    looked_from_s: float = float("-inf")
+    work_failure: str = ""
     in_flight: int = 0
     in_flight_of: Counter[Served] = field(default_factory=Counter)
     answered_at_s: dict[Served, float] = field(default_factory=dict)

@@ -36,7 +36,7 @@ from control_plane.core.mending import (
 from control_plane.ports import CallFailed, Clock, ModelControl
 from control_plane.services.fleet import Fleet
 from control_plane.services.instance import label
-from control_plane.services.loading import load
+from control_plane.services.loading import change_models
 from control_plane.services.probing import Prober
 
 log = structlog.get_logger(__name__)
@@ -130,7 +130,7 @@ class Mender:
         return not self._ledger.under_way.keys().isdisjoint(plan.engines)
 
     async def mend(self, name: str, control: ModelControl, plan: MendPlan) -> None:
-        """Run what was begun. However it ends, fleet and ledger know; it does not raise."""
+        """Run what was begun. However it ends, fleet and ledger know; it raises nothing."""
         mending = log.bind(instance=name, engine=plan.engines[0])
         started_s = self._clock.now_s()
         mending.warning("mending", engines=plan.engines)
@@ -144,6 +144,11 @@ class Mender:
         except (CallFailed, IllegalEvent) as failed:
             self._failed(name, plan, str(failed))
             mending.error("not mended", reason=str(failed))
+        except asyncio.CancelledError:
+            self._failed(
+                name, plan, "stopped on the way: this control plane does not lead any more"
+            )
+            raise
         except Exception as error:  # one instance's oddity must not end the control plane
             self._failed(name, plan, f"unexpected {type(error).__name__}: {error}")
             mending.exception("not mended, unexpectedly")
@@ -182,12 +187,8 @@ class Mender:
             case TakeOut(served):
                 self._fleet.take_out(name, served, "being mended")
                 await self._wait_for_requests(name, served)
-            case UnloadTwin(release):
-                await control.unload(release.model_name, timeout_s=load_s)
-            case UnloadComponent(model):
-                await control.unload(model, timeout_s=load_s)
-            case LoadVersions() | LoadTwin():
-                await load(action, control, self._specs, timeout_s=load_s)
+            case UnloadTwin() | UnloadComponent() | LoadVersions() | LoadTwin():
+                await change_models(action, control, self._specs, timeout_s=load_s)
             case Probe(release):
                 await self._prove(name, release)
             case BringBack(served):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from control_plane.core.catalogue import Release
+from control_plane.core.reconcile import InstanceFacts, key_of
 from control_plane.core.rollout import Assessment, Rollout
 
 
@@ -27,3 +29,23 @@ class RolloutView:
     shadow_bp: int = 0
     assessment: Assessment | None = None
     instances: Mapping[str, str] = field(default_factory=dict)
+
+
+def progress(target: Release, facts: Mapping[str, InstanceFacts]) -> dict[str, str]:
+    """How far each instance has got with a release, in a few words for a person."""
+    return {name: _words(target, here) for name, here in facts.items()}
+
+
+def _words(target: Release, here: InstanceFacts) -> str:
+    key = key_of(target)
+    if here.observed is None:
+        return "unreachable"
+    if here.is_held_back:
+        return "held back by an operator"
+    if key in here.refused:
+        return f"refused: {here.refused[key]}"
+    if here.is_ready(target):
+        return "ready"
+    if here.is_serving(target):
+        return "loaded, to be proved"
+    return "loading" if here.observed.has_components(target) else "not loaded"

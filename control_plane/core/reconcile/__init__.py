@@ -20,7 +20,7 @@ from control_plane.core.reconcile.facts import (
     key_of,
     routable,
 )
-from control_plane.core.reconcile.plan import plan_fleet, plan_instance
+from control_plane.core.reconcile.plan import engines_at_risk, plan_fleet, plan_instance
 from control_plane.core.reconcile.progress import is_gone, is_ready_everywhere, refusal
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "ReleaseKey",
     "Wanted",
     "desired_of",
+    "engines_at_risk",
     "engines_touched",
     "is_gone",
     "is_ready_everywhere",

@@ -35,7 +35,7 @@ class InstanceFacts:
     under_way: what is being done there now, by a plan or by a mend, all of it until its end.
     refused: releases that could not be loaded or proved here when it was last tried, and why.
     is_held_back: an operator has it drained or isolated: nothing is changed there.
-    is_resting: an action there has failed a moment ago; it is tried again after a while.
+    resting: actions that have failed there a moment ago; they are tried again after a while.
     """
 
     observed: Observation | None = None
@@ -44,11 +44,11 @@ class InstanceFacts:
     under_way: tuple[Action, ...] = ()
     refused: Mapping[ReleaseKey, str] = field(default_factory=dict)
     is_held_back: bool = False
-    is_resting: bool = False
+    resting: tuple[Action, ...] = ()
 
     @property
     def can_be_changed(self) -> bool:
-        """Whether it answers and nobody holds it back. One that rests will be changed later."""
+        """Whether it answers and nobody holds it back. What rests there is done later."""
         return self.observed is not None and not self.is_held_back
 
     def is_serving(self, release: Release) -> bool:

@@ -58,7 +58,7 @@ def plan_fleet(
     for name in sorted(name for name, facts in fleet.items() if not facts.under_way):
         allowed = []
         for action in plan_instance(desired.get(name, ()), known=releases, facts=fleet[name]):
-            engines = _engines_at_risk(action, releases, fleet[name])
+            engines = engines_at_risk(action, releases, fleet[name])
             if all(taken.get(engine, name) == name for engine in engines):
                 taken.update(dict.fromkeys(engines, name))
                 allowed.append(action)
@@ -72,7 +72,7 @@ def plan_instance(
 ) -> tuple[Action, ...]:
     """What one instance needs next, whatever goes on elsewhere."""
     observed = facts.observed
-    if observed is None or facts.is_held_back or facts.is_resting:
+    if observed is None or facts.is_held_back:
         return ()
     coming = [goal.release for goal in wanted if _may_come(goal, wanted, facts)]
     loads = (
@@ -85,7 +85,8 @@ def plan_instance(
         for release in coming
         if observed.is_serving(release) and key_of(release) not in facts.proved
     )
-    return (*loads, *proofs, *_removals(wanted, known, observed))
+    actions = (*loads, *proofs, *_removals(wanted, known, observed))
+    return tuple(action for action in actions if action not in facts.resting)
 
 
 def spare_versions(
@@ -121,7 +122,7 @@ def spare_twins(
     )
 
 
-def _engines_at_risk(
+def engines_at_risk(
     action: Action, known: Sequence[Release], facts: InstanceFacts
 ) -> frozenset[str]:
     """The engines it touches that have something to lose there.

@@ -70,7 +70,7 @@ def test_what_does_not_answer_serves_nothing() -> None:
 
 def test_what_answers_and_is_not_held_back_can_be_changed() -> None:
     assert serving(DAMAGE).can_be_changed
-    assert replace(serving(DAMAGE), is_resting=True).can_be_changed
+    assert replace(serving(DAMAGE), resting=(Prove(DAMAGE),)).can_be_changed
     assert not replace(serving(DAMAGE), is_held_back=True).can_be_changed
     assert not InstanceFacts().can_be_changed
 

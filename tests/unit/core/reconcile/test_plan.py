@@ -163,11 +163,17 @@ class TestBackwards:
     [
         InstanceFacts(),
         replace(SERVING, is_held_back=True),
-        replace(SERVING, is_resting=True),
+        replace(SERVING, resting=(WIDEN,)),
     ],
 )
 def test_what_is_down_held_back_or_resting_is_left_alone(facts: InstanceFacts) -> None:
     assert plan(WITH_CANARY, facts) == ()
+
+
+def test_what_rests_keeps_nothing_else_waiting() -> None:
+    empty = InstanceFacts(Observation())
+    first, *others = plan(WITH_CANARY, empty)
+    assert plan(WITH_CANARY, replace(empty, resting=(first,))) == tuple(others)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +221,7 @@ class TestOneAtATime:
         for facts in (
             InstanceFacts(),
             replace(SERVING, is_held_back=True),
-            replace(SERVING, is_resting=True),
+            replace(SERVING, resting=(WIDEN,)),
         ):
             assert self.plan(a=facts, b=SERVING) == {"b": (WIDEN,)}
 

@@ -8,6 +8,7 @@ import pytest
 
 from control_plane.core.reconcile import (
     InstanceFacts,
+    Prove,
     Reason,
     Wanted,
     is_gone,
@@ -39,7 +40,7 @@ class TestReadyEverywhere:
         assert is_ready_everywhere(DAMAGE_NEXT, {"a": BOTH, "b": InstanceFacts(), "c": held})
 
     def test_who_rests_is_waited_for(self) -> None:
-        resting = replace(CLEAN, is_resting=True)
+        resting = replace(CLEAN, resting=(Prove(DAMAGE_NEXT),))
         assert not is_ready_everywhere(DAMAGE_NEXT, {"a": BOTH, "b": resting})
 
     def test_nowhere_is_not_everywhere(self) -> None:
@@ -91,4 +92,4 @@ class TestGone:
 
     def test_who_is_down_or_held_back_is_not_waited_for(self) -> None:
         assert gone(a=CLEAN, b=InstanceFacts(), c=replace(BOTH, is_held_back=True))
-        assert not gone(a=CLEAN, b=replace(BOTH, is_resting=True))
+        assert not gone(a=CLEAN, b=replace(BOTH, resting=(Prove(DAMAGE_NEXT),)))

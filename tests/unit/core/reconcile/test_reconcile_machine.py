@@ -258,13 +258,13 @@ class FleetMachine(RuleBasedStateMachine):
         try:
             self.run(name, action, is_lost=is_lost)
         except Away:
-            self.finish(name, is_resting=True)
+            self.finish(name, resting=action)
             return
         except Refused as refused:
             if isinstance(action, Prove):
                 said = {**facts.refused, key_of(action.release): str(refused)}
                 self.change(name, refused=said)
-            self.finish(name, is_resting=True)
+            self.finish(name, resting=action)
             return
         if isinstance(action, Prove) and triton.is_up:
             self.change(name, proved=facts.proved | {key_of(action.release)})
@@ -294,10 +294,11 @@ class FleetMachine(RuleBasedStateMachine):
         if is_lost:
             raise Away
 
-    def finish(self, name: str, *, is_resting: bool = False) -> None:
+    def finish(self, name: str, *, resting: Action | None = None) -> None:
         """A look after the last action, which tells what was skipped in silence."""
         done = self.done[name]
-        self.change(name, under_way=(), is_resting=is_resting or self.facts[name].is_resting)
+        rests = self.facts[name].resting + ((resting,) if resting is not None else ())
+        self.change(name, under_way=(), resting=rests)
         self.done[name] = []
         self.look(name)
         observed = self.facts[name].observed
@@ -312,11 +313,12 @@ class FleetMachine(RuleBasedStateMachine):
                     if release.pins.get(action.model) in missing
                 }
                 said = {**self.facts[name].refused, **pinning}
-                self.change(name, refused=said, is_resting=True)
+                rests = (*self.facts[name].resting, action)
+                self.change(name, refused=said, resting=rests)
 
     @rule(name=names)
     def rest_is_over(self, name: str) -> None:
-        self.change(name, is_resting=False, refused={})
+        self.change(name, resting=(), refused={})
 
     # --- people and requests ----------------------------------------------------------------
 
@@ -452,7 +454,7 @@ class FleetMachine(RuleBasedStateMachine):
             triton.is_up = True
             triton.missing, triton.wrong = set(), set()
             self.finish(name)
-            self.change(name, in_flight={}, is_held_back=False, is_resting=False, refused={})
+            self.change(name, in_flight={}, is_held_back=False, resting=(), refused={})
 
     def teardown(self) -> None:
         if not hasattr(self, "tritons"):

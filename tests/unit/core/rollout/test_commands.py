@@ -163,6 +163,7 @@ def test_what_is_completed_is_taken_back_by_a_direct_one(to: str | None) -> None
         "1.0.0",
         Plan.direct(),
         since_s=NOW_S + 5,
+        started_s=NOW_S + 5,
         reason="bad photos",
         is_reversal=True,
     )

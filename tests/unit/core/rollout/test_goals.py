@@ -14,6 +14,7 @@ from control_plane.core.routing import (
     Route,
     RoutingTable,
     Shadow,
+    Trial,
     all_to_stable,
     choose_release,
 )
@@ -160,3 +161,15 @@ class TestRoutes:
         ]
         both = sum(a and b for a, b in zip(*chosen, strict=True))
         assert 120 < both < 240  # 30 % of 30 %
+
+
+class TestTrial:
+    TRIAL = Trial("r1", 1, slow_s=0.2)
+
+    def test_the_split_carries_what_it_is_measured_by(self) -> None:
+        split = route(replace(goal(under_way()), trial=self.TRIAL))
+        assert split.trial is self.TRIAL
+
+    def test_where_nothing_is_split_nothing_is_measured(self) -> None:
+        assert route(replace(goal(under_way()), trial=self.TRIAL), frozenset({OLD})).trial is None
+        assert route(replace(goal(rolling_back()), trial=self.TRIAL)).trial is None

@@ -125,6 +125,7 @@ def test_a_new_rollout_is_pending() -> None:
         paused_in=None,
         reason="wanted",
         is_reversal=False,
+        started_s=NOW_S,
     )
 
 

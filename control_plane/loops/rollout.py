@@ -1,0 +1,88 @@
+"""The rollout loop of the leader: judge what is being compared, and keep the evidence.
+
+What follows from a judgement is decided by the next tick of the reconcile loop, which is woken
+by it, together with everything else that is known of the rollout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from control_plane.core.rollout import Assessment, Rollout
+from control_plane.core.rollout.states import FORWARD, State
+from control_plane.core.routing import Trial
+from control_plane.ports import Calendar, Clock, EvidenceLog, StoreUnavailable
+from control_plane.services.board import Board
+from control_plane.services.leading import Leading
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_S = 0.25
+KEEP_EVERY_S = 1.0
+"""How often the evidence is kept while its verdict stays."""
+
+JUDGED = (State.SHADOW, State.STEP, State.PROMOTING)
+
+Judge = Callable[[Rollout, Trial | None, float], Awaitable[Assessment]]
+
+
+class RolloutLoop:
+    """Implements Duty. judge: what all planes have counted, at a time since the epoch."""
+
+    def __init__(
+        self,
+        leading: Leading,
+        judge: Judge,
+        *,
+        board: Board,
+        evidence: EvidenceLog,
+        clock: Clock,
+        calendar: Calendar,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._leading = leading
+        self._judge = judge
+        self._board = board
+        self._evidence = evidence
+        self._clock = clock
+        self._calendar = calendar
+        self._interval_s = interval_s
+        self._kept: dict[str, Assessment] = {}
+
+    async def run(self, epoch: int) -> None:
+        """Until cancelled."""
+        del epoch  # it writes nothing that another leader could be hurt by
+        is_away = False
+        while True:
+            try:
+                await self.assess_all()
+                is_away = False
+            except StoreUnavailable as error:
+                if not is_away:
+                    log.warning("no judgement without the state store", reason=str(error))
+                is_away = True
+            except Exception:  # a judgement that fails decides nothing: no data is no success
+                log.exception("judging failed unexpectedly")
+            await asyncio.sleep(self._interval_s)
+
+    async def assess_all(self) -> None:
+        """One round over all engines."""
+        for engine, here in self._board.state.engines.items():
+            rollout = here.rollout
+            if rollout is None or rollout.state not in FORWARD or rollout.place not in JUDGED:
+                self._kept.pop(engine, None)
+                continue
+            now_s = self._calendar.utc(self._clock.now_s()).timestamp()
+            assessment = await self._judge(rollout, here.trial, now_s)
+            self._leading.assessed(engine, rollout, assessment)
+            if self._is_news(self._kept.get(engine), assessment):
+                self._kept[engine] = assessment
+                await self._evidence.add_assessment(rollout.rollout_id, assessment)
+
+    def _is_news(self, kept: Assessment | None, now: Assessment) -> bool:
+        if kept is None or (kept.verdict, kept.step) != (now.verdict, now.step):
+            return True
+        return now.at_s - kept.at_s >= KEEP_EVERY_S

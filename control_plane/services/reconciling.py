@@ -1,0 +1,384 @@
+"""Bringing the instances to what is desired: what is known of each, and the running of plans.
+
+    facts ──► plan_fleet ──► one piece of work for an instance ──► look again ──► done? ──► facts
+                 └─ nothing missing there, something failing? ──► a mend, by the same rules
+
+The decisions are ``core/reconcile`` and ``core/mending``. There is one piece of work on an
+instance at a time, and what a look saw counts only if it began after the work before had ended.
+A call that was answered with OK and has not done what it says is a failure like any other.
+
+Only the plane that leads works; every other one looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+import structlog
+
+from control_plane.core.backoff import backoff_s
+from control_plane.core.catalogue import ModelSpec, Release
+from control_plane.core.health import Fitness
+from control_plane.core.health.states import HELD_BACK
+from control_plane.core.loading import LoadTwin, LoadVersions
+from control_plane.core.mending import MendPlan, UnloadComponent, UnloadTwin
+from control_plane.core.reconcile import (
+    Action,
+    Desired,
+    InstanceFacts,
+    NarrowVersions,
+    Prove,
+    Reason,
+    ReleaseKey,
+    engines_at_risk,
+    key_of,
+    plan_fleet,
+    plan_instance,
+    unmet,
+)
+from control_plane.core.state import PlaneReport
+from control_plane.ports import CallFailed, Clock, ModelControl
+from control_plane.services.fleet import Fleet
+from control_plane.services.instance import Instance, label
+from control_plane.services.loading import change_models, subject_of
+from control_plane.services.mending import Mender
+
+log = structlog.get_logger(__name__)
+
+FIRST_REST_S, MOST_REST_S = 1.0, 30.0
+"""How long what has failed on an instance is not tried again there."""
+
+REFUSED_AFTER = 2
+"""Failures in a row by which an instance has refused a release: one may be a Triton that died."""
+
+POLL_S = 0.02
+PASSING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
+"""What a call ends with that says nothing of the release."""
+
+FOR_THE_MENDER = (Fitness.UNFIT, Fitness.MENDING, Fitness.GIVEN_UP)
+
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileTimes:
+    """load_s: how long one load or unload may take; prove_s: the golden answers of a release."""
+
+    load_s: float
+    prove_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An action that did not do what it should. is_telling: it may be the release's fault."""
+
+    action: Action
+    reason: str
+    is_telling: bool
+
+
+@dataclass(slots=True)
+class Work:
+    """What is being done to one instance, or was, as long as no look has shown what came of it.
+
+    at_risk: the engines whose requests it may cost.
+    ended_s: None while it runs.
+    """
+
+    actions: tuple[Action, ...]
+    at_risk: frozenset[str]
+    done: list[Action] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    ended_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """An action that has failed so many times in a row, and when it may be tried again."""
+
+    action: Action
+    failures: int
+    until_s: float
+
+
+@dataclass(slots=True)
+class Record:
+    """What came of the work on one instance so far.
+
+    rests: actions that have failed, by their names.
+    strikes: telling failures in a row, by release, with the last one's words.
+    """
+
+    rests: dict[str, Rest] = field(default_factory=dict)
+    strikes: dict[ReleaseKey, tuple[int, str]] = field(default_factory=dict)
+
+
+class Reconciler:
+    """The work on the whole fleet.
+
+    controls: how to change each instance. probed: the engines that have a golden input.
+    """
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        controls: Mapping[str, ModelControl],
+        specs: Mapping[str, ModelSpec],
+        probed: Collection[str],
+        times: ReconcileTimes,
+        clock: Clock,
+        rng: Random,
+        mender: Mender | None = None,
+    ) -> None:
+        self._fleet = fleet
+        self._controls = controls
+        self._specs = specs
+        self._probed = frozenset(probed)
+        self._times = times
+        self._clock = clock
+        self._rng = rng
+        self._mender = mender
+        self._work: dict[str, Work] = {}
+        self._records = {instance.name: Record() for instance in fleet.instances}
+
+    @property
+    def is_informed(self) -> bool:
+        """Whether every instance has been looked at, with or without an answer."""
+        return all(one.observed_at_s is not None for one in self._fleet.instances)
+
+    def forget_work(self) -> None:
+        """Nothing is under way any more: whoever ran it has stopped."""
+        self._work.clear()
+
+    def facts(
+        self, known: Iterable[Release], reports: Iterable[PlaneReport] = ()
+    ) -> dict[str, InstanceFacts]:
+        """What is known of every instance now. reports: of the other planes."""
+        releases, others = tuple(known), tuple(reports)
+        return {
+            instance.name: self._facts(instance, releases, others)
+            for instance in self._fleet.instances
+        }
+
+    def step(
+        self,
+        desired: Desired,
+        *,
+        known: Sequence[Release],
+        facts: Mapping[str, InstanceFacts],
+        spawn: Spawn,
+    ) -> None:
+        """Begin what is to be done next, each piece of work as a task of its own."""
+        for name, wanted in desired.items():
+            kept = {key_of(goal.release) for goal in wanted}
+            record = self._records[name]
+            record.strikes = {key: had for key, had in record.strikes.items() if key in kept}
+            is_complete = not plan_instance(
+                wanted, known=known, facts=replace(facts[name], resting=())
+            )
+            if is_complete and facts[name].can_be_changed and not facts[name].under_way:
+                # Also when a load that ran out of time here was finished there.
+                self._fleet.instance(name).work_failure = ""
+                self._records[name] = Record()
+        for name, actions in plan_fleet(desired, known=known, fleet=facts).items():
+            # What fails its proof is not asked again but mended, or given up.
+            todo = tuple(action for action in actions if not self._is_failing(name, action))
+            if todo:
+                at_risk = frozenset[str]().union(
+                    *(engines_at_risk(action, known, facts[name]) for action in todo)
+                )
+                self._begin(name, Work(todo, at_risk), spawn)
+        if self._mender is not None:
+            for name in sorted(desired.keys() - self._work.keys()):
+                if facts[name].can_be_changed:
+                    self._begin_mend(name, desired, self._mender, spawn)
+
+    def _facts(
+        self, instance: Instance, known: Sequence[Release], reports: Iterable[PlaneReport]
+    ) -> InstanceFacts:
+        name, now_s = instance.name, self._clock.now_s()
+        work = self._work.get(name)
+        if work is not None and work.ended_s is not None:
+            if instance.looked_from_s >= work.ended_s:
+                self._settle(instance, self._work.pop(name), known)
+                work = None
+            else:
+                instance.look_again.set()
+        health, record, observed = (
+            self._fleet.health(name),
+            self._records[name],
+            instance.observation,
+        )
+        proved: set[ReleaseKey] = set()
+        refused: dict[ReleaseKey, str] = {}
+        for release in known if observed is not None else ():
+            key, served = key_of(release), label(key_of(release))
+            fitness = health.fitness(served)
+            if fitness in (Fitness.UNFIT, Fitness.GIVEN_UP):
+                refused[key] = health.fitness_reason(served)
+            is_believed = fitness is None and release.engine not in self._probed
+            if (fitness is Fitness.FIT or is_believed) and key in instance.serving:
+                proved.add(key)
+                record.strikes.pop(key, None)
+        refused |= {
+            key: reason for key, (count, reason) in record.strikes.items() if count >= REFUSED_AFTER
+        }
+        in_flight = dict(instance.in_flight_of)
+        for report in reports:
+            for key, count in report.in_flight.get(name, {}).items():
+                in_flight[key] = in_flight.get(key, 0) + count
+        return InstanceFacts(
+            observed=observed,
+            proved=frozenset(proved),
+            in_flight=in_flight,
+            under_way=work.actions if work is not None else (),
+            refused=refused,
+            is_held_back=health.state in HELD_BACK,
+            resting=tuple(rest.action for rest in record.rests.values() if now_s < rest.until_s),
+        )
+
+    def _settle(self, instance: Instance, work: Work, known: Sequence[Release]) -> None:
+        """Take in what came of a piece of work, by a look from after it."""
+        observed, record = instance.observation, self._records[instance.name]
+        if observed is None:
+            return  # the instance is away, and with it all that was done there
+        failures, before = list(work.failures), dict(record.rests)
+        for action in work.done:
+            if words := unmet(action, observed):
+                log.error("not done", instance=instance.name, reason=words)
+                failures.append(Failure(action, words, is_telling=True))
+        for failure in failures:
+            if failure.is_telling:
+                for key in _helped_by(failure.action, known):
+                    count, _ = record.strikes.get(key, (0, ""))
+                    record.strikes[key] = (count + 1, failure.reason)
+        for action in work.done:
+            record.rests.pop(name_of(action), None)
+        for failure in failures:
+            record.rests[name_of(failure.action)] = self._rest(failure, before)
+        if failures or not record.rests:
+            instance.work_failure = "; ".join(failure.reason for failure in failures)
+
+    def _rest(self, failure: Failure, before: Mapping[str, Rest]) -> Rest:
+        last = before.get(name_of(failure.action))
+        failures = 1 + (last.failures if last is not None and last.action == failure.action else 0)
+        rest_s = backoff_s(failures, first_s=FIRST_REST_S, most_s=MOST_REST_S, rng=self._rng)
+        return Rest(failure.action, failures, self._clock.now_s() + rest_s)
+
+    def _is_failing(self, name: str, action: Action) -> bool:
+        if not isinstance(action, Prove):
+            return False
+        fitness = self._fleet.health(name).fitness(label(key_of(action.release)))
+        return fitness in FOR_THE_MENDER
+
+    def _begin(self, name: str, work: Work, spawn: Spawn) -> None:
+        self._work[name] = work
+        spawn(self._run(name, work))
+
+    async def _run(self, name: str, work: Work) -> None:
+        """The actions in order. One that fails does not keep the others from running."""
+        instance = self._fleet.instance(name)
+        for action in work.actions:
+            subject = subject_of(action)
+            doing = log.bind(instance=name, action=type(action).__name__, subject=subject)
+            started_s = self._clock.now_s()
+            doing.info("action begins")
+            try:
+                failure = await self._apply(instance, action)
+            except CallFailed as failed:
+                is_telling = failed.failure.status not in PASSING
+                failure = Failure(action, f"{subject}: {failed}", is_telling)
+            except Exception as error:  # one instance's oddity must not end the control plane
+                words = f"{subject}: unexpected {type(error).__name__}: {error}"
+                failure = Failure(action, words, is_telling=True)
+                doing.exception("action failed unexpectedly")
+            if failure is None:
+                work.done.append(action)
+                doing.info("action done", took_s=round(self._clock.now_s() - started_s, 3))
+            else:
+                work.failures.append(failure)
+                doing.error("action failed", reason=failure.reason)
+        work.ended_s = self._clock.now_s()
+        instance.look_again.set()
+
+    async def _apply(self, instance: Instance, action: Action) -> Failure | None:
+        match action:
+            case Prove(release):
+                return await self._prove(instance, action, release)
+            case LoadVersions() | LoadTwin() | NarrowVersions() | UnloadTwin() | UnloadComponent():
+                control = self._controls[instance.name]
+                await change_models(action, control, self._specs, timeout_s=self._times.load_s)
+                return None
+
+    async def _prove(self, instance: Instance, action: Prove, release: Release) -> Failure | None:
+        """Wait for what the probes say; they ask as soon as a release is seen to serve."""
+        health, served = self._fleet.health(instance.name), label(key_of(release))
+        gives_up_s = self._clock.now_s() + self._times.prove_s
+        instance.probe_again.set()
+
+        def is_open() -> bool:
+            fitness = health.fitness(served)
+            is_waited_for = release.engine in self._probed and fitness in (None, Fitness.PROVING)
+            return is_waited_for and self._clock.now_s() < gives_up_s
+
+        while is_open():  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+        fitness = health.fitness(served)
+        if fitness is Fitness.FIT or release.engine not in self._probed:
+            return None
+        words = (
+            health.fitness_reason(served) or f"no golden answer within {self._times.prove_s:g} s"
+        )
+        # What is unfit is refused by its health, for as long as it is.
+        return Failure(action, f"{release.model_name}: {words}", is_telling=False)
+
+    def _begin_mend(self, name: str, desired: Desired, mender: Mender, spawn: Spawn) -> None:
+        wanted = [goal for goal in desired[name] if goal.reason is not Reason.DRAINING]
+        elsewhere = frozenset[str]().union(*(work.at_risk for work in self._work.values()))
+        if elsewhere & {goal.release.engine for goal in wanted}:
+            return  # one instance at a time
+        try:
+            plan = mender.begin(name, [goal.release for goal in wanted])
+        except Exception:  # one instance's oddity must not end the control plane
+            log.exception("planning a mend failed unexpectedly", instance=name)
+            return
+        if plan is not None:
+            actions = tuple(
+                action
+                for action in plan.actions
+                if isinstance(action, UnloadTwin | UnloadComponent | LoadVersions | LoadTwin)
+            )
+            engines = frozenset(served.partition(" ")[0] for served in plan.engines)
+            work = Work(actions, engines)
+            self._work[name] = work
+            spawn(self._mend(name, work, plan, mender))
+
+    async def _mend(self, name: str, work: Work, plan: MendPlan, mender: Mender) -> None:
+        await mender.mend(name, self._controls[name], plan)
+        work.ended_s = self._clock.now_s()
+        self._fleet.instance(name).look_again.set()
+
+
+def name_of(action: Action) -> str:
+    """The same for what is tried again with other versions."""
+    match action:
+        case LoadTwin(release) | UnloadTwin(release) | Prove(release):
+            return f"{type(action).__name__} {release.model_name}"
+        case LoadVersions(model) | NarrowVersions(model) | UnloadComponent(model):
+            return f"{type(action).__name__} {model}"
+
+
+def _helped_by(action: Action, known: Iterable[Release]) -> list[ReleaseKey]:
+    """The releases that an action was to bring nearer."""
+    match action:
+        case LoadTwin(release) | Prove(release):
+            return [key_of(release)]
+        case LoadVersions(model, versions):
+            return [key_of(one) for one in known if one.pins.get(model) in versions]
+        case _:
+            return []
