@@ -1,0 +1,184 @@
+"""Transactions on a database: SQLite or Postgres, each within its time and with one error.
+
+Reads see one snapshot. Writes follow one another: on SQLite by ``BEGIN IMMEDIATE``, on Postgres
+by the rows that the statements lock. Whatever goes wrong in the database or on the way to it is
+StoreUnavailable. After that error a write may have been committed nevertheless, if the answer
+was lost: who wrote looks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]  # it has no types
+from sqlalchemy import ColumnElement, Connection, Double, event, literal_column, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from control_plane.adapters.stores.documents import UnreadableDocument
+from control_plane.adapters.stores.location import Location, make_file
+from control_plane.ports import StoreUnavailable
+
+# What a driver raises by itself where SQLAlchemy does not wrap it: while connecting.
+_FAILURES = (
+    SQLAlchemyError,
+    OSError,
+    sqlite3.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    UnreadableDocument,
+)
+# SQLite is to give up waiting for a lock before its caller does: it says why.
+_BUSY_SHARE = 0.9
+_WAL_PAUSE_S = 0.01
+
+# The clock as it is now, and not when the transaction began: it may have waited since.
+_NOW_S = {
+    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
+    "postgresql": "extract(epoch from clock_timestamp())::double precision",
+}
+
+
+class Database:
+    """A pool of connections to one database. ``dispose`` closes them."""
+
+    def __init__(self, location: Location, *, timeout_s: float, pool_size: int) -> None:
+        self._location = location
+        self._timeout_s = timeout_s
+        self._engine = _engine(location, timeout_s, pool_size)
+        self._readers, self._writers = self._engine, self._engine
+        # Waiting writers of this process queue up here; SQLite would let them take chances.
+        self._turn: asyncio.Lock | None = None
+        if location.is_sqlite:
+            self._writers = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+            self._turn = asyncio.Lock()
+        else:
+            self._readers = self._engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+
+    def __repr__(self) -> str:
+        return f"<Database {self._location}>"
+
+    async def prepare(self) -> None:
+        """What must be so before the first transaction. Raises ConfigurationError."""
+        if self._location.is_sqlite:
+            async with self._limited(self._timeout_s):
+                make_file(self._location.path)
+                await asyncio.to_thread(_keep_a_write_ahead_log, self._location, self._timeout_s)
+
+    async def dispose(self) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """One snapshot. Raises StoreUnavailable."""
+        async with self._limited(self._timeout_s), self._readers.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self, *, timeout_s: float | None = None) -> AsyncIterator[AsyncConnection]:
+        """Commits at the end, and undoes all of it on any exception. Raises StoreUnavailable."""
+        async with self._limited(timeout_s or self._timeout_s):
+            if self._turn is None:
+                async with self._writers.begin() as connection:
+                    yield connection
+                return
+            async with self._turn, self._writers.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _limited(self, timeout_s: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(timeout_s):
+                yield
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"the state store ({self._location}) did not answer within {timeout_s:g} s"
+            ) from None
+        except _FAILURES as error:
+            raise StoreUnavailable(self._words(error)) from None
+
+    def _words(self, error: Exception) -> str:
+        """Of the cause alone: SQLAlchemy's own hold the statement and its values."""
+        cause = (isinstance(error, DBAPIError) and error.orig) or error
+        why = (str(cause).strip() or type(cause).__name__).splitlines()[0][:300]
+        password = self._location.password
+        if password:
+            why = why.replace(password, "***")
+        return f"the state store ({self._location}) is not available: {why}"
+
+
+async def now_s(connection: AsyncConnection) -> float:
+    """The database's clock, in seconds since the epoch."""
+    return float((await connection.execute(select(_clock(connection)))).scalar_one())
+
+
+def _clock(connection: AsyncConnection) -> ColumnElement[Any]:
+    return literal_column(_NOW_S[connection.dialect.name], Double())
+
+
+def _engine(location: Location, timeout_s: float, pool_size: int) -> AsyncEngine:
+    common: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": timeout_s,
+        "hide_parameters": True,
+    }
+    if not location.is_sqlite:
+        # A plane that stops in the middle of a transaction must not hold the others up.
+        limit_ms = str(max(1, int(timeout_s * 1000)))
+        limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+        arguments = {
+            "timeout": timeout_s,
+            "command_timeout": timeout_s,
+            "server_settings": {"application_name": "tidegate", **dict.fromkeys(limits, limit_ms)},
+        }
+        return create_async_engine(
+            location.url, connect_args=arguments, pool_pre_ping=True, **common
+        )
+    engine = create_async_engine(
+        location.url, connect_args={"timeout": timeout_s * _BUSY_SHARE}, **common
+    )
+    event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, record: object) -> None:
+    del record
+    # Transactions are begun below and not by the driver, which would not begin one to read.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # FULL: a rollback that was answered is on the disk, also if the power fails. With NORMAL
+    # only the file would stay whole. It costs a write to the disk for each of a few a second.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _keep_a_write_ahead_log(location: Location, timeout_s: float) -> None:
+    """Readers and the writer do not wait for each other. The file remembers it.
+
+    Two who say so at once of a new file: SQLite refuses one without waiting.
+    """
+    give_up_s = time.monotonic() + timeout_s * _BUSY_SHARE
+    with closing(sqlite3.connect(location.path, timeout=timeout_s * _BUSY_SHARE)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError:
+                if time.monotonic() >= give_up_s:
+                    raise
+                time.sleep(_WAL_PAUSE_S)
+            else:
+                return
