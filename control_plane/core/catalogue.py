@@ -9,18 +9,13 @@ the engine, the release and the component.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from control_plane.core.versions import in_order, is_version, parse_version
 from control_plane.errors import ConfigurationError
 
-SEMANTIC_VERSION = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
-    r"(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?",
-    re.ASCII,
-)
 TWIN_SEPARATOR = "--"
 FLOATING = -1
 PHOTO_INPUT = "IMAGE"
@@ -51,6 +46,11 @@ class ModelSpec:
     @property
     def is_ensemble(self) -> bool:
         return bool(self.steps)
+
+    @property
+    def floating(self) -> str | None:
+        """The component whose version releases move; None where the configuration pins all."""
+        return next((name for name, version in self.steps if version == FLOATING), None)
 
     @property
     def takes_photo(self) -> bool:
@@ -86,7 +86,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What a caller asks for, and the releases it may be served by."""
+    """What a caller asks for, and the releases it may be served by, the earliest first."""
 
     name: str
     stable: str
@@ -140,10 +140,11 @@ def _build_engine(
         release = _undeclared_release(model, models)
         return Engine(model.name, release.version, {release.version: release})
     where = f"engines.{model.name}"
-    releases = {
-        version: _declared_release(model, models, version, pins or {})
+    releases = ordered(
+        _declared_release(model, models, version, pins or {})
         for version, pins in (declaration.get("releases") or {}).items()
-    }
+    )
+    _check_precedence(where, releases)
     stable = declaration.get("stable")
     if not isinstance(stable, str) or stable not in releases:
         raise ConfigurationError(
@@ -152,6 +153,25 @@ def _build_engine(
             field=f"{where}.stable",
         )
     return Engine(model.name, stable, releases)
+
+
+def ordered(releases: Iterable[Release]) -> dict[str, Release]:
+    """Releases of one engine by version, the earliest first."""
+    by_version = {release.version: release for release in releases}
+    return {version: by_version[version] for version in in_order(by_version)}
+
+
+def _check_precedence(where: str, releases: Mapping[str, Release]) -> None:
+    """Two releases of one precedence are refused: neither is the update of the other."""
+    seen: dict[str, str] = {}
+    for version in releases:
+        twin = seen.setdefault(parse_version(version).without_build, version)
+        if twin != version:
+            raise ConfigurationError(
+                f"{where}.releases has {twin} and {version}, which differ in build metadata only; "
+                f"neither is later than the other",
+                field=f"{where}.releases.{version}",
+            )
 
 
 def _check_steps(model: ModelSpec, models: Mapping[str, ModelSpec]) -> None:
@@ -189,30 +209,44 @@ def _declared_release(
     model: ModelSpec, models: Mapping[str, ModelSpec], version: str, declared: Mapping[str, Any]
 ) -> Release:
     where = f"engines.{model.name}.releases.{version}"
-    if not SEMANTIC_VERSION.fullmatch(version):
+    if not is_version(version):
         raise ConfigurationError(f"{where}: not a semantic version such as 1.2.0", field=where)
-    pins = _default_pins(model, models)
-    for component, pin in declared.items():
-        if component not in pins:
-            raise ConfigurationError(
-                f"{where} pins {component!r}, which is no component of {model.name!r}: "
-                f"{', '.join(pins)}",
-                field=where,
+    complaint = pins_complaint(model, models, declared)
+    if complaint:
+        raise ConfigurationError(f"{where} {complaint}", field=where)
+    return make_release(model, models, version, declared)
+
+
+def make_release(
+    model: ModelSpec, models: Mapping[str, ModelSpec], version: str, pins: Mapping[str, int]
+) -> Release:
+    """A release with these pins, and the configuration's for what they do not name."""
+    return Release(model.name, version, {**_default_pins(model, models), **pins}, model.is_ensemble)
+
+
+def pins_complaint(
+    model: ModelSpec, models: Mapping[str, ModelSpec], pins: Mapping[str, Any]
+) -> str:
+    """What is wrong with what a release of an engine pins, "" when nothing is."""
+    components = _default_pins(model, models)
+    for component, pin in pins.items():
+        if component not in components:
+            return (
+                f"pins {component!r}, which is no component of {model.name!r}: "
+                f"{', '.join(components)}"
             )
         if type(pin) is not int or pin not in models[component].versions:
-            raise ConfigurationError(
-                f"{where} pins {component!r} to {pin!r}; "
-                f"the repository has versions: {_have(models[component])}",
-                field=where,
+            return (
+                f"pins {component!r} to {pin!r}; "
+                f"the repository has versions: {_have(models[component])}"
             )
-        pins[component] = pin
-    return Release(model.name, version, pins, model.is_ensemble)
+    return ""
 
 
 def _undeclared_release(model: ModelSpec, models: Mapping[str, ModelSpec]) -> Release:
     """One release from the version policy: the floating part's version is its major number."""
     pins = _default_pins(model, models)
-    moving = next((name for name, version in model.steps if version == FLOATING), None)
+    moving = model.floating
     major = pins[moving or model.name] if moving or not model.is_ensemble else 1
     return Release(model.name, f"{major}.0.0", pins, model.is_ensemble)
 

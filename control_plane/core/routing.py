@@ -16,6 +16,7 @@ from hashlib import blake2b
 from itertools import accumulate
 
 from control_plane.core.catalogue import Engine, Release
+from control_plane.core.versions import in_order
 from control_plane.errors import ControlPlaneError, ErrorCode
 
 ALL_BP = 10_000
@@ -187,6 +188,6 @@ def _wanted_release(route: Route, wanted: str) -> Release:
     raise ControlPlaneError(
         ErrorCode.UNKNOWN_RELEASE,
         f"engine {route.engine!r} has no release {wanted[:80]!r}; "
-        f"releases: {', '.join(sorted(route.known))}",
+        f"releases: {', '.join(in_order(route.known))}",
         field="model_version",
     )

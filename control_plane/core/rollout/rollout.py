@@ -136,7 +136,7 @@ def start(
         raise ControlPlaneError(
             ErrorCode.UNKNOWN_RELEASE,
             f"engine {engine.name!r} has no release {target[:80]!r}; "
-            f"releases: {', '.join(sorted(engine.releases))}",
+            f"releases: {', '.join(engine.releases)}",
             field="release",
         )
     if target == stable:

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.core.catalogue import (
-    SEMANTIC_VERSION,
     Engine,
     ModelSpec,
     Release,
@@ -238,9 +237,26 @@ def test_semantic_versions_have_pre_releases_and_builds(version: str) -> None:
     assert engines["damage"].stable == version
 
 
-@given(st.tuples(*[st.integers(0, 10**9)] * 3))
-def test_three_numbers_are_a_semantic_version(numbers: tuple[int, ...]) -> None:
-    assert SEMANTIC_VERSION.fullmatch(".".join(map(str, numbers)))
+def test_releases_are_ordered_by_precedence() -> None:
+    given = ["1.10.0", "1.2.0", "1.2.0-rc.1", "1.9.0"]
+    declared = declare(dict.fromkeys(given), "1.9.0")
+    releases = build(DAMAGE, *PARTS, declared=declared)["damage"].releases
+    assert list(releases) == ["1.2.0-rc.1", "1.2.0", "1.9.0", "1.10.0"]
+
+
+def test_an_engine_has_one_release_of_each_precedence() -> None:
+    declared = declare({"1.0.0+b": None, "1.1.0": None, "1.0.0+a": None}, "1.1.0")
+    assert complaint_of(DAMAGE, *PARTS, declared=declared) == (
+        "engines.damage.releases has 1.0.0+b and 1.0.0+a, which differ in build metadata only; "
+        "neither is later than the other",
+        "engines.damage.releases.1.0.0+a",
+    )
+
+
+def test_what_floats_is_what_releases_move() -> None:
+    assert DAMAGE.floating == "detector"
+    assert ensemble("damage", ("detector", 1)).floating is None
+    assert plain("volume", 1).floating is None
 
 
 def test_a_release_pins_components_only() -> None:
