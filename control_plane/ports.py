@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from control_plane.core.analysis import StepCounts
-from control_plane.core.catalogue import Config, Release
+from control_plane.core.catalogue import Config, Engine, ModelSpec, Release
+from control_plane.core.golden import Golden
 from control_plane.core.loading import Observation
 from control_plane.core.outcomes import CallFailure
+from control_plane.core.registered import Registered, ReleaseRecord
 from control_plane.core.rollout import Assessment, Rollout
 from control_plane.core.state import (
     AuditRecord,
@@ -252,4 +255,77 @@ class EvidenceLog(Protocol):
 
     async def assessments(self, rollout_id: str, *, limit: int = 2000) -> tuple[Assessment, ...]:
         """The latest ones, the oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryContent:
+    """What lies in the model repository.
+
+    specs: every model. declared: the ``engines`` mapping of ``releases.yaml``.
+    """
+
+    specs: Mapping[str, ModelSpec]
+    declared: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class AddedVersion:
+    """A version folder that was put into the repository. sha256: of its file, in hexadecimal."""
+
+    number: int
+    sha256: str
+
+
+class ModelStore(Protocol):
+    """The model repository. Raises ConfigurationError for what is wrong in it."""
+
+    async def read(self) -> RepositoryContent: ...
+
+    async def goldens(
+        self, engines: Mapping[str, Engine], declared: Mapping[str, Mapping[str, Any]]
+    ) -> Mapping[str, Golden]:
+        """The golden inputs and answers of these engines; the same value while no file changes."""
+        ...
+
+    async def add_version(
+        self, model: str, onnx: Path, *, filename: str, above: int
+    ) -> AddedVersion:
+        """Puts a file in as the model's next version, greater than ``above``: whole or not at all.
+
+        An existing version is never written to, and two at once get different numbers.
+        """
+        ...
+
+
+class RegistryUnavailable(Exception):
+    """The registry does not answer, or not in time; the words say why. It may come back."""
+
+
+class ReleaseRegistry(Protocol):
+    """The releases that were registered. Raises RegistryUnavailable, all of it."""
+
+    async def read(self) -> Registered:
+        """All records; of several of one release the oldest first."""
+        ...
+
+    async def add(self, record: ReleaseRecord, onnx: Path | None) -> None:
+        """Writes a release down, with its file if it came with one.
+
+        Raises ControlPlaneError(CONFLICT) where the engine has a release of that precedence
+        already: what is written down is never overwritten, by two at once neither.
+        """
+        ...
+
+    async def candidates(self) -> Mapping[str, str]:
+        """The release that somebody wants each engine to be moved to, where there is one."""
+        ...
+
+    async def mark(
+        self, engine: str, *, stable: Release, canary: Release | None, taken: str | None = None
+    ) -> None:
+        """Shows there which releases are stable and canary now; cheap when they are shown already.
+
+        taken: the candidate that a rollout was started for; it is no candidate any more then.
+        """
         ...

@@ -13,6 +13,7 @@ from control_plane.adapters.golden_files import read_goldens
 from control_plane.core.catalogue import Engine, ModelSpec, build_engines
 from control_plane.core.golden import Golden
 from control_plane.errors import ConfigurationError
+from control_plane.ports import RepositoryContent
 
 CONFIG_FILE = "config.pbtxt"
 RELEASES_FILE = "releases.yaml"
@@ -38,26 +39,29 @@ class ModelRepository:
     @classmethod
     def read(cls, folder: Path) -> ModelRepository:
         """Raises ConfigurationError naming the file and what is wrong in it."""
-        try:
-            is_folder = folder.is_dir()
-        except OSError as error:
-            raise _unreadable(folder, error, field="model_repository") from error
-        if not is_folder:
-            raise ConfigurationError(
-                f"model_repository {folder} is not a folder", field="model_repository"
-            )
-        specs = {
-            path.parent.name: _read_spec(path) for path in sorted(folder.glob(f"*/{CONFIG_FILE}"))
-        }
-        if not specs:
-            raise ConfigurationError(
-                f"model_repository {folder} holds no model (a folder with a {CONFIG_FILE})",
-                field="model_repository",
-            )
-        declared = _read_declarations(folder / RELEASES_FILE)
-        engines = build_engines(specs, declared)
-        tolerances = {name: engine.get("golden") or {} for name, engine in declared.items()}
-        return cls(specs, engines, read_goldens(folder, engines, tolerances))
+        content = read_content(folder)
+        engines = build_engines(content.specs, content.declared)
+        tolerances = {name: engine.get("golden") or {} for name, engine in content.declared.items()}
+        return cls(dict(content.specs), engines, read_goldens(folder, engines, tolerances))
+
+
+def read_content(folder: Path) -> RepositoryContent:
+    """Every model and what is declared. Raises as ``ModelRepository.read`` does."""
+    try:
+        is_folder = folder.is_dir()
+    except OSError as error:
+        raise _unreadable(folder, error, field="model_repository") from error
+    if not is_folder:
+        raise ConfigurationError(
+            f"model_repository {folder} is not a folder", field="model_repository"
+        )
+    specs = {path.parent.name: _read_spec(path) for path in sorted(folder.glob(f"*/{CONFIG_FILE}"))}
+    if not specs:
+        raise ConfigurationError(
+            f"model_repository {folder} holds no model (a folder with a {CONFIG_FILE})",
+            field="model_repository",
+        )
+    return RepositoryContent(specs, _read_declarations(folder / RELEASES_FILE))
 
 
 def _read_spec(path: Path) -> ModelSpec:

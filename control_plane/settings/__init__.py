@@ -8,6 +8,7 @@ from control_plane.settings.edges import (
     ShutdownSettings,
 )
 from control_plane.settings.fleet import EmbeddedSettings, FleetSettings, InstanceSettings
+from control_plane.settings.registry import RegistrySettings
 from control_plane.settings.request_path import (
     AdmissionSettings,
     BreakerSettings,
@@ -31,6 +32,7 @@ __all__ = [
     "LoadedSettings",
     "LogSettings",
     "PhotoSettings",
+    "RegistrySettings",
     "RequestSettings",
     "RetrySettings",
     "Section",

@@ -1,8 +1,9 @@
 """Every setting there is, section by section, and what holds between sections.
 
 The sections say what may be set, with bounds, default and meaning: ``edges`` what meets callers,
-``request_path`` what a request is held to, ``fleet`` the Tritons. Where values come from
-(flags, environment, file) and which one wins is :mod:`control_plane.settings.sources`;
+``request_path`` what a request is held to, ``fleet`` the Tritons, ``registry`` the releases.
+Where values come from (flags, environment, file) and which one wins is
+:mod:`control_plane.settings.sources`;
 :class:`Settings` itself reads nothing, so ``Settings()`` is the defaults everywhere.
 Relative paths are relative to the working directory.
 """
@@ -29,6 +30,7 @@ from control_plane.settings.fleet import (
     InstanceSettings,
     MendingSettings,
 )
+from control_plane.settings.registry import RegistrySettings
 from control_plane.settings.request_path import (
     AdmissionSettings,
     BreakerSettings,
@@ -70,6 +72,7 @@ class Settings(BaseSettings):
     breakers: BreakerSettings = BreakerSettings()
     health: HealthSettings = HealthSettings()
     mending: MendingSettings = MendingSettings()
+    registry: RegistrySettings = RegistrySettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
 

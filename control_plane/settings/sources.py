@@ -222,7 +222,7 @@ def explain(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
     # Pydantic says "Input should …, unable to parse …"; the first half is for people.
     complaint = re.sub(r"^(Input|Value|String) |, unable to parse .*", "", detail["msg"])
     is_plain = isinstance(detail["input"], (str, int, float))
-    is_secret = any(word in name for word in SECRET_WORDS)
+    is_secret = any(word in name or word in detail["type"] for word in SECRET_WORDS)
     value = f", not {detail['input']!r:.80}" if is_plain and not is_secret else ""
     return f"{name} {given} {complaint}{value}"
 

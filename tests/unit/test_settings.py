@@ -388,3 +388,36 @@ def test_what_is_shown_can_be_loaded_again(
     second.write_text(yaml.safe_dump(loaded.settings.model_dump(mode="json")))
 
     assert load_settings(second, {}, {}).settings == loaded.settings
+
+
+@pytest.mark.parametrize("uri", ["", "http://mlflow:5000", "https://m.example", "sqlite:///m.db"])
+def test_where_the_registry_may_be(uri: str) -> None:
+    settings = load(f"registry: {{kind: mlflow, tracking_uri: '{uri}'}}").settings
+    assert (settings.registry.kind, settings.registry.tracking_uri) == ("mlflow", uri)
+
+
+def test_releases_are_files_until_mlflow_is_asked_for() -> None:
+    registry = load().settings.registry
+    assert (registry.kind, registry.tracking_uri) == ("files", "")
+    assert registry.max_onnx_bytes == 512 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "complaint"),
+    [
+        ("{kind: git}", "registry.kind", "should be 'files' or 'mlflow'"),
+        ("{tracking_uri: 'ftp://x'}", "registry.tracking_uri", "should begin with http://"),
+        ("{poll_interval_s: 0}", "registry.poll_interval_s", "greater than or equal to 0.2"),
+        ("{max_onnx_bytes: 4294967296}", "registry.max_onnx_bytes", "less than or equal to"),
+    ],
+)
+def test_what_the_registry_may_not_be(text: str, field: str, complaint: str) -> None:
+    error = refusal(f"registry: {text}")
+    assert error.field == field
+    assert complaint in error.message
+
+
+def test_the_registrys_address_holds_no_password() -> None:
+    error = refusal("registry: {tracking_uri: 'http://ann:pw@mlflow'}")
+    assert "MLFLOW_TRACKING_PASSWORD" in error.message
+    assert "ann:pw" not in error.message

@@ -1,0 +1,1 @@
+"""Where registered releases are written down: files beside the models, or MLflow."""
