@@ -129,6 +129,7 @@ class KServe:
                     correlation_id=head.correlation_id,
                     sequence=request.sequence,
                     priority=head.priority or request.priority,
+                    is_key_given=bool(head.routing_key or request.sequence),
                 )
             )
             if level.isEnabledFor(logging.DEBUG):

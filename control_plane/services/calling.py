@@ -21,6 +21,7 @@ from control_plane.core.deadline import Deadline
 from control_plane.core.detections import Priority
 from control_plane.core.identifiers import CORRELATION_ID
 from control_plane.core.outcomes import MEANINGS, CallFailure, Ending, classify, names_dead_process
+from control_plane.core.requests import Try
 from control_plane.core.retry import RetryOptions, may_hedge
 from control_plane.core.retry_budget import RetryBudget
 from control_plane.core.wire import target_suffix
@@ -46,6 +47,8 @@ class InferCall:
     message: a serialized ModelInferRequest; whatever model it names, it is re-targeted.
     correlation_id: goes along to the instance.
     wanted_release: a semantic version, ``stable``, ``canary``, or "" for the split.
+    routing_key: what the split is made by.
+    is_key_given: whether other requests may have the same key: the caller's own, or a sequence.
     sequence: the stateful sequence it belongs to; such a request is never tried again.
     """
 
@@ -57,6 +60,7 @@ class InferCall:
     correlation_id: str
     sequence: str | None = None
     priority: Priority = Priority.NORMAL
+    is_key_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +86,6 @@ class CallTimes:
     def of_try(self, engine: str) -> float:
         half_s = self.of_engine(engine) / 2
         return half_s if self.try_s is None else min(self.try_s, half_s)
-
-
-@dataclass(slots=True)
-class Try:
-    """One try of a release at one instance.
-
-    ending: how it ended; a try that is still out is cancelled if nothing comes of it.
-    latency_s: how long it took to that end.
-    """
-
-    release: str
-    instance: str
-    ending: Ending = Ending.CANCELLED
-    latency_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -252,7 +242,8 @@ class Calling:
 
     def _end(self, made: Try, place: Place, ending: Ending, started_s: float) -> None:
         made.ending = ending
-        made.latency_s = self._clock.now_s() - started_s
+        made.ended_s = self._clock.now_s()
+        made.latency_s = made.ended_s - started_s
         place.settle(MEANINGS[ending].verdict)
 
 

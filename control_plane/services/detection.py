@@ -111,6 +111,7 @@ class Detection:
             deadline=deadline,
             correlation_id=request.correlation_id,
             priority=request.priority,
+            is_key_given=request.routing_key is not None,
         )
         try:
             answer = await self.gateway.infer(call)

@@ -29,13 +29,14 @@ from control_plane.core.deadline import Deadline
 from control_plane.core.detections import Priority
 from control_plane.core.fallback import fallbacks, may_fall_back
 from control_plane.core.outcomes import MEANINGS, Ending, Verdict
+from control_plane.core.requests import Ended, Try
 from control_plane.core.retry import GiveUp, RetryOptions, decide
 from control_plane.core.retry_budget import RetryBudget, RetryBudgetOptions
 from control_plane.core.routing import Route, RoutingTable, choose_release
 from control_plane.core.wire import target_suffix
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import Clock
-from control_plane.services.calling import Calling, CallTimes, InferCall, Request, Try, TryFailed
+from control_plane.services.calling import Calling, CallTimes, InferCall, Request, TryFailed
 from control_plane.services.fleet import Fleet
 
 log = structlog.get_logger(__name__)
@@ -76,6 +77,9 @@ class Gateway:
     A request that there is no room for is refused at once. A try that fails by no fault of the
     caller goes to another instance, and when the release cannot answer at all, to another one,
     within the deadline, the limit of attempts, and the engine's retry budget.
+
+    ended: told of each request that was let in, once, when its answer is known. It must be quick
+        and must not wait; what it raises is logged, and the caller has the answer all the same.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Gateway:
         options: GatewayOptions,
         clock: Clock,
         rng: Rng,
+        ended: Callable[[Ended], None] | None = None,
     ) -> None:
         self._fleet = fleet
         self._table = table
@@ -96,6 +101,7 @@ class Gateway:
         self._engines: dict[str, _Engine] = {}
         self._clock = clock
         self._rng = rng
+        self._ended = ended
 
     async def infer(self, call: InferCall) -> InferAnswer:
         """Raises ControlPlaneError with the code that tells whose fault it was."""
@@ -106,14 +112,22 @@ class Gateway:
         engine_s = call.deadline.timeout_s(now_s, self._options.times.of_engine(call.engine))
         ticket = engine.admit(call.priority, now_s)
         request = Request(call, Deadline.after(now_s, engine_s), engine.budget)
+        end: InferAnswer | BaseException | None = None
         try:
             engine.budget.deposit(now_s)
-            answer = await self._answer(route, chosen, request)
+            end = await self._answer(route, chosen, request)
         except TryFailed as failed:
+            end = failed.refusal
             raise failed.refusal from None
+        except BaseException as error:
+            end = error
+            raise
         finally:
-            engine.settle(ticket, request.decisive, self._clock.now_s())
-        return answer
+            ended_s = self._clock.now_s()
+            engine.settle(ticket, request.decisive, ended_s)
+            if self._ended is not None:
+                self._tell(self._ended, _ended(route, chosen, request, end, now_s, ended_s))
+        return end
 
     def choose(self, engine: str, wanted_release: str, routing_key: str) -> Release:
         """Raises ControlPlaneError: UNKNOWN_ENGINE, UNKNOWN_RELEASE, RELEASE_NOT_READY."""
@@ -126,6 +140,11 @@ class Gateway:
     def retry_budget(self, engine: str) -> float:
         """How many tries of an engine's requests could be made again now."""
         return self._engine(engine).budget.remaining(self._clock.now_s())
+
+    def room(self, engine: str, priority: Priority) -> int:
+        """How many more requests of this priority would be let in now; none if below 1."""
+        admission = self._engine(engine).admission
+        return admission.bound(priority) - admission.in_flight
 
     @property
     def table(self) -> RoutingTable:
@@ -182,6 +201,12 @@ class Gateway:
             if wait_s is None:
                 raise last
             await asyncio.sleep(wait_s)
+
+    def _tell(self, listener: Callable[[Ended], None], ended: Ended) -> None:
+        try:
+            listener(ended)
+        except Exception:  # whoever listens must not cost a caller the answer
+            log.exception("not counted", engine=ended.engine)
 
     def _keep_time(self, request: Request) -> Deadline:
         """The deadline of a release with another to fall back to: a try's time is kept for it."""
@@ -272,3 +297,36 @@ def _answer_of(release: Release, message: bytes, chosen: Release, request: Reque
         tries=tuple(request.tries),
         fallback_from=None if release is chosen else chosen.version,
     )
+
+
+def _ended(
+    route: Route,
+    chosen: Release,
+    request: Request,
+    end: InferAnswer | BaseException | None,
+    started_s: float,
+    ended_s: float,
+) -> Ended:
+    call, answer = request.call, end if isinstance(end, InferAnswer) else None
+    return Ended(
+        route=route,
+        wanted_release=call.wanted_release,
+        routing_key=call.routing_key,
+        is_key_given=call.is_key_given,
+        sequence=call.sequence,
+        correlation_id=call.correlation_id,
+        chosen=chosen.version,
+        tries=request.tries,
+        answered_by=None if answer is None else answer.release,
+        error=None if answer is not None else _code_of(end),
+        started_s=started_s,
+        ended_s=ended_s,
+        message=call.message,
+        answer=b"" if answer is None else answer.message,
+    )
+
+
+def _code_of(end: object) -> ErrorCode:
+    if isinstance(end, ControlPlaneError):
+        return end.code
+    return ErrorCode.CANCELLED if isinstance(end, asyncio.CancelledError) else ErrorCode.INTERNAL

@@ -13,6 +13,7 @@ from tritonclient.utils import serialize_byte_tensor
 
 from control_plane.core.balancing import PolicyName, PoolOptions
 from control_plane.core.catalogue import Engine, ModelSpec, Release, build_engines
+from control_plane.core.requests import Ended
 from control_plane.core.routing import RoutingTable, all_to_stable
 from control_plane.services.calling import CallTimes
 from control_plane.services.fleet import Fleet
@@ -117,6 +118,7 @@ def make_gateway(
     *,
     table: Callable[[], RoutingTable] = lambda: TABLE,
     options: GatewayOptions | None = None,
+    ended: Callable[[Ended], None] | None = None,
 ) -> Gateway:
     """A gateway over the fleet; 5 s for an engine, 2 s for volume, 2 s for a try, if it may."""
     return Gateway(
@@ -125,6 +127,7 @@ def make_gateway(
         options=options or GatewayOptions(CallTimes(5.0, 2.0, {"volume": 2.0})),
         clock=clock or FakeClock(),
         rng=Random(7),
+        ended=ended,
     )
 
 

@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from control_plane.core.requests import Ended
 from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.operations_service import OperationsService
@@ -51,6 +52,7 @@ class Edge:
     photos: FakePhotos
     gateway: Gateway
     channel: Any = field(default=None)
+    heard: list[Ended] = field(default_factory=list)
 
     @property
     def in_flight(self) -> int:
@@ -132,10 +134,11 @@ async def edge() -> AsyncIterator[Edge]:
     triton, clock = FakeInstance(), FakeClock()
     fleet = make_fleet(triton)
     photos = FakePhotos({"file:///roof.jpg": b"photo from a file"})
-    gateway = make_gateway(fleet, clock)
+    heard: list[Ended] = []
+    gateway = make_gateway(fleet, clock, ended=heard.append)
     server = make_server(fleet, clock, photos, gateway=gateway)
     await server.start()
-    running = Edge(triton, fleet, server, clock, photos, gateway)
+    running = Edge(triton, fleet, server, clock, photos, gateway, heard=heard)
     async with grpc.aio.insecure_channel(server.address) as channel:
         running.channel = channel
         yield running

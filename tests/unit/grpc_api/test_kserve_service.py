@@ -46,6 +46,16 @@ async def test_the_official_client_infers(client: Any, edge: Edge) -> None:
     assert edge.triton.calls == ["damage--1.0.0/1"]
 
 
+async def test_only_a_key_that_other_requests_may_share_is_a_given_one(edge: Edge) -> None:
+    await edge.call(INFER, infer_request("damage", request_id="r-1"))
+    await edge.call(INFER, infer_request("damage", request_id="r-1"), x_routing_key="roof")
+    sequence = service_pb2.ModelInferRequest(model_name="damage")
+    sequence.parameters["sequence_id"].int64_param = 7
+    await edge.call(INFER, sequence.SerializeToString())
+    keys = [(one.routing_key, one.is_key_given) for one in edge.heard]
+    assert keys == [("r-1", False), ("roof", True), ("7", True)]
+
+
 async def test_the_official_client_asks_for_a_release(client: Any) -> None:
     result = await client.infer("volume", [tensor(1)], model_version="4.0.0")
     assert result.get_response().model_version == "4.0.0"

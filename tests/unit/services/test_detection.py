@@ -19,6 +19,7 @@ from control_plane.core.detections import (
     EngineResult,
     Priority,
 )
+from control_plane.core.requests import Ended
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import CallMetadata
 from control_plane.services.calling import CallTimes
@@ -60,6 +61,16 @@ async def refusal_of(detection: Detection, asked: DetectionRequest) -> ControlPl
 
 def test_the_engines_that_can_be_asked_are_those_with_a_route() -> None:
     assert make_detection(make_fleet()).known_engines() == ALL
+
+
+async def test_a_routing_key_is_told_as_the_callers_own_and_the_request_id_is_not() -> None:
+    heard: list[Ended] = []
+    gateway = make_gateway(make_fleet(FakeInstance(answer=look_at_photo)), ended=heard.append)
+    detection = Detection(gateway, FakeInspector(), lambda: TABLE.routes, FakeClock())
+    await detection.detect(request("damage"))
+    await detection.detect(request("damage", routing_key="roof"))
+    keys = [(one.routing_key, one.is_key_given) for one in heard]
+    assert keys == [("r-1", False), ("roof", True)]
 
 
 async def test_a_whole_answer_says_who_served_it() -> None:
