@@ -7,7 +7,7 @@ the few that start or end here: a photo going to an engine, and the engine's ans
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -56,13 +56,17 @@ def read_tensors(message: bytes) -> dict[str, Array]:
         ) from error
 
 
-def read_outputs(message: bytes) -> dict[str, Array]:
-    """The outputs of a serialized ModelInferResponse. Raises ControlPlaneError(BACKEND_FAULT)."""
+def read_outputs(message: bytes, names: Collection[str] | None = None) -> dict[str, Array]:
+    """The outputs of a serialized ModelInferResponse. Raises ControlPlaneError(BACKEND_FAULT).
+
+    names: those to read, if it has them; all if None.
+    """
     try:
         response = service_pb2.ModelInferResponse.FromString(message)
         return {
             output.name: _read_tensor(output.datatype, list(output.shape), raw)
             for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
+            if names is None or output.name in names
         }
     except (DecodeError, KeyError, ValueError, struct.error) as error:
         raise ControlPlaneError(

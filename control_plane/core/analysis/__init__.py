@@ -24,7 +24,7 @@ from control_plane.core.analysis.judge import (
     judge,
 )
 from control_plane.core.analysis.options import AnalysisOptions, Margin, Metric
-from control_plane.core.analysis.tally import Observed, Tally
+from control_plane.core.analysis.tally import Observed, Tally, digest_of
 
 __all__ = [
     "BUCKETS",
@@ -42,6 +42,7 @@ __all__ = [
     "Tally",
     "Verdict",
     "bucket_of",
+    "digest_of",
     "judge",
     "merge",
 ]

@@ -79,11 +79,14 @@ class Tally:
         if observed.key is None:
             self._count(observed, step, seen_weight_bp=0)
             return True
-        key = _digest(observed.key)
-        seen_bp = self._seen_bp.get(key, 0)
+        return self.observe_again(observed, step, digest_of(observed.key))
+
+    def observe_again(self, observed: Observed, step: Step, digest: int) -> bool:
+        """As ``observe``, for what another tally has counted: of the key, only its digest."""
+        seen_bp = self._seen_bp.get(digest, 0)
         if step.weight_bp <= seen_bp or (not seen_bp and self.is_full):
             return False
-        self._seen_bp[key] = ALL_BP if observed.arm is Arm.CANARY else step.weight_bp
+        self._seen_bp[digest] = ALL_BP if observed.arm is Arm.CANARY else step.weight_bp
         self._count(observed, step, seen_bp)
         return True
 
@@ -112,6 +115,6 @@ def _arm_counts(cells: list[int]) -> ArmCounts:
     return ArmCounts(units, errors, slow, tuple(confidences))
 
 
-def _digest(key: str) -> int:
+def digest_of(key: str) -> int:
     """64 bits of a key: two of a million keys share theirs with a chance below 1 in 10^7."""
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big")

@@ -16,6 +16,7 @@ from control_plane.core.analysis import (
     Step,
     StepCounts,
     Tally,
+    digest_of,
     judge,
     merge,
 )
@@ -95,6 +96,15 @@ def test_when_full_only_known_keys_and_those_without_are_counted() -> None:
     assert tally.observe(seen(None), FIRST)
     assert tally.observe(seen("a"), SECOND)
     assert repr(tally) == "<Tally of 1 keys in 2 strata>"
+
+
+def test_what_another_tally_counted_is_known_by_its_digest() -> None:
+    tally = Tally()
+    assert tally.observe_again(seen(None, Arm.CANARY), FIRST, digest_of("a"))
+    assert not tally.observe(seen("a"), FIRST)
+    assert not tally.observe_again(seen(None), SECOND, digest_of("a"))
+    assert tally.observe_again(seen(None), FIRST, digest_of("b"))
+    assert digest_of("a") < 2**64
 
 
 def test_the_leader_counts_once_what_two_control_planes_saw() -> None:
