@@ -4,30 +4,19 @@
     GET  /api/v1/fleet/{instance}           one, with its history
     POST /api/v1/fleet/{instance}/{action}  drain, undrain, heal, isolate
 
-Reads views, hands actions on, and decides nothing but what may be a request to act: until
-there are credentials, a web page that somebody has open must not be able to make one. A
-browser sends another origin's JSON only after asking (Fetch, "CORS-preflight"), which
-nobody here allows; so whatever does not say that it is JSON is refused, even when empty.
+Reads views, hands actions on, and decides nothing.
 """
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request
 
 from control_plane.rest_api import fleet_schemas as schemas
-from control_plane.rest_api.json_bodies import (
-    JSON,
-    check_object,
-    media_type_of,
-    parse_json,
-    read_json,
-    unsupported,
-)
-from control_plane.rest_api.problems import MEDIA_TYPE
+from control_plane.rest_api.json_bodies import body_of, read_order
+from control_plane.rest_api.problems import problems
 from control_plane.rest_api.services import RestServices
 from control_plane.services.operations import Action
 from control_plane.services.status import SHOWN_CHANGES, ChangeView, InstanceView
@@ -63,7 +52,7 @@ def make_fleet_router(services: RestServices) -> APIRouter:
         "/{instance}",
         summary="One Triton instance with its history",
         operation_id="instance",
-        responses=_problems(404),
+        responses=problems(404),
     )
     async def instance(instance: str) -> schemas.InstanceWithHistory:
         return _show_whole(services, instance)
@@ -73,29 +62,16 @@ def make_fleet_router(services: RestServices) -> APIRouter:
         summary="Take an instance out of service, or back in",
         description=DESCRIPTION,
         operation_id="act",
-        responses=_problems(400, 404, 409, 415),
-        openapi_extra={
-            "requestBody": {
-                "required": False,
-                "content": {JSON: {"schema": schemas.ActBody.model_json_schema()}},
-            }
-        },
+        responses=problems(400, 404, 409, 415),
+        openapi_extra=body_of(schemas.ActBody, is_required=False),
     )
     async def act(instance: str, action: Action, request: Request) -> schemas.InstanceWithHistory:
         structlog.contextvars.bind_contextvars(instance=instance[:80], action=action)
-        asked = await _read_asked(request, services.limits.body_timeout_s)
+        asked = await read_order(request, schemas.ActBody, timeout_s=services.limits.body_timeout_s)
         services.operations.act(action, instance, reason=asked.reason, force=asked.force)
         return _show_whole(services, instance)
 
     return router
-
-
-async def _read_asked(request: Request, timeout_s: float) -> schemas.ActBody:
-    media_type = media_type_of(request)
-    if media_type != JSON:
-        raise unsupported("Content-Type", media_type, f"send {JSON}, also without a body")
-    text = await read_json(request, timeout_s=timeout_s)
-    return check_object(parse_json(text, "body") if text else {}, schemas.ActBody)
 
 
 def _show_whole(services: RestServices, name: str) -> schemas.InstanceWithHistory:
@@ -137,11 +113,3 @@ def _show_change(change: ChangeView) -> schemas.Change:
         now=change.now,
         reason=change.reason,
     )
-
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {
-        status: {"description": HTTPStatus(status).phrase, "content": content}
-        for status in statuses
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -47,6 +47,27 @@ async def read_json(request: Request, *, timeout_s: float) -> bytes:
         )
 
     return await read_whole(request, limit_bytes=MAX_JSON_BYTES, timeout_s=timeout_s, refuse=refuse)
+
+
+async def read_order(request: Request, model: type[Model], *, timeout_s: float) -> Model:
+    """The body of a request to act; no body is an empty object.
+
+    Until there are credentials, a web page that somebody has open must not be able to make
+    one. A browser sends another origin's JSON only after asking (Fetch, "CORS-preflight"),
+    which nobody here allows; so whatever does not say that it is JSON is refused, even when
+    empty.
+    """
+    media_type = media_type_of(request)
+    if media_type != JSON:
+        raise unsupported("Content-Type", media_type, f"send {JSON}, also without a body")
+    text = await read_json(request, timeout_s=timeout_s)
+    return check_object(parse_json(text, "body") if text else {}, model)
+
+
+def body_of(model: type[BaseModel], *, is_required: bool) -> dict[str, Any]:
+    """What OpenAPI is to say of a body that ``read_order`` reads."""
+    content = {JSON: {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": is_required, "content": content}}
 
 
 def parse_json(text: bytes, name: str) -> object:

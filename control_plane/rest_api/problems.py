@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
@@ -43,6 +44,7 @@ STATUS_OF: Mapping[ErrorCode, int] = {
     ErrorCode.BACKEND_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.BACKEND_FAULT: HTTPStatus.BAD_GATEWAY,
     ErrorCode.SHUTTING_DOWN: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.STORE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.DEADLINE_EXCEEDED: HTTPStatus.GATEWAY_TIMEOUT,
     ErrorCode.CANCELLED: CLIENT_CLOSED_REQUEST,
     ErrorCode.CONFIGURATION: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -106,6 +108,15 @@ def problem_of(
         headers=all_headers,
         media_type=MEDIA_TYPE,
     )
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI is to say of a route's refusals."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content}
+        for status in statuses
+    }
 
 
 def internal_problem(correlation_id: str) -> Response:

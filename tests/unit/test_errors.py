@@ -19,6 +19,7 @@ RETRYABLE_CODES = {
     "backend_unavailable",
     "backend_fault",
     "shutting_down",
+    "store_unavailable",
 }
 OTHERS = {"deadline_exceeded", "cancelled", "configuration", "internal"}
 

@@ -26,6 +26,7 @@ EXPECTED = {
     "backend_unavailable": "UNAVAILABLE",
     "backend_fault": "INTERNAL",
     "shutting_down": "UNAVAILABLE",
+    "store_unavailable": "UNAVAILABLE",
     "deadline_exceeded": "DEADLINE_EXCEEDED",
     "cancelled": "CANCELLED",
     "configuration": "FAILED_PRECONDITION",
