@@ -119,6 +119,9 @@ class Orchestrator:
                         is_stable=release.is_stable,
                         weight_bp=release.weight_bp,
                         ready_on=release.ready_on,
+                        is_canary=release.is_canary,
+                        shadow_bp=release.shadow_bp,
+                        is_serving=release.is_serving,
                     )
             return answer.SerializeToString()
 

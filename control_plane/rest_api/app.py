@@ -6,11 +6,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from control_plane.rest_api.audit import make_audit_router
 from control_plane.rest_api.correlation import CorrelationMiddleware
 from control_plane.rest_api.detect import make_detect_router
 from control_plane.rest_api.docs import install_docs
 from control_plane.rest_api.fleet import make_fleet_router
 from control_plane.rest_api.problems import install_problem_handlers
+from control_plane.rest_api.rollouts import make_rollouts_router
 from control_plane.rest_api.schemas import Detection, Problem
 from control_plane.rest_api.services import (
     DetectionService,
@@ -51,6 +53,8 @@ def create_app(services: RestServices) -> FastAPI:
     app.include_router(make_detect_router(services))
     app.include_router(make_status_router(services))
     app.include_router(make_fleet_router(services))
+    app.include_router(make_rollouts_router(services))
+    app.include_router(make_audit_router(services))
     install_docs(app)
     _name_schemas(app)
     app.add_middleware(CorrelationMiddleware, now_s=services.clock.now_s)

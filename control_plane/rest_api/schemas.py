@@ -176,6 +176,13 @@ class Release(BaseModel):
         description="Whether so many are out that requests are sent to them all the same."
     )
     panics: int = Field(description="Requests sent so since the start.", examples=[0])
+    is_canary: bool = Field(
+        description="Whether it is the target of a rollout and has a share of the traffic."
+    )
+    shadow_bp: int = Field(
+        description="Share of the traffic that is copied to it, in basis points.", examples=[0]
+    )
+    is_serving: bool = Field(description="Whether a caller may ask for it by name now.")
 
 
 class Admission(BaseModel):

@@ -11,7 +11,18 @@ from typing import Protocol
 from control_plane.core.detections import DetectionAnswer, DetectionRequest
 from control_plane.ports import Clock, PhotoSource
 from control_plane.services.operations import Action
+from control_plane.services.rollout_requests import PlanDefaults, RolloutService
 from control_plane.services.status import ChangeView, EngineView, InstanceView
+
+__all__ = [
+    "DetectionService",
+    "OperationsService",
+    "PlanDefaults",
+    "RestLimits",
+    "RestServices",
+    "RolloutService",
+    "StatusService",
+]
 
 
 class DetectionService(Protocol):
@@ -80,3 +91,5 @@ class RestServices:
     clock: Clock
     limits: RestLimits
     version: str
+    rollouts: RolloutService
+    plan_defaults: PlanDefaults

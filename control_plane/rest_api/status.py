@@ -170,4 +170,7 @@ def _show_release(view: ReleaseView) -> schemas.Release:
         benched=view.benched,
         is_panicking=view.is_panicking,
         panics=view.panics,
+        is_canary=view.is_canary,
+        shadow_bp=view.shadow_bp,
+        is_serving=view.is_serving,
     )

@@ -30,6 +30,12 @@ class RolloutView:
     assessment: Assessment | None = None
     instances: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def step_assessment(self) -> Assessment | None:
+        """The latest look, if it was at the step that the rollout is in."""
+        look = self.assessment
+        return look if look is not None and look.step == self.rollout.step else None
+
 
 def progress(target: Release, facts: Mapping[str, InstanceFacts]) -> dict[str, str]:
     """How far each instance has got with a release, in a few words for a person."""

@@ -97,6 +97,9 @@ class ReleaseView:
     ejected, benched: how many of its instances breakers and health checks keep out.
     is_panicking: whether so many are out that requests go to them all the same.
     panics: how many requests did so since the start.
+    is_canary: whether it is the target of a rollout and has a share of the traffic.
+    shadow_bp: the share of the traffic that is copied to it, in basis points.
+    is_serving: whether a caller may ask for it by name now.
     """
 
     release: str
@@ -108,6 +111,9 @@ class ReleaseView:
     benched: int = 0
     is_panicking: bool = False
     panics: int = 0
+    is_canary: bool = False
+    shadow_bp: int = 0
+    is_serving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,12 +223,16 @@ class Status:
 
     def _release_view(self, release: Release, route: Route) -> ReleaseView:
         ready_on = self._fleet.ready_on(release.engine, release.version)
+        shadow = route.shadow
         view = ReleaseView(
             release=release.version,
             pins=release.pins,
             is_stable=release.version == route.stable,
             weight_bp=route.weights_bp.get(release.version, 0),
             ready_on=tuple(instance.name for instance in ready_on),
+            is_canary=release.version == route.canary,
+            shadow_bp=shadow.share_bp if shadow and shadow.release == release.version else 0,
+            is_serving=release.version in route.serving,
         )
         pool = self._fleet.pool(release.engine, release.version)
         if pool is None:

@@ -188,7 +188,7 @@ class ListEnginesRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Release(_message.Message):
-    __slots__ = ("release", "pins", "is_stable", "weight_bp", "ready_on")
+    __slots__ = ("release", "pins", "is_stable", "weight_bp", "ready_on", "is_canary", "shadow_bp", "is_serving")
     class PinsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -201,12 +201,18 @@ class Release(_message.Message):
     IS_STABLE_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_BP_FIELD_NUMBER: _ClassVar[int]
     READY_ON_FIELD_NUMBER: _ClassVar[int]
+    IS_CANARY_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_BP_FIELD_NUMBER: _ClassVar[int]
+    IS_SERVING_FIELD_NUMBER: _ClassVar[int]
     release: str
     pins: _containers.ScalarMap[str, int]
     is_stable: bool
     weight_bp: int
     ready_on: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, release: _Optional[str] = ..., pins: _Optional[_Mapping[str, int]] = ..., is_stable: _Optional[bool] = ..., weight_bp: _Optional[int] = ..., ready_on: _Optional[_Iterable[str]] = ...) -> None: ...
+    is_canary: bool
+    shadow_bp: int
+    is_serving: bool
+    def __init__(self, release: _Optional[str] = ..., pins: _Optional[_Mapping[str, int]] = ..., is_stable: _Optional[bool] = ..., weight_bp: _Optional[int] = ..., ready_on: _Optional[_Iterable[str]] = ..., is_canary: _Optional[bool] = ..., shadow_bp: _Optional[int] = ..., is_serving: _Optional[bool] = ...) -> None: ...
 
 class Engine(_message.Message):
     __slots__ = ("name", "kind", "stable", "is_ready", "releases")

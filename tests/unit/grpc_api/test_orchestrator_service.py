@@ -174,6 +174,7 @@ async def test_engines_are_listed_with_their_releases(edge: Edge) -> None:
                 is_stable=True,
                 weight_bp=10_000,
                 ready_on=["triton-0"],
+                is_serving=True,
             ),
             pb.Release(release="1.1.0", pins={"preprocess": 1, "damage_detector": 2}),
         ],

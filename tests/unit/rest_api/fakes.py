@@ -23,6 +23,7 @@ from control_plane.core.detections import (
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.app import RestLimits, RestServices, create_app
 from control_plane.services.operations import Action
+from control_plane.services.rollout_requests import PlanDefaults
 from control_plane.services.status import (
     ChangeView,
     EngineThereView,
@@ -30,12 +31,14 @@ from control_plane.services.status import (
     InstanceView,
     ReleaseView,
 )
+from tests.unit.rollouts import FakeRollouts
 
 PHOTO = b"\xff\xd8\xff\xe0 as good as a photo"
 DETECT = "/api/v1/orchestrator/detect"
 UUID = "3f2b8c1e-5d1c-4f7a-9b53-0d7f0a1c2e4d"
 NOON = datetime(2025, 1, 31, 12, tzinfo=UTC)
 LIMITS = RestLimits(max_bytes=100_000, timeout_s=10.0, max_timeout_s=60.0)
+PLAN_DEFAULTS = PlanDefaults((5, 50), 30.0, 600.0, 20)
 DETECTION_ID = "6f9d9a6e-0a39-4a4e-b5f0-0f9a2a6a3c55"
 
 
@@ -111,8 +114,12 @@ class FakePhotos:
 def engine_view(name: str = "damage", *, is_ready: bool = True) -> EngineView:
     ready_on = ("triton-0",) if is_ready else ()
     releases = (
-        ReleaseView("1.0.0", {"damage_detector": 1}, False, 0, ()),
-        ReleaseView("1.1.0", {"damage_detector": 2}, True, 10_000, ready_on, 1, 2, True, 14),
+        ReleaseView("1.0.0", {"damage_detector": 1}, False, 0, (), shadow_bp=500),
+        ReleaseView(
+            *("1.1.0", {"damage_detector": 2}, True, 10_000, ready_on, 1, 2, True, 14),
+            is_canary=True,
+            is_serving=True,
+        ),
     )
     admission = AdmissionStatistics(
         limit=40,
@@ -204,6 +211,8 @@ class Edge:
     photos: FakePhotos = field(default_factory=FakePhotos)
     clock: FakeClock = field(default_factory=FakeClock)
     limits: RestLimits = LIMITS
+    rollouts: FakeRollouts = field(default_factory=FakeRollouts)
+    plan_defaults: PlanDefaults = PLAN_DEFAULTS
 
     def services(self) -> RestServices:
         return RestServices(
@@ -214,6 +223,8 @@ class Edge:
             clock=self.clock,
             limits=self.limits,
             version="0.1.0",
+            rollouts=self.rollouts,
+            plan_defaults=self.plan_defaults,
         )
 
     @asynccontextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 from control_plane.rest_api import schemas
 from control_plane.rest_api.fleet_schemas import ActBody
+from control_plane.rest_api.rollout_schemas import CommandBody, RollBackBody, StartBody
 from tests.unit.rest_api.fakes import Edge
 
 
@@ -58,6 +59,12 @@ async def test_the_document_is_whole() -> None:
         "/api/v1/fleet",
         "/api/v1/fleet/{instance}",
         "/api/v1/fleet/{instance}/{action}",
+        "/api/v1/rollouts",
+        "/api/v1/rollouts/{rollout}",
+        "/api/v1/rollouts/{rollout}/evidence",
+        "/api/v1/rollouts/{rollout}/{action}",
+        "/api/v1/engines/{engine}/rollback",
+        "/api/v1/audit",
         "/healthz",
         "/readyz",
     } == set(document["paths"])
@@ -73,5 +80,8 @@ async def test_the_document_is_whole() -> None:
 
 
 def test_the_examples_keep_to_their_schemas() -> None:
-    for model in (schemas.Detection, schemas.Problem, schemas.DetectBody, ActBody):
+    for model in (
+        *(schemas.Detection, schemas.Problem, schemas.DetectBody, ActBody),
+        *(StartBody, CommandBody, RollBackBody),
+    ):
         model.model_validate_json(json.dumps(model.model_json_schema()["example"]))

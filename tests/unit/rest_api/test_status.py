@@ -21,6 +21,9 @@ RELEASES = [
         "benched": 0,
         "is_panicking": False,
         "panics": 0,
+        "is_canary": False,
+        "shadow_bp": 500,
+        "is_serving": False,
     },
     {
         "release": "1.1.0",
@@ -32,6 +35,9 @@ RELEASES = [
         "benched": 2,
         "is_panicking": True,
         "panics": 14,
+        "is_canary": True,
+        "shadow_bp": 0,
+        "is_serving": True,
     },
 ]
 

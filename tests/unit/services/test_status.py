@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from control_plane.core.balancing import PoolOptions
 from control_plane.core.detections import Priority
 from control_plane.core.health import ProbeResult
 from control_plane.core.outcomes import Verdict
-from control_plane.core.routing import RoutingTable
+from control_plane.core.routing import RoutingTable, Shadow
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.fleet import Fleet
 from control_plane.services.instance import Instance
@@ -24,7 +26,7 @@ from control_plane.services.status import (
     Status,
 )
 from tests.unit.fakes import FakeCalendar, FakeClock, FakeInstance
-from tests.unit.samples import DAMAGE, ENGINES, STABLE, TABLE, make_fleet
+from tests.unit.samples import DAMAGE, DAMAGE_NEXT, ENGINES, STABLE, TABLE, make_fleet
 
 NOON = FakeCalendar().utc(1000.0)
 ADMISSIONS = {
@@ -41,12 +43,14 @@ ADMISSIONS = {
 DAMAGE_ONLY = frozenset({("damage", "1.0.0")})
 
 
-def make_status(fleet: Fleet, clock: FakeClock | None = None) -> Status:
+def make_status(
+    fleet: Fleet, clock: FakeClock | None = None, table: RoutingTable = TABLE
+) -> Status:
     clock = clock or FakeClock()
     return Status(
         engines=ENGINES,
         fleet=fleet,
-        table=lambda: TABLE,
+        table=lambda: table,
         admission=lambda engine: ADMISSIONS[engine],
         retry_budget=lambda engine: 29.5,
         clock=clock,
@@ -69,6 +73,7 @@ def test_an_engine_is_shown_with_all_its_releases() -> None:
                 is_stable=True,
                 weight_bp=10_000,
                 ready_on=("triton-0", "triton-1"),
+                is_serving=True,
             ),
             ReleaseView(
                 release="1.1.0",
@@ -83,6 +88,26 @@ def test_an_engine_is_shown_with_all_its_releases() -> None:
     )
     assert (materials.name, materials.is_ready) == ("materials", False)
     assert (volume.name, volume.kind) == ("volume", "model")
+
+
+@pytest.mark.parametrize(
+    ("changes", "marks"),
+    [
+        ({}, (False, 0, False)),
+        ({"canary": "1.1.0"}, (True, 0, True)),
+        ({"shadow": Shadow("1.1.0", 500)}, (False, 500, True)),
+        ({"shadow": Shadow("1.0.0", 500)}, (False, 0, True)),
+    ],
+)
+def test_a_release_that_a_rollout_tries_is_marked(
+    changes: dict[str, Any], marks: tuple[bool, int, bool]
+) -> None:
+    route = TABLE.routes["damage"]
+    if changes:
+        changes = {**changes, "serving": {**route.serving, "1.1.0": DAMAGE_NEXT}}
+    table = RoutingTable(2, {**TABLE.routes, "damage": replace(route, **changes)})
+    release = make_status(make_fleet(FakeInstance()), table=table).engines()[0].releases[1]
+    assert (release.is_canary, release.shadow_bp, release.is_serving) == marks
 
 
 def test_who_is_kept_out_of_a_release_and_a_panic_are_shown() -> None:
