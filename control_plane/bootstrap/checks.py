@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from control_plane.adapters.model_repository import ModelRepository
-from control_plane.core.catalogue import ModelSpec
+from control_plane.core.catalogue import Engine, ModelSpec
 from control_plane.core.loading import with_parameters
 from control_plane.embedded.options import ADDRESS, InstancePorts
 from control_plane.errors import ConfigurationError
@@ -12,16 +14,16 @@ from control_plane.settings import Settings
 
 def check_repository(settings: Settings) -> None:
     """Raises ConfigurationError where settings and model repository do not go together."""
-    repository = ModelRepository.read(settings.model_repository)
-    check_engines(settings, repository)
-    read_fallbacks(settings, repository)
+    engines = ModelRepository.read(settings.model_repository).engines
+    check_engines(settings, engines)
+    read_fallbacks(settings, engines)
 
 
-def check_engines(settings: Settings, repository: ModelRepository) -> None:
+def check_engines(settings: Settings, engines: Mapping[str, Engine]) -> None:
     """Raises ConfigurationError for settings of an engine that the repository lacks."""
     for name in settings.requests.engines:
-        if name not in repository.engines:
-            known = ", ".join(sorted(repository.engines))
+        if name not in engines:
+            known = ", ".join(sorted(engines))
             raise ConfigurationError(
                 f"requests.engines.{name} is for no engine of {settings.model_repository}, "
                 f"which has: {known}",
@@ -29,7 +31,7 @@ def check_engines(settings: Settings, repository: ModelRepository) -> None:
             )
 
 
-def read_fallbacks(settings: Settings, repository: ModelRepository) -> dict[str, str]:
+def read_fallbacks(settings: Settings, engines: Mapping[str, Engine]) -> dict[str, str]:
     """The release that each engine falls back to, where the settings name one.
 
     Raises ConfigurationError for one that the engine does not have.
@@ -40,7 +42,7 @@ def read_fallbacks(settings: Settings, repository: ModelRepository) -> dict[str,
         if engine.fallback is not None
     }
     for name, release in wanted.items():
-        known = repository.engines[name].releases
+        known = engines[name].releases
         if release not in known:
             field = f"requests.engines.{name}.fallback"
             raise ConfigurationError(
@@ -79,12 +81,12 @@ def metrics_urls(settings: Settings, *, with_tritons: bool) -> dict[str, str]:
     return urls
 
 
-def limited_specs(settings: Settings, repository: ModelRepository) -> dict[str, ModelSpec]:
-    """The models, those that know the photos' limits with the limits of the settings."""
+def limited_spec(settings: Settings, spec: ModelSpec) -> ModelSpec:
+    """A model that knows the photos' limits, with the limits of the settings."""
     photos = settings.photos
     limits = {
         "max_bytes": photos.max_bytes,
         "max_pixels": photos.max_pixels,
         "max_full_pixels": photos.max_full_pixels,
     }
-    return {name: with_parameters(spec, limits) for name, spec in repository.specs.items()}
+    return with_parameters(spec, limits)

@@ -79,9 +79,20 @@ async def run_loops(
 ) -> None:
     """Until ``end`` is over, or a loop ends by an error, which ends the process too."""
     async with asyncio.TaskGroup() as group:
-        loops = [group.create_task(watch.run()) for watch in plane.watches]
-        loops += [group.create_task(scrape.run()) for scrape in plane.scrapes]
-        loops += [group.create_task(probe.run()) for probe in plane.probes]
+        instances, rollouts = plane.instances, plane.rollouts
+        loops = [
+            group.create_task(loop.run())
+            for loop in (
+                *instances.watches,
+                *instances.scrapes,
+                *instances.probes,
+                plane.measuring,
+                rollouts.measure,
+                rollouts.catalogue,
+                rollouts.follow,
+                rollouts.lead,
+            )
+        ]
         loops.append(group.create_task(report_readiness(plane.status.is_ready, plane.grpc.report)))
         if embedded is not None:
             loops.append(group.create_task(_report_ended(embedded)))

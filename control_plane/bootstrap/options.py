@@ -17,6 +17,8 @@ from control_plane.services.calling import CallTimes
 from control_plane.services.gateway import GatewayOptions
 from control_plane.services.mending import MendTimes
 from control_plane.services.probing import ProbeTimes
+from control_plane.services.reconciling import ReconcileTimes
+from control_plane.services.rollout_requests import PlanDefaults
 from control_plane.settings import AdmissionSettings, Settings
 
 SLOW_SHARE = 0.8
@@ -136,10 +138,27 @@ def mend_times(settings: Settings) -> MendTimes:
 
 def watch_times(settings: Settings) -> WatchTimes:
     fleet = settings.fleet
-    return WatchTimes(
-        interval_s=fleet.observe_interval_s,
-        observe_s=fleet.observe_timeout_s,
-        load_s=fleet.load_timeout_s,
+    return WatchTimes(interval_s=fleet.observe_interval_s, observe_s=fleet.observe_timeout_s)
+
+
+def reconcile_times(settings: Settings) -> ReconcileTimes:
+    """A proof is given up after as many probes as take an engine out, and one more."""
+    probes = settings.health.failed_probes + 1
+    return ReconcileTimes(
+        load_s=settings.fleet.load_timeout_s,
+        prove_s=probes * (probe_times(settings).timeout_s + settings.health.probe_doubt_s),
+    )
+
+
+def plan_defaults(settings: Settings) -> PlanDefaults:
+    rollouts = settings.rollouts
+    return PlanDefaults(
+        steps_percent=rollouts.steps_percent,
+        min_step_s=rollouts.min_step_s,
+        max_step_s=rollouts.max_step_s,
+        min_samples=rollouts.min_samples,
+        shadow_percent=rollouts.shadow_percent,
+        max_prepare_s=rollouts.max_prepare_s,
     )
 
 

@@ -95,7 +95,7 @@ class OperationsService:
                 read_metadata(context)
                 asked = parse(kind, raw)
                 force = isinstance(asked, ForceableRequest) and asked.force
-                self.operations.act(action, asked.instance, reason=asked.reason, force=force)
+                await self.operations.act(action, asked.instance, reason=asked.reason, force=force)
                 return self._whole(asked.instance)
 
         return act

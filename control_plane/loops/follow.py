@@ -18,6 +18,7 @@ from control_plane.core.state import PlaneReport
 from control_plane.ports import Clock, Planes, StateStore, StoreUnavailable
 from control_plane.services.board import Board
 from control_plane.services.fleet import Fleet
+from control_plane.services.holding import Holding
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +50,10 @@ class Follow:
         fleet: Fleet,
         times: FollowTimes,
         clock: Clock,
+        holding: Holding | None = None,
     ) -> None:
         self._plane = plane
+        self._holding = holding
         self._board = board
         self._store = store
         self._planes = planes
@@ -72,6 +75,8 @@ class Follow:
             if await self._store.revision() > self._board.state.revision:
                 self._board.put(await self._store.read())
                 self._report_at_s = float("-inf")  # others may wait to hear what is routed here
+            if self._holding is not None:
+                self._holding.apply()
             if self._clock.now_s() >= self._report_at_s:
                 await self._report()
         except StoreUnavailable as error:

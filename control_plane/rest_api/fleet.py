@@ -68,7 +68,7 @@ def make_fleet_router(services: RestServices) -> APIRouter:
     async def act(instance: str, action: Action, request: Request) -> schemas.InstanceWithHistory:
         structlog.contextvars.bind_contextvars(instance=instance[:80], action=action)
         asked = await read_order(request, schemas.ActBody, timeout_s=services.limits.body_timeout_s)
-        services.operations.act(action, instance, reason=asked.reason, force=asked.force)
+        await services.operations.act(action, instance, reason=asked.reason, force=asked.force)
         return _show_whole(services, instance)
 
     return router

@@ -59,7 +59,9 @@ class StatusService(Protocol):
 
 
 class OperationsService(Protocol):
-    def act(self, action: Action, name: str, *, reason: str = "", force: bool = False) -> None:
+    async def act(
+        self, action: Action, name: str, *, reason: str = "", force: bool = False
+    ) -> None:
         """Raises ControlPlaneError: NOT_FOUND, INVALID_ARGUMENT, CONFLICT."""
         ...
 

@@ -1,7 +1,7 @@
 """What an operator does to an instance: drain, undrain, isolate, heal.
 
-Decides whether that may be done now; what follows from it is for the fleet and its health.
-Nothing of it outlives the control plane: after a restart every instance is judged anew.
+Decides whether that may be done now; what follows from it is for the fleet and its health. What
+is held back stays so over restarts, and on every control plane (``holding``).
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import structlog
 from control_plane.core.catalogue import Release
 from control_plane.core.health import State
 from control_plane.core.routing import RoutingTable
+from control_plane.core.state import AuditEntry, Hold, HoldKind
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.services.fleet import Fleet
+from control_plane.services.holding import Holding
 from control_plane.services.status import check_instance
 
 log = structlog.get_logger(__name__)
 
 DEFAULT_REASON = "asked by an operator"
+WHO = "operator"
 MAX_REASON_CHARACTERS = 200
 
 
@@ -43,6 +46,11 @@ LEADS_TO: Mapping[Action, State] = {
 }
 """What takes an instance out of service, and the state it is in then."""
 
+HOLDS: Mapping[Action, HoldKind] = {
+    Action.DRAIN: HoldKind.DRAINED,
+    Action.ISOLATE: HoldKind.ISOLATED,
+}
+
 
 class Mending(Protocol):
     """What mends the engines of the fleet."""
@@ -55,13 +63,18 @@ class Mending(Protocol):
 class Operations:
     """The actions of an operator on the instances of a fleet, by name.
 
-    mending: told of a heal, where something mends.
+    holding: where it is written down, if anywhere. mending: told of a heal, where something mends.
     """
 
     def __init__(
-        self, fleet: Fleet, table: Callable[[], RoutingTable], mending: Mending | None = None
+        self,
+        fleet: Fleet,
+        table: Callable[[], RoutingTable],
+        mending: Mending | None = None,
+        holding: Holding | None = None,
     ) -> None:
         self._fleet = fleet
+        self._holding = holding
         self._table = table
         self._mending = mending
         self._apply = {
@@ -71,10 +84,12 @@ class Operations:
             Action.HEAL: self._heal,
         }
 
-    def act(self, action: Action, name: str, *, reason: str = "", force: bool = False) -> None:
+    async def act(
+        self, action: Action, name: str, *, reason: str = "", force: bool = False, who: str = WHO
+    ) -> None:
         """Do it. What is draining or isolated already stays so, and its first reason with it.
 
-        reason: who asks and why, for the history; DEFAULT_REASON when empty.
+        reason: why, for the history; DEFAULT_REASON when empty. who: asks for it, as he says.
         force: take it out even if nothing is left then for some release.
 
         Raises ControlPlaneError: NOT_FOUND for an instance nobody knows, INVALID_ARGUMENT for
@@ -89,7 +104,20 @@ class Operations:
                 return
             if not force:
                 self._check_not_last(action, name)
+        was = self._fleet.health(name).state
         self._apply[action](name, reason)
+        if self._holding is not None:
+            kind = HOLDS.get(action)
+            entry = AuditEntry(
+                who,
+                action.value,
+                reason,
+                instance=name,
+                before={"health": was.value},
+                after={"health": self._fleet.health(name).state.value},
+            )
+            hold = Hold(kind, reason) if kind is not None else None
+            await self._holding.write(name, hold, entry)
         log.info("operator acted", action=action, instance=name, reason=reason, force=force)
 
     def _heal(self, name: str, reason: str) -> None:

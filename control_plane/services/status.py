@@ -166,7 +166,11 @@ class Status:
         return self._is_stopping
 
     def engines(self) -> tuple[EngineView, ...]:
-        return tuple(self._engine_view(engine) for engine in self._engines.values())
+        routes = self._table().routes
+        # One that is new in the catalogue has no route for a moment.
+        return tuple(
+            self._engine_view(engine) for engine in self._engines.values() if engine.name in routes
+        )
 
     def instances(self) -> tuple[InstanceView, ...]:
         return tuple(self._instance_view(instance) for instance in self._fleet.instances)

@@ -37,6 +37,7 @@ from control_plane.settings.request_path import (
     RequestSettings,
     RetrySettings,
 )
+from control_plane.settings.rollouts import LeaderSettings, RolloutSettings
 
 # What a message may hold besides its photo.
 PHOTO_MESSAGE_OVERHEAD_BYTES = 64 * 1024
@@ -73,6 +74,8 @@ class Settings(BaseSettings):
     health: HealthSettings = HealthSettings()
     mending: MendingSettings = MendingSettings()
     registry: RegistrySettings = RegistrySettings()
+    rollouts: RolloutSettings = RolloutSettings()
+    leader: LeaderSettings = LeaderSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
 

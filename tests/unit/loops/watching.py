@@ -1,4 +1,4 @@
-"""A watched Triton, as the tests of the watch need it."""
+"""A watched Triton, as the tests of the loops need it."""
 
 from __future__ import annotations
 
@@ -9,47 +9,49 @@ from random import Random
 
 from control_plane.core.balancing import PoolOptions
 from control_plane.core.catalogue import Release
+from control_plane.core.loading import twin_config
 from control_plane.loops.watch import InstanceWatch, WatchTimes
 from control_plane.services.fleet import Fleet
 from control_plane.services.instance import Instance
-from control_plane.services.mending import Mender
 from tests.unit.fakes import FakeClock, FakeInstance
-from tests.unit.samples import FOLDERS, SPECS, TABLE
+from tests.unit.samples import ENGINES, FOLDERS, SPECS, TABLE
+from tests.unit.site import HighRandom
+
+ALL_LOADED = {"preprocess": {1}, "damage_detector": {1}, "materials_detector": {1}, "volume": {4}}
 
 
-class HighRandom(Random):
-    """Draws its largest number: the wait is all of its ceiling."""
+def filled() -> FakeInstance:
+    """A Triton where every stable release is served."""
+    return FakeInstance(
+        folders=FOLDERS,
+        loaded={model: set(versions) for model, versions in ALL_LOADED.items()},
+        twins={
+            release.model_name: twin_config(SPECS[release.engine], release)
+            for release in TABLE.releases()
+            if release.is_ensemble
+        },
+    )
 
-    def random(self) -> float:
-        return 1.0
 
-
-class Site:
+class Watched:
     """One fake Triton under watch."""
 
     def __init__(self, triton: FakeInstance | None = None) -> None:
-        self.triton = triton or FakeInstance(folders=FOLDERS)
+        self.triton = triton or filled()
         self.clock = FakeClock()
         self.instance = Instance("triton-0", "host:8001", self.triton)
         self.fleet = Fleet([self.instance], options=PoolOptions(), clock=self.clock, rng=Random(7))
-        self.desired: tuple[Release, ...] = TABLE.releases()
-        self.watch = self.watching()
-
-    def watching(self, mender: Mender | None = None) -> InstanceWatch:
-        return InstanceWatch(
+        self.routed: tuple[Release, ...] = TABLE.releases()
+        self.watch = InstanceWatch(
             "triton-0",
             control=self.triton,
             fleet=self.fleet,
-            specs=SPECS,
-            desired=lambda: self.desired,
-            times=WatchTimes(interval_s=0.0, observe_s=1.0, load_s=60.0),
+            known=lambda: [one for each in ENGINES.values() for one in each.releases.values()],
+            routed=lambda: self.routed,
+            times=WatchTimes(interval_s=0.0, observe_s=1.0),
             clock=self.clock,
             rng=HighRandom(0),
-            mender=mender,
         )
-
-    async def look_and_load(self) -> None:
-        await self.watch.load(await self.watch.look())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -68,14 +70,3 @@ class Site:
 
     async def until_serving(self, *served: tuple[str, str]) -> None:
         await self.until(lambda: self.instance.serving == frozenset(served))
-
-
-def loads_of(site: Site, model: str) -> int:
-    return site.triton.calls.count(f"load {model}")
-
-
-async def looks(site: Site, count: int = 50) -> None:
-    """Lets the loop look many times at one moment of the clock."""
-    for _ in range(count):
-        site.instance.observed_at_s = None
-        await site.until(lambda: site.instance.observed_at_s is not None)

@@ -195,7 +195,9 @@ class FakeOperations:
     done: list[tuple[Action, str, str, bool]] = field(default_factory=list)
     error: ControlPlaneError | None = None
 
-    def act(self, action: Action, name: str, *, reason: str = "", force: bool = False) -> None:
+    async def act(
+        self, action: Action, name: str, *, reason: str = "", force: bool = False
+    ) -> None:
         if self.error is not None:
             raise self.error
         self.done.append((action, name, reason, force))

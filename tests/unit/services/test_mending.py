@@ -13,12 +13,14 @@ from structlog.testing import capture_logs
 from control_plane.core.catalogue import Config, Release
 from control_plane.core.golden import Golden, Tolerance
 from control_plane.core.health import Fitness, ProbeResult
+from control_plane.core.loading import Observation, plan_loads
 from control_plane.core.mend_ledger import MendLedger, MendOptions
 from control_plane.core.mending import MendPlan
 from control_plane.core.outcomes import Verdict
 from control_plane.loops.watch import InstanceWatch, WatchTimes
 from control_plane.services import mending
 from control_plane.services.instance import label
+from control_plane.services.loading import change_models
 from control_plane.services.mending import Mender, MendTimes
 from control_plane.services.probing import Prober, ProbeTimes
 from tests.unit.fakes import FakeClock, FakeInstance, call_failed
@@ -69,9 +71,9 @@ class Site:
     async def start(self) -> Site:
         """As the watches and probes leave it at the start."""
         for number in range(len(self.tritons)):
-            watch = self.watch(number)
-            await watch.load(await watch.look())
-            await watch.look()
+            for action in plan_loads(TABLE.releases(), Observation()):
+                await change_models(action, self.tritons[number], SPECS, timeout_s=60.0)
+            await self.watch(number).look()
             for engine in self.golden:
                 self.probed(ProbeResult.OK, engine, number=number)
         for triton in self.tritons:
@@ -84,9 +86,9 @@ class Site:
             f"triton-{number}",
             control=self.tritons[number],
             fleet=self.fleet,
-            specs=SPECS,
-            desired=TABLE.releases,
-            times=WatchTimes(interval_s=0.0, observe_s=1.0, load_s=60.0),
+            known=TABLE.releases,
+            routed=TABLE.releases,
+            times=WatchTimes(interval_s=0.0, observe_s=1.0),
             clock=self.clock,
             rng=HighRandom(0),
         )
