@@ -26,7 +26,7 @@ StateDir = Annotated[
         "--state-dir",
         metavar="DIR",
         show_default="state",
-        help="Kept for the state store; nothing is written there yet.",
+        help="Folder of what is stored, made when needed.",
     ),
 ]
 HttpPort = Annotated[

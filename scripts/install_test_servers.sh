@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Gets what some tests need and Python packages do not bring: perf_analyzer with its libraries.
+# Gets what some tests need and Python packages do not bring: perf_analyzer with its libraries,
+# and the programs of Postgres. The tests start a cluster of their own and leave others alone.
 # Where this is root on Debian or Ubuntu it installs system packages; elsewhere it says what is
 # missing, and the tests that need it are skipped by name (with CI=true they fail).
 set -uo pipefail
@@ -7,11 +8,19 @@ cd "$(dirname "$0")/.."
 venv=${VENV:-.venv}
 home=$venv/perf_analyzer
 
+has_postgres() {
+    command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1
+}
+
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=()
     for package in libb64-0d; do
         dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
     done
+    # A server that is installed here, from wherever, will do.
+    if ! has_postgres; then
+        missing+=(postgresql)
+    fi
     if [ ${#missing[@]} -gt 0 ]; then
         apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
     fi
@@ -34,4 +43,7 @@ if [ ! -x "$home/perf_analyzer" ]; then
 fi
 if ! LD_LIBRARY_PATH=$home "$home/perf_analyzer" --version >/dev/null 2>&1; then
     echo "missing: perf_analyzer (Debian: apt-get install libb64-0d); its test is skipped" >&2
+fi
+if ! has_postgres; then
+    echo "missing: Postgres (Debian: apt-get install postgresql); its tests are skipped" >&2
 fi

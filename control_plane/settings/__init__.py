@@ -19,6 +19,7 @@ from control_plane.settings.request_path import (
 from control_plane.settings.schema import Settings
 from control_plane.settings.section import Section
 from control_plane.settings.sources import LoadedSettings, flag_of, flatten, load_settings
+from control_plane.settings.store import StoreSettings
 
 __all__ = [
     "AdmissionSettings",
@@ -38,6 +39,7 @@ __all__ = [
     "Section",
     "Settings",
     "ShutdownSettings",
+    "StoreSettings",
     "flag_of",
     "flatten",
     "load_settings",

@@ -1,8 +1,9 @@
 """Every setting there is, section by section, and what holds between sections.
 
 The sections say what may be set, with bounds, default and meaning: ``edges`` what meets callers,
-``request_path`` what a request is held to, ``fleet`` the Tritons, ``registry`` the releases.
-Where values come from (flags, environment, file) and which one wins is
+``request_path`` what a request is held to, ``fleet`` the Tritons, ``store`` the state,
+``registry`` the releases, ``rollouts`` how they move. Where values come from (flags,
+environment, file) and which one wins is
 :mod:`control_plane.settings.sources`;
 :class:`Settings` itself reads nothing, so ``Settings()`` is the defaults everywhere.
 Relative paths are relative to the working directory.
@@ -38,6 +39,7 @@ from control_plane.settings.request_path import (
     RetrySettings,
 )
 from control_plane.settings.rollouts import LeaderSettings, RolloutSettings
+from control_plane.settings.store import STORE_FILE, StoreSettings
 
 # What a message may hold besides its photo.
 PHOTO_MESSAGE_OVERHEAD_BYTES = 64 * 1024
@@ -55,8 +57,9 @@ class Settings(BaseSettings):
     )
     state_dir: Path = Field(
         default=Path("state"),
-        description="kept for the state store; nothing is written there yet",
+        description="folder of what is stored, made when needed for its owner alone (mode 0700)",
     )
+    store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()
     grpc: GrpcSettings = GrpcSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
@@ -78,6 +81,12 @@ class Settings(BaseSettings):
     leader: LeaderSettings = LeaderSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+
+    @property
+    def store_location(self) -> Path | str:
+        """Where the state is kept, as ``open_store`` takes it. A URL may hold a password."""
+        url = self.store.url
+        return self.state_dir / STORE_FILE if url is None else url.get_secret_value()
 
     @field_validator("instances")
     @classmethod

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
@@ -222,9 +222,24 @@ def explain(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
     # Pydantic says "Input should …, unable to parse …"; the first half is for people.
     complaint = re.sub(r"^(Input|Value|String) |, unable to parse .*", "", detail["msg"])
     is_plain = isinstance(detail["input"], (str, int, float))
-    is_secret = any(word in name or word in detail["type"] for word in SECRET_WORDS)
+    is_secret = _is_secret(name) or _is_secret(detail["type"])
     value = f", not {detail['input']!r:.80}" if is_plain and not is_secret else ""
     return f"{name} {given} {complaint}{value}"
+
+
+def _is_secret(name: str) -> bool:
+    """By its name, or because the setting is declared as one."""
+    if any(word in name for word in SECRET_WORDS):
+        return True
+    kind: Any = Settings
+    for part in name.split("."):
+        field = getattr(kind, "model_fields", {}).get(part)
+        kind = field.annotation if field else None
+    return _holds_secret(kind)
+
+
+def _holds_secret(kind: Any) -> bool:
+    return kind is SecretStr or any(map(_holds_secret, get_args(kind)))
 
 
 def _suggest(name: str, known: list[str]) -> str:

@@ -339,6 +339,65 @@ def test_a_secret_of_no_good_is_not_repeated() -> None:
     assert "hunter2" not in explain(caught.value.errors()[0], {})
 
 
+SECRET_URL = "postgresql://ada:hunter2@db.example:5433/tidegate?ssl=require"
+
+
+def test_the_state_is_in_a_file_unless_a_database_is_named() -> None:
+    assert load().settings.store_location == Path("state/tidegate.db")
+    assert load(flags={"state_dir": "/var/lib/x"}).settings.store_location == Path(
+        "/var/lib/x/tidegate.db"
+    )
+    named = load(TIDEGATE_STORE__URL=SECRET_URL, TIDEGATE_STORE__TIMEOUT_S="2").settings
+    assert named.store_location == SECRET_URL
+    assert named.store.timeout_s == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (SECRET_URL, "postgresql://ada:***@db.example:5433/tidegate?ssl=require"),
+        ("postgres://ada:hunter2%2F@db/t", "postgres://ada:***@db/t"),
+        ("postgresql://ada@db:5432/t", "postgresql://ada@db:5432/t"),
+        ("postgresql://ada@/t?host=/run/postgresql", "postgresql://ada@/t?host=/run/postgresql"),
+        ("sqlite:////var/lib/t.db", "sqlite:////var/lib/t.db"),
+    ],
+)
+def test_the_url_of_the_store_is_shown_without_its_password(url: str, shown: str) -> None:
+    settings = load(TIDEGATE_STORE__URL=url).settings
+
+    assert flatten(settings)["store.url"] == shown
+    assert "hunter2" not in repr(settings) + str(settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "hunter2",
+        "mysql://ada:hunter2@db/t",
+        "postgresql://ada:hunter2@db",
+        "postgresql://ada:hunter2@db/",
+        "postgresql://ada:hunt/er2@db/t",
+        "postgresql://ada:a@hunter2:b@db/t",
+        "sqlite://hunter2",
+        "sqlite:///",
+        "postgresql://ada@db/t?password=hunter2",
+        "postgresql://ada@db/t?ssl=require&PASSWORD=hunter2",
+    ],
+)
+def test_a_url_that_is_no_store_is_not_repeated(url: str) -> None:
+    error = refusal(TIDEGATE_STORE__URL=url)
+
+    assert error.field == "store.url"
+    assert "store.url (from environment TIDEGATE_STORE__URL) should" in error.message
+    for part in ("hunter2", "hunt/er2"):
+        assert part not in error.message + repr(error)
+
+
+@pytest.mark.parametrize("text", ["store: 'sqlite:///hunter2'", "store_url: 'sqlite:///hunter2'"])
+def test_a_secret_in_the_wrong_place_is_not_repeated(text: str) -> None:
+    assert "hunter2" not in refusal(text).message
+
+
 def test_flags_are_named_after_their_setting() -> None:
     names = ("http.port", "model_repository", "embedded.tritons", "embedded.base_port")
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 from sqlalchemy import ColumnElement, Connection, Double, event, literal_column, select
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from control_plane.adapters.stores.documents import UnreadableDocument
@@ -33,8 +33,10 @@ _FAILURES = (
     asyncpg.InterfaceError,
     UnreadableDocument,
 )
-# SQLite is to give up waiting for a lock before its caller does: it says why.
-_BUSY_SHARE = 0.9
+# How long a thread waits for SQLite's lock; who wants it longer asks again, and can be
+# cancelled in between. A small share of the time limit, so that the last try ends within it and
+# says what was waited for.
+_BUSY_S, _BUSY_SHARE = 0.25, 0.2
 _WAL_PAUSE_S = 0.01
 
 # The clock as it is now, and not when the transaction began: it may have waited since.
@@ -55,7 +57,7 @@ class Database:
         # Waiting writers of this process queue up here; SQLite would let them take chances.
         self._turn: asyncio.Lock | None = None
         if location.is_sqlite:
-            self._writers = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+            self._writers = self._engine.execution_options(begin="")
             self._turn = asyncio.Lock()
         else:
             self._readers = self._engine.execution_options(
@@ -84,13 +86,26 @@ class Database:
     @asynccontextmanager
     async def writing(self, *, timeout_s: float | None = None) -> AsyncIterator[AsyncConnection]:
         """Commits at the end, and undoes all of it on any exception. Raises StoreUnavailable."""
-        async with self._limited(timeout_s or self._timeout_s):
+        limit_s = timeout_s or self._timeout_s
+        async with self._limited(limit_s):
             if self._turn is None:
                 async with self._writers.begin() as connection:
                     yield connection
                 return
             async with self._turn, self._writers.begin() as connection:
+                await self._take_lock(connection, within_s=limit_s - 2 * _busy_s(limit_s))
                 yield connection
+
+    async def _take_lock(self, connection: AsyncConnection, *, within_s: float) -> None:
+        give_up_s = time.monotonic() + within_s
+        while True:
+            try:
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                if not _is_busy(error) or time.monotonic() >= give_up_s:
+                    raise
+            else:
+                return
 
     @asynccontextmanager
     async def _limited(self, timeout_s: float) -> AsyncIterator[None]:
@@ -112,6 +127,16 @@ class Database:
         if password:
             why = why.replace(password, "***")
         return f"the state store ({self._location}) is not available: {why}"
+
+
+def _busy_s(limit_s: float) -> float:
+    return min(_BUSY_S, limit_s * _BUSY_SHARE)
+
+
+def _is_busy(error: OperationalError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    # The low byte is the kind of error, the rest says more.
+    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 async def now_s(connection: AsyncConnection) -> float:
@@ -143,7 +168,7 @@ def _engine(location: Location, timeout_s: float, pool_size: int) -> AsyncEngine
             location.url, connect_args=arguments, pool_pre_ping=True, **common
         )
     engine = create_async_engine(
-        location.url, connect_args={"timeout": timeout_s * _BUSY_SHARE}, **common
+        location.url, connect_args={"timeout": _busy_s(timeout_s)}, **common
     )
     event.listen(engine.sync_engine, "connect", _set_up_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -163,7 +188,9 @@ def _set_up_sqlite(connection: Any, record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+    statement = connection.get_execution_options().get("begin", "BEGIN")
+    if statement:
+        connection.exec_driver_sql(statement)
 
 
 def _keep_a_write_ahead_log(location: Location, timeout_s: float) -> None:
@@ -171,8 +198,9 @@ def _keep_a_write_ahead_log(location: Location, timeout_s: float) -> None:
 
     Two who say so at once of a new file: SQLite refuses one without waiting.
     """
-    give_up_s = time.monotonic() + timeout_s * _BUSY_SHARE
-    with closing(sqlite3.connect(location.path, timeout=timeout_s * _BUSY_SHARE)) as connection:
+    busy_s = _busy_s(timeout_s)
+    give_up_s = time.monotonic() + timeout_s - 2 * busy_s
+    with closing(sqlite3.connect(location.path, timeout=busy_s)) as connection:
         while True:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from math import isfinite
+from operator import index
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from control_plane.core.rollout import Assessment, MetricFigures
@@ -207,6 +208,11 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def _whole(value: Any) -> int:
+    # Not int(), which would cut a fraction off.
+    return int(index(value))
+
+
 def _write_float(value: Any) -> float:
     if not isfinite(value):
         raise ValueError(f"{value} cannot be stored: numbers must be finite")
@@ -235,7 +241,7 @@ def _write_json(value: Any) -> Any:
 
 _PLAIN: Mapping[Any, _Form] = {
     str: _Form(_text, lambda document, where: _expect(document, str, where)),
-    int: _Form(int, lambda document, where: _expect(document, int, where)),
+    int: _Form(_whole, lambda document, where: _expect(document, int, where)),
     bool: _Form(bool, lambda document, where: _expect(document, bool, where)),
     float: _Form(_write_float, _read_float),
     Any: _Form(_write_json, lambda document, _: document),

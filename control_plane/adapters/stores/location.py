@@ -64,6 +64,9 @@ def locate(location: str | Path) -> Location:
         raise ConfigurationError(
             f"{FIELD} should be {KNOWN}; there is no store for {url.drivername[:40]!r}", field=FIELD
         )
+    # A password with an @ that was not written as %40 reaches into the host.
+    if "@" in (url.host or ""):
+        raise ConfigurationError(f"{FIELD} should be {KNOWN}, with %40 for @", field=FIELD)
     found = Location(url.set(drivername=driver))
     if found.is_sqlite and url.database in (None, "", ":memory:"):
         raise ConfigurationError(f"{FIELD} should name SQLite's file: sqlite:///PATH", field=FIELD)

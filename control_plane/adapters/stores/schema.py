@@ -26,8 +26,27 @@ async def migrate(database: Database) -> None:
 
     Raises StoreUnavailable, and ConfigurationError for a database that a newer Tidegate made.
     """
+    # Mostly there is nothing to do, and no reason to wait for who is writing.
+    async with database.reading() as connection:
+        if await connection.run_sync(is_current):
+            return
     async with database.writing(timeout_s=MIGRATION_TIMEOUT_S) as connection:
         await connection.run_sync(upgrade)
+
+
+def is_current(connection: Connection) -> bool:
+    """Raises ConfigurationError for tables of a newer Tidegate."""
+    scripts = ScriptDirectory.from_config(_config())
+    newest = scripts.get_current_head()
+    opts = {"version_table": VERSION_TABLE}
+    current = MigrationContext.configure(connection, opts=opts).get_current_revision()
+    if current is not None and current not in {one.revision for one in scripts.walk_revisions()}:
+        raise ConfigurationError(
+            f"the state store was made by a newer Tidegate: its tables are version {current}, "
+            f"and this one knows them up to {newest}",
+            field="store.url",
+        )
+    return current == newest
 
 
 def upgrade(connection: Connection) -> None:
@@ -37,20 +56,16 @@ def upgrade(connection: Connection) -> None:
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+    # Another one may have done it in the meantime.
+    if is_current(connection):
+        return
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> Config:
     config = Config()
     # A percent sign would begin a reference to another option.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    scripts = ScriptDirectory.from_config(config)
-    newest = scripts.get_current_head()
-    opts = {"version_table": VERSION_TABLE}
-    current = MigrationContext.configure(connection, opts=opts).get_current_revision()
-    if current == newest:
-        return
-    if current is not None and current not in {one.revision for one in scripts.walk_revisions()}:
-        raise ConfigurationError(
-            f"the state store was made by a newer Tidegate: its tables are version {current}, "
-            f"and this one knows them up to {newest}",
-            field="store.url",
-        )
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
