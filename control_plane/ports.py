@@ -135,6 +135,18 @@ class InstanceMetrics(Protocol):
         ...
 
 
+class QueryFailed(Exception):
+    """A query was not answered, or not with numbers; the words say why."""
+
+
+class MetricQueries(Protocol):
+    """Asks a Prometheus. Raises QueryFailed."""
+
+    async def query(self, expression: str, *, timeout_s: float) -> tuple[float, ...]:
+        """The value now of each series that a PromQL expression yields; NaN is one, too."""
+        ...
+
+
 class StaleRevision(Exception):
     """The state has moved on since the change was decided: read, decide again, write again."""
 

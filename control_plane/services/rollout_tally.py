@@ -73,13 +73,12 @@ class RolloutTally:
     def add_pair(self, stable: Observed, shadow: Observed, confidence_centre: float) -> None:
         """Counts a request that both releases were asked, in both arms.
 
-        Confidences count only if both gave one: else their means would be of different requests.
+        Confidences should be there if both have answered: else their means would be of different
+        requests.
         """
-        has_both = None not in (stable.confidence_bucket, shadow.confidence_bucket)
         step = Step(1, PAIR_WEIGHT_BP, confidence_centre)
         for arm, one in ((Arm.STABLE, stable), (Arm.CANARY, shadow)):
-            bucket = one.confidence_bucket if has_both else None
-            self._pairs.observe(replace(one, arm=arm, confidence_bucket=bucket, key=None), step)
+            self._pairs.observe(replace(one, arm=arm, key=None), step)
         self.version += 1
 
     def add_sample(self, step: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -89,6 +90,7 @@ class FakeCountStore:
         self.by_plane.setdefault(rollout_id, {})[plane] = counts
 
     async def counts(self, rollout_id: str) -> Mapping[str, RolloutCounts]:
+        await asyncio.sleep(0)
         self._check()
         return dict(self.by_plane.get(rollout_id, {}))
 
@@ -100,6 +102,7 @@ class FakeCountStore:
     async def keyed(
         self, rollout_id: str, *, after: int = 0, limit: int = 10_000
     ) -> tuple[tuple[int, KeyedUnit], ...]:
+        await asyncio.sleep(0)
         self._check()
         numbered = list(enumerate(self.units.get(rollout_id, []), start=1))
         return tuple(numbered[after : after + limit])

@@ -1,0 +1,96 @@
+"""One look at a rollout, put together: the judgement of what was counted, gates, a shadow's boxes.
+
+What was counted has the first word. A gate can stop a release and keep it from going on; it can
+never make up for what was not counted, so no number of gates that hold makes a release "not
+worse" by itself. How a shadow's detections compare is shown and decides nothing: a better model
+finds other boxes, which is why one makes it.
+
+    counted \\ gates    all hold      one fails     one failed too often    one says nothing
+    worse              worse         worse         worse                   worse
+    error              error         error         worse                   error
+    undecided          undecided     undecided     worse                   undecided
+    not worse          not worse     undecided     worse                   error
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from control_plane.core.analysis import AnalysisOptions, Judgement, Metric
+from control_plane.core.rollout import MetricFigures, Rollout, Verdict
+from control_plane.core.rollout.plan import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a gate says, and in words."""
+
+    figures: MetricFigures
+    words: str
+
+
+def options_for(rollout: Rollout, options: AnalysisOptions, *, is_shadow: bool) -> AnalysisOptions:
+    """How a rollout's shadow, or its steps, are judged.
+
+    A rollout has one alpha. One that has both a shadow and steps is judged twice, on two sets of
+    counts, so each has half of it. A shadow has no split whose ratio could be off.
+    """
+    plan = rollout.plan
+    if plan.shadow_bp and plan.kind is not Kind.SHADOW:
+        options = replace(options, alpha=options.alpha / 2)
+    if is_shadow:
+        shares = {**options.alpha_shares, Metric.SAMPLE_RATIO: 0.0}
+        options = replace(options, alpha_shares=shares)
+    return options
+
+
+def conclude(judged: Judgement, gates: Sequence[Found]) -> tuple[Verdict, str]:
+    """The verdict on a rollout's target, and why."""
+    verdict = Verdict(judged.verdict.value)
+    worse = _words(gates, Verdict.WORSE)
+    if verdict is Verdict.WORSE or worse:
+        reasons = [judged.reason] if verdict is Verdict.WORSE else []
+        return Verdict.WORSE, "; ".join(reasons + worse)
+    if verdict is not Verdict.NOT_WORSE:
+        return verdict, "; ".join([judged.reason, *_words(gates, Verdict.UNDECIDED)])
+    for held in (Verdict.ERROR, Verdict.UNDECIDED):
+        if words := _words(gates, held):
+            return held, "; ".join(words)
+    return verdict, judged.reason
+
+
+def figures_of(judged: Judgement) -> tuple[MetricFigures, ...]:
+    """The tests of a judgement as they are shown."""
+    return tuple(
+        MetricFigures(
+            metric=one.metric.value,
+            verdict=Verdict(one.verdict.value),
+            log_e=one.alarm.log_e,
+            log_threshold=one.alarm.log_threshold,
+            clear_log_e=one.all_clear.log_e if one.all_clear else None,
+            clear_log_threshold=one.all_clear.log_threshold if one.all_clear else None,
+            stable=one.stable,
+            target=one.canary,
+        )
+        for one in judged.metrics
+    )
+
+
+def detection_figures(details: Mapping[str, int]) -> MetricFigures:
+    """The share of boxes, of both releases together, that both have found; of answers that
+    agree, where there are no boxes. details: as ``comparison.Comparison.details`` add up."""
+    matched = details.get("matched", 0)
+    boxes = matched + details.get("only_stable", 0) + details.get("only_target", 0)
+    compared = details.get("compared", 0)
+    share = None
+    if boxes:
+        share = matched / boxes
+    elif compared:
+        share = details.get("agreed", 0) / compared
+    verdict = Verdict.NOT_WORSE if compared else Verdict.UNDECIDED
+    return MetricFigures("detections", verdict, target=share)
+
+
+def _words(gates: Sequence[Found], verdict: Verdict) -> list[str]:
+    return [gate.words for gate in gates if gate.figures.verdict is verdict]

@@ -1,0 +1,112 @@
+"""What was counted and what the gates say, put together; and how it is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from control_plane.core.analysis import (
+    AnalysisOptions,
+    ArmCounts,
+    Judgement,
+    Metric,
+    Step,
+    StepCounts,
+    judge,
+)
+from control_plane.core.analysis import Verdict as Judged
+from control_plane.core.assessing import (
+    Found,
+    conclude,
+    detection_figures,
+    figures_of,
+    options_for,
+)
+from control_plane.core.rollout import Kind, MetricFigures, Plan, Rollout, Verdict
+
+W, N, U, E = Verdict.WORSE, Verdict.NOT_WORSE, Verdict.UNDECIDED, Verdict.ERROR
+
+
+def gate(verdict: Verdict, name: str = "a") -> Found:
+    return Found(MetricFigures(f"query:{name}", verdict), f"query:{name} {verdict}")
+
+
+@pytest.mark.parametrize(
+    ("judged", "gates", "verdict", "reason"),
+    [
+        (W, (), W, "counted"),
+        (W, (N, U, E), W, "counted"),
+        (W, (W,), W, "counted; query:a worse"),
+        (E, (), E, "counted"),
+        (E, (N,), E, "counted"),
+        (E, (U,), E, "counted; query:a undecided"),
+        (E, (E,), E, "counted"),
+        (E, (W,), W, "query:a worse"),
+        (U, (), U, "counted"),
+        (U, (N, E), U, "counted"),
+        (U, (U,), U, "counted; query:a undecided"),
+        (U, (W,), W, "query:a worse"),
+        (N, (), N, "counted"),
+        (N, (N, N), N, "counted"),
+        (N, (N, U), U, "query:a undecided"),
+        (N, (E, U), E, "query:a error"),
+        (N, (N, E, W), W, "query:a worse"),
+    ],
+)
+def test_the_table(
+    judged: Verdict, gates: tuple[Verdict, ...], verdict: Verdict, reason: str
+) -> None:
+    found = conclude(Judgement(Judged(judged.value), "counted"), [gate(one) for one in gates])
+    assert found == (verdict, reason)
+
+
+def test_every_test_is_shown_with_its_thresholds() -> None:
+    arms = ArmCounts(100, 2), ArmCounts(100, 4)
+    judged = judge([StepCounts(Step(1, 5_000), 0, *arms)], AnalysisOptions())
+    errors, latency, ratio = figures_of(judged)
+    first = judged.metrics[0]
+    assert (errors.metric, errors.verdict) == ("errors", U)
+    assert (errors.log_e, errors.log_threshold) == (first.alarm.log_e, first.alarm.log_threshold)
+    assert first.all_clear is not None
+    assert errors.clear_log_e == first.all_clear.log_e
+    assert errors.clear_log_threshold == first.all_clear.log_threshold
+    assert (errors.stable, errors.target) == (0.02, 0.04)
+    assert latency.metric == "latency"
+    assert (ratio.metric, ratio.clear_log_e, ratio.clear_log_threshold) == (
+        "sample_ratio",
+        None,
+        None,
+    )
+
+
+def rollout(plan: Plan) -> Rollout:
+    return Rollout("r-1", "damage", "1.0.0", "1.1.0", plan)
+
+
+def test_one_alpha_for_the_whole_rollout() -> None:
+    options = AnalysisOptions(alpha=0.02)
+    canary, both = Plan(Kind.CANARY), Plan(Kind.CANARY, shadow_percent=10)
+    assert options_for(rollout(canary), options, is_shadow=False) == options
+    for is_shadow in (True, False):
+        assert options_for(rollout(both), options, is_shadow=is_shadow).alpha == 0.01
+    assert options_for(rollout(Plan.shadow(10)), options, is_shadow=True).alpha == 0.02
+
+
+def test_a_shadow_has_no_split_to_be_off() -> None:
+    options = options_for(rollout(Plan.shadow(10)), AnalysisOptions(), is_shadow=True)
+    assert options.alpha_shares[Metric.SAMPLE_RATIO] == 0
+    assert options.alpha_shares[Metric.ERRORS] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("details", "verdict", "share"),
+    [
+        ({}, U, None),
+        ({"compared": 4, "agreed": 3}, N, 0.75),
+        ({"compared": 4, "matched": 6, "only_stable": 1, "only_target": 3}, N, 0.6),
+        ({"compared": 4, "only_target": 3}, N, 0.0),
+    ],
+)
+def test_how_many_boxes_agree(
+    details: dict[str, int], verdict: Verdict, share: float | None
+) -> None:
+    assert detection_figures(details) == MetricFigures("detections", verdict, target=share)
