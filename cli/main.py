@@ -13,7 +13,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import configuration, detection, diagnosis, fleet, golden, overview, process
+from cli import (
+    audit,
+    configuration,
+    detection,
+    diagnosis,
+    fleet,
+    golden,
+    overview,
+    process,
+    releasing,
+    rollout,
+)
 from cli.failure import Refused, complain
 
 
@@ -73,6 +84,10 @@ app.command()(overview.status)
 app.add_typer(fleet.app, name="fleet")
 app.command()(overview.engines)
 app.command()(overview.releases)
+for moving in (releasing.promote, releasing.experiment, releasing.shadow, releasing.rollback):
+    app.command()(moving)
+app.add_typer(rollout.app, name="rollout")
+app.command()(audit.audit)
 app.command()(golden.golden)
 app.command()(diagnosis.doctor)
 app.add_typer(configuration.app, name="config")

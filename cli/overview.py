@@ -139,7 +139,7 @@ def releases(
         print_json(answer if engine is not None else {"engines": found})
         return
     print_table(
-        ["engine", "release", "stable", "traffic", "pins", "ready on"],
+        ["engine", "release", "role", "traffic", "pins", "ready on"],
         [[one["engine"], *_release_row(r)] for one in found for r in one["releases"]],
     )
 
@@ -177,8 +177,19 @@ def _picture(look: Mapping[str, Any], url: str) -> RenderableType:
 def _release_row(release: Mapping[str, Any]) -> list[str]:
     return [
         str(release["release"]),
-        "yes" if release.get("is_stable") else "-",
+        _role(release),
         f"{release.get('weight_bp', 0) / 100:g} %",
         listed(f"{model}={version}" for model, version in release.get("pins", {}).items()),
         listed(release.get("ready_on", [])),
     ]
+
+
+def _role(release: Mapping[str, Any]) -> str:
+    """What it is to the engine's traffic now."""
+    if release.get("is_stable"):
+        return "stable"
+    if release.get("is_canary"):
+        return "canary"
+    if release.get("shadow_bp"):
+        return f"shadow of {release['shadow_bp'] / 100:g} %"
+    return "by name" if release.get("is_serving") else "-"

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 # Output that goes into a pipe or a file must not be cut to a terminal's width.
 PIPE_WIDTH = 400
-GOOD = frozenset({"ok", "ready", "completed", "yes", "healthy", "fit"})
+GOOD = frozenset({"ok", "ready", "completed", "yes", "healthy", "fit", "not_worse"})
 FAIR = frozenset(
     {"warn", "degraded", "loading", "partial", "draining", "unknown", "proving", "mending"}
-    | {"half_open"}
+    | {"half_open", "pending", "preparing", "paused", "rolling_back", "undecided"}
 )
 BAD = frozenset(
     {"fail", "unavailable", "unreachable", "failed", "no", "unready", "unhealthy", "isolated"}
-    | {"unfit", "given_up", "open"}
+    | {"unfit", "given_up", "open", "rolled_back", "worse", "error"}
 )
 
 

@@ -23,6 +23,9 @@ RELEASE = {
     "benched": 0,
     "is_panicking": False,
     "panics": 3,
+    "is_canary": False,
+    "shadow_bp": 0,
+    "is_serving": True,
 }
 CANARY = {
     "release": "1.1.0",
@@ -34,6 +37,9 @@ CANARY = {
     "benched": 0,
     "is_panicking": False,
     "panics": 0,
+    "is_canary": False,
+    "shadow_bp": 0,
+    "is_serving": False,
 }
 ENGINES = {
     "engines": [

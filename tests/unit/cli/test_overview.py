@@ -75,8 +75,26 @@ def test_releases_shows_traffic_in_percent_and_pins(tidegate: Tidegate, plane: P
     result = tidegate("releases", "damage", "--url", plane.url)
 
     rows = [line.split() for line in result.stdout.splitlines()]
-    assert rows[1][:6] == ["damage", "1.0.0", "yes", "100", "%", "damage_detector=1"]
+    assert rows[1][:6] == ["damage", "1.0.0", "stable", "100", "%", "damage_detector=1"]
     assert rows[2] == ["damage", "1.1.0", "-", "0", "%", "damage_detector=2", "-"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "role"),
+    [
+        ({"is_canary": True, "shadow_bp": 500}, "canary"),
+        ({"shadow_bp": 550}, "shadow of 5.5 %"),
+        ({"is_serving": True}, "by name"),
+    ],
+)
+def test_a_release_says_what_it_is_to_the_traffic(
+    tidegate: Tidegate, plane: Plane, changes: dict[str, object], role: str
+) -> None:
+    answer = {"engine": "damage", "stable": "1.0.0", "releases": [{**CANARY, **changes}]}
+    plane.replies["/api/v1/engines/damage/releases"] = Reply(answer)
+    lines = tidegate("releases", "damage", "--url", plane.url).stdout.splitlines()
+    assert lines[0].split()[2] == "ROLE"
+    assert f"1.1.0    {role} " in lines[1]
 
 
 def test_status_shows_state_engines_and_fleet(tidegate: Tidegate, plane: Plane) -> None:

@@ -1,0 +1,91 @@
+"""All that is known of a rollout, each test in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cli.fleet_picture import time_of
+from cli.rollout_picture import Entry, history_table, rollout_picture
+from cli.rollout_words import (
+    VERDICT_MARKS,
+    Metric,
+    Rollout,
+    duration,
+    evidence_of,
+    seen_of,
+    test_of,
+    words,
+)
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+EVIDENCE = (
+    "Evidence is what a stake of 1 has become, bet on the claim at odds that are fair if it is "
+    "false. It may be looked at at any time: the threshold holds for all looks together."
+)
+
+
+def show_report(rollout: Rollout, entries: Sequence[Entry], now: datetime) -> RenderableType:
+    """The picture, what each test says, the plan, and what was done."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = [rollout_picture(rollout, now)]
+    look = rollout.get("assessment")
+    if look:
+        at = f"at {time_of(look['at'], now)}, in {_step(look['step'])}, {look['samples']} samples"
+        parts += ["", Text(f"Tests, {at}", style="bold")]
+        parts += [Text(test_words(metric)) for metric in look["metrics"]]
+        parts += [Text(EVIDENCE, style="dim")]
+    parts += ["", Text("Plan", style="bold"), Text(plan_words(rollout))]
+    if entries:
+        parts += ["", Text("History", style="bold"), history_table(entries, now)]
+    return Group(*parts)
+
+
+def test_words(metric: Metric) -> str:
+    """One test, a line for each of its figures."""
+    test, verdict = test_of(str(metric["metric"])), str(metric["verdict"])
+    stable, target = seen_of(metric)
+    said = [
+        f"{VERDICT_MARKS.get(verdict, '?')} {test.name}: {words(verdict)}",
+        f"{test.seen}: {test.of_stable} {stable}, {test.of_target} {target}",
+        _claim(test.worse, metric["evidence"], metric["threshold"]),
+    ]
+    if metric["clear_threshold"] is not None:
+        said.append(_claim(test.clear, metric["clear_evidence"], metric["clear_threshold"]))
+    return "\n    ".join(said)
+
+
+def plan_words(rollout: Rollout) -> str:
+    """How it was to go."""
+    kind = str(rollout["kind"])
+    said = [kind]
+    if rollout.get("shadow_percent"):
+        said.append(f"shadow {rollout['shadow_percent']} %")
+    if rollout["steps_percent"]:
+        said.append(" → ".join(f"{share} %" for share in rollout["steps_percent"]))
+    if kind == "canary":
+        said.append(
+            f"each step at least {duration(rollout['min_step_s'])} and "
+            f"{rollout['min_samples']} samples"
+        )
+        said.append(
+            "on when told"
+            if rollout["is_manual"]
+            else f"asks after {duration(rollout['max_step_s'])}"
+        )
+    return ", ".join(said)
+
+
+def _claim(claim: str, log_e: float | None, log_threshold: float | None) -> str:
+    is_reached = log_e is not None and log_threshold is not None and log_e >= log_threshold
+    needed = f"evidence {evidence_of(log_e)} of {evidence_of(log_threshold)} needed"
+    return f"{claim}: {needed}{', so it is' if is_reached else ''}"
+
+
+def _step(step: int) -> str:
+    return f"step {step}" if step else "the shadow"

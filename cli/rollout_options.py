@@ -1,0 +1,92 @@
+"""What the commands that move releases share: who asks and why, and where they ask."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import typer
+
+from cli.client import ControlPlane
+from cli.failure import Refused
+from cli.options import DEFAULT_URL
+
+ROLLOUTS = "/api/v1/rollouts"
+AUDIT = "/api/v1/audit"
+LOOKED_THROUGH = 200
+MAX_WHO_CHARACTERS = 100
+
+Engine = Annotated[str, typer.Argument(metavar="ENGINE", show_default=False)]
+Release = Annotated[str, typer.Argument(metavar="RELEASE", show_default=False)]
+Named = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[ROLLOUT|ENGINE]",
+        show_default=False,
+        help="An id, the beginning of one, or an engine for its latest; else the one under way.",
+    ),
+]
+Reason = Annotated[
+    str,
+    typer.Option("--reason", metavar="TEXT", show_default=False, help="Why, for the audit."),
+]
+Who = Annotated[
+    str | None,
+    typer.Option(
+        "--who",
+        metavar="NAME",
+        show_default=False,
+        help="Who asks, for the audit; else the user of this machine.",
+    ),
+]
+
+
+def signed(who: str | None, reason: str) -> dict[str, Any]:
+    """The fields of a body that say who asks and why."""
+    return {"who": _user() if who is None else who, "reason": reason}
+
+
+def rollout_path(name: str) -> str:
+    return f"{ROLLOUTS}/{quote(name, safe='')}"
+
+
+def with_query(path: str, **query: object) -> str:
+    """Without what is None."""
+    said = urlencode({key: value for key, value in query.items() if value is not None})
+    return f"{path}?{said}" if said else path
+
+
+def the_one(control_plane: ControlPlane, name: str | None, *, or_latest: bool) -> str:
+    """The rollout that is meant: the one named, or the one under way if there is just one.
+
+    or_latest: when none is under way, the latest. Raises Refused when it cannot be told.
+    """
+    if name is not None:
+        return name
+    found = control_plane.get(with_query(ROLLOUTS, limit=LOOKED_THROUGH)).get("rollouts", [])
+    running = [str(one["id"]) for one in found if not one["is_finished"]]
+    if len(running) == 1:
+        return running[0]
+    if running:
+        raise Refused(
+            f"several rollouts are under way: {', '.join(running)}",
+            code="invalid_argument",
+            hint="name one, or its engine",
+        )
+    if or_latest and found:
+        return str(found[0]["id"])
+    raise Refused("no rollout is under way", code="not_found", hint="tidegate rollout list")
+
+
+def elsewhere(url: str) -> str:
+    """What to append to a command that is told to a person, so that it goes where this one did."""
+    return "" if url == DEFAULT_URL else f" --url {url}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()[:MAX_WHO_CHARACTERS]
+    except (OSError, KeyError):
+        # A container's user may have no name.
+        return "cli"

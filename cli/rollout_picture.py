@@ -1,0 +1,320 @@
+"""A rollout as a person takes it in at a glance: how far it is, and how sure.
+
+Every state has a mark and a word, so that none of them has to be told by its colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from cli.fleet_picture import age_of, time_of
+from cli.printing import style_of, table
+from cli.rollout_words import (
+    MARKS,
+    VERDICT_MARKS,
+    Metric,
+    Rollout,
+    duration,
+    elapsed_s,
+    evidence_of,
+    moved,
+    percent,
+    place_of,
+    reached,
+    seen_of,
+    test_of,
+    words,
+)
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+TRAFFIC_CELLS, TIME_CELLS, EVIDENCE_CELLS = 40, 20, 8
+ALL_BP = 10_000
+JUDGED = frozenset({"shadow", "step"})
+
+Entry = Mapping[str, Any]
+
+
+def rollouts_table(rollouts: Iterable[Rollout], now: datetime) -> Table:
+    """One line for each."""
+    return table(
+        ["rollout", "engine", "kind", "from → to", "state", "traffic", "since", "why"],
+        [
+            [
+                str(one["id"]),
+                str(one["engine"]),
+                str(one["kind"]),
+                moved(one),
+                state_of(one),
+                percent(one["weight_bp"]),
+                age_of(one["since"], now),
+                str(one.get("reason") or "-"),
+            ]
+            for one in rollouts
+        ],
+    )
+
+
+def rollout_picture(rollout: Rollout, now: datetime) -> RenderableType:
+    """One rollout. now: aware; what the time in the step is counted to."""
+    from rich.console import Group
+    from rich.text import Text
+
+    head = Text.assemble(
+        (f"{rollout['engine']}  {moved(rollout)}", "bold"),
+        f"   {rollout['kind']} {rollout['id']}   ",
+        state_of(rollout),
+    )
+    parts: list[RenderableType] = [head, ""]
+    steps = steps_line(rollout)
+    if steps:
+        parts += [Text.assemble("  ", steps), ""]
+    parts.append(_facts(rollout, now))
+    metrics = (rollout.get("assessment") or {}).get("metrics", [])
+    if metrics:
+        parts += ["", evidence_table(metrics, rollout)]
+    if rollout.get("instances"):
+        rows = [[name, _there(said)] for name, said in rollout["instances"].items()]
+        parts += ["", table(["instance", f"{rollout['target']} there"], rows)]
+    parts += ["", _decision(rollout)]
+    return Group(*parts)
+
+
+def state_of(rollout: Rollout) -> Text:
+    from rich.text import Text
+
+    state = str(rollout["state"])
+    return Text(f"{MARKS.get(state, '?')} {place_of(rollout)}", style=_style_of_state(state))
+
+
+def steps_line(rollout: Rollout) -> Text:
+    """The way to all of the traffic: what is behind, where it is, what is to come."""
+    from rich.text import Text
+
+    if rollout["kind"] != "canary":
+        return Text()
+    place = str(rollout.get("paused_in") or rollout["state"])
+    at = rollout["step"]
+    stops = [(number, f"{share} %") for number, share in enumerate(rollout["steps_percent"], 1)]
+    if rollout.get("shadow_percent"):
+        stops.insert(0, (0, f"shadow {rollout['shadow_percent']} %"))
+    shown = []
+    for number, label in stops:
+        if number < at or place in ("promoting", "completed"):
+            shown.append(Text(f"✓ {label}", style="green"))
+        elif number > at or place in ("pending", "preparing") or (number == 0 != at):
+            shown.append(Text(label, style="dim"))
+        else:
+            state = str(rollout["state"])
+            shown.append(
+                Text(
+                    f" {MARKS.get(state, '?')} {label} ", style=f"reverse {_style_of_state(state)}"
+                )
+            )
+    return Text(" ── ", style="dim").join(shown)
+
+
+def evidence_table(metrics: Sequence[Metric], rollout: Rollout) -> Table:
+    """Each test: how near both of its answers are, and what was seen."""
+    from rich.text import Text
+
+    rows: list[list[str | Text]] = []
+    for metric in metrics:
+        verdict = str(metric["verdict"])
+        stable, target = seen_of(metric)
+        rows.append(
+            [
+                test_of(str(metric["metric"])).name,
+                Text(
+                    f"{VERDICT_MARKS.get(verdict, '?')} {words(verdict)}", style=style_of(verdict)
+                ),
+                _evidence(metric.get("evidence"), metric.get("threshold"), "red"),
+                _evidence(metric.get("clear_evidence"), metric.get("clear_threshold"), "green"),
+                f"{stable} → {target}",
+            ]
+        )
+    seen = f"{rollout['stable']} → {rollout['target']}"
+    return table(["test", "verdict", "worse?", "not worse?", seen], rows)
+
+
+def history_table(entries: Sequence[Entry], now: datetime) -> Table:
+    """What was done, the latest first."""
+    return table(
+        ["when", "who", "did", "what changed", "why"],
+        [
+            [
+                time_of(one["at"], now),
+                str(one["who"]),
+                words(str(one["action"])),
+                changes_of(one),
+                str(one.get("reason") or "-"),
+            ]
+            for one in entries
+        ],
+    )
+
+
+def changes_of(entry: Entry) -> str:
+    """``step 1 → 2, weight_bp 100 → 500``."""
+    before, after = entry.get("before") or {}, entry.get("after") or {}
+    said = []
+    for key in dict.fromkeys([*before, *after]):
+        was, now = _value(before.get(key)), _value(after.get(key))
+        said.append(f"{words(key)} {was} → {now}" if before else f"{words(key)} {now}")
+    return ", ".join(said) or "-"
+
+
+def _facts(rollout: Rollout, now: datetime) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_row(Text("traffic", style="bold"), _traffic(rollout))
+    if rollout["shadow_bp"]:
+        copied = (
+            f"{percent(rollout['shadow_bp'])} is copied to {rollout['target']}; no answer is used"
+        )
+        facts.add_row(Text("shadow", style="bold"), Text(copied))
+    if not rollout["is_finished"]:
+        facts.add_row(Text("time", style="bold"), _time(rollout, now))
+    place = str(rollout.get("paused_in") or rollout["state"])
+    if place in JUDGED:
+        facts.add_row(Text("samples", style="bold"), _samples(rollout))
+    return facts
+
+
+def _traffic(rollout: Rollout) -> Text:
+    from rich.text import Text
+
+    weight_bp = rollout["weight_bp"]
+    if rollout["state"] == "completed" and rollout["kind"] != "shadow":
+        weight_bp = ALL_BP
+    cells = _cells(weight_bp / ALL_BP, TRAFFIC_CELLS)
+    return Text.assemble(
+        f"{rollout['stable']} {percent(ALL_BP - weight_bp):>6} ",
+        ("█" * (TRAFFIC_CELLS - cells), "blue"),
+        ("▓" * cells, "yellow"),
+        f" {percent(weight_bp)} {rollout['target']}",
+    )
+
+
+def _time(rollout: Rollout, now: datetime) -> Text:
+    from rich.text import Text
+
+    spent_s, most_s = elapsed_s(rollout, now), rollout["max_step_s"]
+    place = str(rollout["state"])
+    if place not in JUDGED:
+        return Text(f"{duration(spent_s)} so far")
+    if rollout["is_manual"] or rollout["kind"] in ("shadow", "experiment"):
+        return Text(f"{duration(spent_s)} so far; it stays until you say `advance` or `abort`")
+    cells = _cells(min(1.0, spent_s / most_s), TIME_CELLS)
+    least_cell = min(TIME_CELLS - 1, int(rollout["min_step_s"] / most_s * TIME_CELLS))
+    bar = Text("█" * cells + "░" * (TIME_CELLS - cells))
+    bar.stylize("cyan", 0, cells)
+    bar.stylize("underline", least_cell, least_cell + 1)
+    limits = f"at least {duration(rollout['min_step_s'])}, at most {duration(most_s)}"
+    return Text.assemble(bar, f" {duration(spent_s)} ({limits})")
+
+
+def _samples(rollout: Rollout) -> Text:
+    from rich.text import Text
+
+    found, least = rollout["samples"], rollout["min_samples"]
+    cells = _cells(min(1.0, found / least), TIME_CELLS)
+    return Text.assemble(
+        ("█" * cells, "green" if found >= least else "cyan"),
+        "░" * (TIME_CELLS - cells),
+        f" {found} (at least {least})",
+    )
+
+
+def _evidence(log_e: float | None, log_threshold: float | None, colour: str) -> Text:
+    from rich.text import Text
+
+    if log_threshold is None:
+        return Text("-")
+    share = reached(log_e, log_threshold)
+    cells = _cells(share, EVIDENCE_CELLS)
+    return Text.assemble(
+        ("█" * cells, colour),
+        ("░" * (EVIDENCE_CELLS - cells), "dim"),
+        (f" {evidence_of(log_e)} of {evidence_of(log_threshold)}", "bold" if share >= 1 else ""),
+    )
+
+
+def _decision(rollout: Rollout) -> Text:
+    """What it says of itself, and what comes next."""
+    from rich.text import Text
+
+    look, verdict = rollout.get("assessment") or {}, rollout.get("verdict")
+    said = Text()
+    if verdict and not rollout["is_finished"]:
+        said.append(f"{VERDICT_MARKS.get(verdict, '?')} {words(verdict)}", style=style_of(verdict))
+        said.append(f": {look.get('reason')}\n")
+    said.append(f"{rollout.get('reason') or '-'}\n", style="bold")
+    said.append(next_of(rollout), style="dim")
+    return said
+
+
+def next_of(rollout: Rollout) -> str:
+    """What happens next, and what a person may say."""
+    state, stable, target = str(rollout["state"]), rollout["stable"], rollout["target"]
+    match state:
+        case "pending" | "preparing":
+            return f"next: {target} is loaded and proved on every instance; no traffic before"
+        case "shadow" | "step":
+            return _next_of_step(rollout)
+        case "promoting":
+            return f"next: completed once {target} is ready on every instance"
+        case "paused":
+            return "next: waits for `tidegate rollout resume`, `advance` or `abort`"
+        case "completed" if rollout["kind"] == "shadow":
+            return f"the shadow is over; {stable} is stable as before"
+        case "completed":
+            return f"{target} is stable now"
+        case "rolling_back":
+            return f"all traffic is with {stable}; {target} is unloaded when its requests are over"
+        case _:
+            return f"all traffic is with {stable}"
+
+
+def _next_of_step(rollout: Rollout) -> str:
+    if rollout["kind"] == "shadow":
+        return "next: stays until `tidegate rollout advance` ends it"
+    after = rollout["steps_percent"][rollout["step"] :]
+    then = f"{after[0]} %" if after else "all of the traffic for good"
+    if rollout["kind"] == "experiment" or rollout["is_manual"]:
+        return f"next: {then}, when you say `tidegate rollout advance`"
+    return f"next: {then}, once it is found not to be worse"
+
+
+def _there(said: str) -> Text:
+    from rich.text import Text
+
+    word = said.partition(":")[0]
+    style = "green" if word == "ready" else "bold red" if word == "refused" else "yellow"
+    return Text(said, style=style)
+
+
+def _style_of_state(state: str) -> str:
+    return "cyan" if state in ("step", "shadow", "promoting") else style_of(state)
+
+
+def _cells(share: float, cells: int) -> int:
+    """How many cells are full; none and all only for what is nothing and everything."""
+    if share <= 0 or share >= 1:
+        return cells if share >= 1 else 0
+    return min(cells - 1, max(1, round(share * cells)))
+
+
+def _value(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return " ".join(str(one) for one in value) or "none"
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={inner}" for key, inner in value.items()) or "none"
+    return "-" if value is None or value == "" else str(value)

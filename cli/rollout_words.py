@@ -1,0 +1,176 @@
+"""A rollout in words and figures, the same on a line, on the terminal and on the picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Rollout = Mapping[str, Any]
+Metric = Mapping[str, Any]
+
+BP_PER_PERCENT = 100
+LARGEST_WRITTEN_OUT = 1e5
+
+FINISHED_WELL = "completed"
+MARKS = {
+    "pending": "○",
+    "preparing": "…",
+    "shadow": "◌",
+    "step": "▶",
+    "promoting": "▶",
+    "paused": "‖",
+    "completed": "✓",
+    "rolling_back": "◀",
+    "rolled_back": "✗",
+    "failed": "✗",
+}
+VERDICT_MARKS = {"not_worse": "✓", "worse": "✗", "undecided": "…", "error": "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """How the figures of one test are read.
+
+    name: a person's word for it. seen: what its two figures are. is_share: whether they are
+    shares, shown in percent. of_stable, of_target: whose each figure is. worse, clear: what its
+    two kinds of evidence are for.
+    """
+
+    name: str
+    seen: str
+    is_share: bool = True
+    of_stable: str = "stable"
+    of_target: str = "target"
+    worse: str = "that it is worse"
+    clear: str = "that it is not worse by the margin"
+
+
+TESTS = {
+    "errors": Test("errors", "requests that failed"),
+    "latency": Test("latency", "requests slower than stable's p95"),
+    "confidence": Test(
+        "confidence",
+        "mean confidence",
+        is_share=False,
+        worse="that it has moved",
+        clear="that it has not moved by the margin",
+    ),
+    "sample_ratio": Test(
+        "sample ratio",
+        "the target's share of the requests",
+        of_stable="expected",
+        of_target="seen",
+        worse="that the split is not what the route says",
+    ),
+    "detections": Test("detections", "what was found on the same photos", is_share=False),
+}
+
+
+def test_of(metric: str) -> Test:
+    """query:NAME is an operator's own; what is not known here is shown by its name."""
+    known = TESTS.get(metric)
+    if known is not None:
+        return known
+    name = metric.removeprefix("query:")
+    return Test(words(name), f"the query {name}" if name != metric else name, is_share=False)
+
+
+def seen_of(metric: Metric) -> tuple[str, str]:
+    """What was seen of stable and of the target; a dash where nothing was."""
+    is_share = test_of(str(metric["metric"])).is_share
+    found = (metric.get("stable"), metric.get("target"))
+    stable, target = (_figure(value, is_share=is_share) for value in found)
+    return stable, target
+
+
+def evidence_of(log_e: float | None) -> str:
+    """An e-value from its logarithm: how many times likelier what was seen has become."""
+    if log_e is None:
+        return "none"
+    if log_e >= math.log(LARGEST_WRITTEN_OUT):
+        return f"10^{log_e / math.log(10):.0f}"
+    value = math.exp(log_e)
+    if value < 0.01:
+        return "<0.01"
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def reached(log_e: float | None, log_threshold: float | None) -> float:
+    """How far evidence has got towards its threshold, from 0 to 1."""
+    if log_e is None or not log_threshold:
+        return 0.0
+    return min(1.0, max(0.0, log_e / log_threshold))
+
+
+def place_of(rollout: Rollout) -> str:
+    """Where it is, in a few words."""
+    state = str(rollout["state"])
+    if state == "paused":
+        inner = str(rollout.get("paused_in") or "step")
+        return f"paused in {_place(inner, rollout)}"
+    return _place(state, rollout)
+
+
+def line_of(rollout: Rollout) -> str:
+    """All of it on one line, for where no picture can be drawn."""
+    look = rollout.get("assessment") or {}
+    verdict = rollout.get("verdict")
+    parts = [
+        f"{rollout['id']}  {rollout['engine']} {moved(rollout)}",
+        f"{place_of(rollout)}, {percent(rollout['weight_bp'])} of the traffic",
+    ]
+    if verdict:
+        parts.append(f"{rollout['samples']} samples, {words(str(verdict))}: {look.get('reason')}")
+    if rollout.get("reason") and rollout["reason"] != look.get("reason"):
+        parts.append(str(rollout["reason"]))
+    return "  ·  ".join(parts)
+
+
+def moved(rollout: Rollout) -> str:
+    return f"{rollout['stable']} → {rollout['target']}"
+
+
+def percent(bp: float) -> str:
+    return f"{bp / BP_PER_PERCENT:g} %"
+
+
+def duration(seconds: float) -> str:
+    """In the two largest units that say something."""
+    whole = int(seconds)
+    parts = [
+        (whole // 86_400, "d"),
+        (whole % 86_400 // 3600, "h"),
+        (whole % 3600 // 60, "min"),
+        (whole % 60, "s"),
+    ]
+    first = next((i for i, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    said = [f"{count} {unit}" for count, unit in parts[first : first + 2] if count]
+    return " ".join(said) or "0 s"
+
+
+def elapsed_s(rollout: Rollout, now: datetime) -> float:
+    """Since the state or step began. The clocks of two machines may differ."""
+    return max(0.0, (now - datetime.fromisoformat(rollout["since"])).total_seconds())
+
+
+def words(word: str) -> str:
+    return word.replace("_", " ")
+
+
+def _place(state: str, rollout: Rollout) -> str:
+    if state == "step":
+        step, steps = rollout["step"], rollout["steps_percent"]
+        share = f"{steps[step - 1]} %" if 0 < step <= len(steps) else "?"
+        return f"step {step} of {len(steps)} ({share})"
+    if state == "shadow":
+        return f"shadow of {rollout.get('shadow_percent', 0)} %"
+    return words(state)
+
+
+def _figure(value: float | None, *, is_share: bool) -> str:
+    if value is None:
+        return "-"
+    return f"{value * 100:.2f} %" if is_share else f"{value:.4g}"

@@ -1,0 +1,341 @@
+"""Rollouts on the terminal: listed, shown, watched to their end, and steered."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import Result
+
+from cli.rollout_picture import changes_of, rollout_picture, steps_line
+from cli.rollout_words import duration, evidence_of, reached
+from control_plane.rest_api import rollout_schemas as schemas
+from tests.unit.cli.plane import Plane, Reply, Seen, problem
+from tests.unit.cli.rollout_replies import (
+    COMPLETED,
+    ENTRY,
+    LOOK,
+    ROLLED_BACK,
+    ROLLOUT,
+    ROLLOUTS,
+    serve,
+)
+
+Tidegate = Callable[..., Result]
+NOW = datetime(2025, 1, 31, 12, 0, 10, tzinfo=UTC)
+ONE = f"{ROLLOUTS}/damage-7f3a"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+def picture(**changes: Any) -> str:
+    """What a terminal of 120 columns shows, without its colours."""
+    out = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    with out.file:
+        out.print(rollout_picture({**ROLLOUT, **changes}, NOW))
+    return out.export_text()
+
+
+def in_turn(*replies: Reply) -> Callable[[Seen], Reply]:
+    left: Iterator[Reply] = iter(replies)
+    return lambda _: next(left)
+
+
+def test_the_replies_are_those_of_the_control_plane() -> None:
+    for reply in (ROLLOUT, COMPLETED, ROLLED_BACK):
+        schemas.Rollout.model_validate(reply)
+    schemas.AuditEntry.model_validate(ENTRY)
+
+
+def test_rollouts_are_listed(tidegate: Tidegate, plane: Plane) -> None:
+    answer = {"rollouts": [ROLLOUT, ROLLED_BACK]}
+    plane.replies[f"{ROLLOUTS}?engine=damage&limit=2"] = Reply(answer)
+    options = ["--engine", "damage", "--limit", 2, "--url", plane.url]
+    lines = tidegate("rollout", "list", *options).stdout.splitlines()
+    assert lines[0].split()[:3] == ["ROLLOUT", "ENGINE", "KIND"]
+    assert lines[1].split()[:12] == [
+        *("damage-7f3a", "damage", "canary", "1.0.0", "→", "1.1.0"),
+        *("▶", "step", "2", "of", "3", "(5"),
+    ]
+    assert "✗ rolled back" in lines[2]
+    assert "the canary is worse: errors" in lines[2]
+    assert json.loads(tidegate("rollout", "list", *options, "--json").stdout) == answer
+
+
+def test_a_newcomer_is_told_how_to_begin(tidegate: Tidegate, plane: Plane) -> None:
+    plane.replies[f"{ROLLOUTS}?limit=20"] = Reply({"rollouts": []})
+    result = tidegate("rollout", "list", "--url", plane.url)
+    assert result.stdout == "no rollout yet; begin one: tidegate promote ENGINE RELEASE\n"
+
+
+def test_a_rollout_is_shown_with_every_figure(tidegate: Tidegate, plane: Plane) -> None:
+    serve(plane, ROLLOUT)
+    lines = tidegate("rollout", "show", "damage", "--url", plane.url).stdout.splitlines()
+    text = "\n".join(lines)
+    assert lines[0] == "damage  1.0.0 → 1.1.0   canary damage-7f3a   ▶ step 2 of 3 (5 %)"
+    for said in (
+        "requests that failed: stable 0.40 %, target 0.60 %",
+        "that it is worse: evidence 10.0 of 99 needed",
+        "that it is not worse by the margin: evidence 148 of 99 needed, so it is",
+        "the target's share of the requests: expected 5.00 %, seen -",
+        "that the split is not what the route says: evidence none of 1998 needed",
+        "canary, 1 % → 5 % → 100 %, each step at least 1 min and 100 samples, asks after 1 h",
+        # Nothing that is said is read as markup.
+        "refused: [red]no golden[/]",
+        "not enough evidence yet: [errors]",
+        "hail is [missed]",
+        "state step → rolling_back, weight bp 500 → 0",
+    ):
+        assert said in text
+    assert text.count("evidence none") == 1
+
+
+def test_json_has_the_history_too(tidegate: Tidegate, plane: Plane) -> None:
+    serve(plane, ROLLOUT)
+    result = tidegate("rollout", "show", "--json", "--url", plane.url)
+    assert json.loads(result.stdout) == {**ROLLOUT, "history": [ENTRY]}
+
+
+def test_one_that_has_begun_has_nothing_to_show_but_that(tidegate: Tidegate, plane: Plane) -> None:
+    fresh = {
+        **ROLLOUT,
+        "state": "preparing",
+        "step": 0,
+        "weight_bp": 0,
+        "assessment": None,
+        "verdict": None,
+        "instances": {},
+        "is_manual": True,
+        "shadow_percent": 10,
+    }
+    serve(plane, fresh)
+    plane.replies["/api/v1/audit?rollout=damage-7f3a&limit=100"] = Reply({"entries": []})
+    shown = tidegate("rollout", "show", "damage", "--url", plane.url).stdout
+    assert "shadow 10 % ── 1 % ── 5 % ── 100 %" in shown
+    assert "next: 1.1.0 is loaded and proved on every instance; no traffic before" in shown
+    assert "canary, shadow 10 %, 1 % → 5 % → 100 %" in shown
+    assert "on when told" in shown
+    assert not any(word in shown for word in ("TEST", "INSTANCE", "History", "samples  "))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ["✓ 1 % ──  ▶ 5 %  ── 100 %", "next: 100 %, once it is found not to be worse"]),
+        ({}, ["time     █░░░", "2 min 10 s (at least 1 min, at most 1 h)"]),
+        ({}, ["samples  ████████░░░░░░░░░░░░ 40 (at least 100)"]),
+        ({}, ["████░░░░ 10.0 of 99", "████████ 148 of 99", "0.40 % → 0.60 %"]),
+        ({}, ["1.0.0   95 % ██████████████████████████████████████▓▓ 5 % 1.1.0"]),
+        ({"weight_bp": 1}, ["99.99 % ███████████████████████████████████████▓ 0.01 %"]),
+        (
+            {"state": "paused", "paused_in": "step"},
+            ["‖ paused in step 2 of 3 (5 %)", "‖ 5 %", "`tidegate rollout resume`"],
+        ),
+        ({"is_manual": True}, ["it stays until you say `advance` or `abort`", "when you say"]),
+        ({"step": 3}, ["next: all of the traffic for good, once"]),
+        (
+            {"state": "shadow", "step": 0, "shadow_percent": 10, "shadow_bp": 1000},
+            [" ◌ shadow 10 %  ── 1 %", "10 % is copied to 1.1.0", "next: 1 %, once"],
+        ),
+        (
+            {"state": "promoting", "step": 3, "weight_bp": 10_000},
+            ["✓ 1 % ── ✓ 5 % ── ✓ 100 %", "1.0.0    0 % ▓▓▓", "ready on every instance"],
+        ),
+        (
+            {"state": "completed", "is_finished": True, "weight_bp": 0},
+            ["✓ completed", "▓ 100 % 1.1.0", "1.1.0 is stable now"],
+        ),
+        (
+            {"state": "rolling_back", "weight_bp": 0},
+            [" ◀ 5 % ", "1.0.0  100 % ███", "1.1.0 is unloaded when its requests are over"],
+        ),
+        (
+            {"state": "rolled_back", "is_finished": True},
+            ["✗ rolled back", " ✗ 5 % ", "all traffic is with 1.0.0"],
+        ),
+        (
+            {"kind": "shadow", "state": "shadow", "steps_percent": [], "step": 0},
+            ["next: stays until `tidegate rollout advance` ends it"],
+        ),
+        (
+            {"kind": "shadow", "state": "completed", "is_finished": True, "weight_bp": 0},
+            ["1.0.0  100 % ███", "1.0.0 is stable as before"],
+        ),
+        (
+            {"kind": "experiment", "steps_percent": [40], "step": 1},
+            ["step 1 of 1 (40 %)", "it stays until", "all of the traffic for good, when you say"],
+        ),
+    ],
+)
+def test_the_picture_says_how_far_it_is_and_what_is_next(
+    changes: dict[str, Any], said: list[str]
+) -> None:
+    shown = picture(**changes)
+    for one in said:
+        assert one in shown, shown
+
+
+def test_only_a_canary_has_steps_to_go() -> None:
+    assert not steps_line({**ROLLOUT, "kind": "direct", "steps_percent": []})
+
+
+@pytest.mark.parametrize(
+    ("end", "exit_code"),
+    [(COMPLETED, 0), (ROLLED_BACK, 1), ({**ROLLED_BACK, "state": "failed"}, 1)],
+)
+def test_watching_is_a_line_per_change_and_ends_with_the_rollout(
+    tidegate: Tidegate, plane: Plane, end: dict[str, Any], exit_code: int
+) -> None:
+    serve(plane, ROLLOUT)
+    moved = {**ROLLOUT, "samples": 41, "assessment": {**LOOK, "samples": 41}}
+    looks = [ROLLOUT, ROLLOUT, moved, {**moved, "step": 3, "weight_bp": 10_000}, end]
+    plane.replies[ONE] = in_turn(*map(Reply, looks))
+    result = tidegate("rollout", "watch", "damage", "--url", plane.url)
+    lines = result.stdout.splitlines()
+    assert result.exit_code == exit_code
+    assert len(lines) == 3
+    assert "damage 1.0.0 → 1.1.0  ·  step 2 of 3 (5 %), 5 % of the traffic" in lines[0]
+    assert "40 samples, undecided: not enough evidence yet: [errors]" in lines[0]
+    assert "step 3 of 3 (100 %), 100 % of the traffic" in lines[1]
+
+
+def test_watching_for_scripts_is_an_object_per_look(tidegate: Tidegate, plane: Plane) -> None:
+    serve(plane, ROLLOUT)
+    result = tidegate("rollout", "watch", "--times", 2, "--json", "--url", plane.url)
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [ROLLOUT, ROLLOUT]
+    assert result.exit_code == 0
+
+
+def test_an_engine_is_watched_in_the_rollout_it_had_first(tidegate: Tidegate, plane: Plane) -> None:
+    serve(plane, ROLLED_BACK)
+    tidegate("rollout", "watch", "damage", "--url", plane.url)
+    assert [seen.path for seen in plane.seen] == [f"{ROLLOUTS}/damage", ONE]
+
+
+def test_a_control_plane_that_is_gone_for_a_while_is_waited_for(
+    tidegate: Tidegate, plane: Plane
+) -> None:
+    serve(plane, ROLLOUT)
+    gone = problem(503, "store_unavailable", "the store does not answer")
+    plane.replies[ONE] = in_turn(gone, gone, Reply(COMPLETED))
+    lines = tidegate("rollout", "watch", "damage", "--url", plane.url).stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith("unreachable: the store does not answer")
+    plane.replies[ONE] = in_turn(gone, problem(404, "not_found", "no rollout"))
+    lost = tidegate("rollout", "watch", "damage", "--json", "--url", plane.url)
+    assert lost.exit_code == 1
+    assert "no rollout" in lost.stderr
+    assert json.loads(lost.stdout)["error"]["code"] == "store_unavailable"
+
+
+def test_on_a_terminal_it_is_a_picture_that_is_drawn_again(plane: Plane) -> None:
+    serve(plane, ROLLOUT)
+    plane.replies[ONE] = in_turn(
+        Reply(ROLLOUT), problem(503, "overloaded", "too busy"), Reply(COMPLETED)
+    )
+    script = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
+    command = [sys.executable, "-c", "from cli.main import main; main()", "rollout", "watch"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *command, "damage", "--interval", "0.1", "--url", plane.url],
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "▶ 5 %" in done.stdout
+    assert "too busy" in done.stdout
+    assert "1.1.0 is stable now" in done.stdout
+    assert "\x1b[" in done.stdout
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "advance", "abort"])
+def test_a_rollout_is_steered(tidegate: Tidegate, plane: Plane, action: str) -> None:
+    serve(plane, ROLLOUT)
+    paused = {**ROLLOUT, "state": "paused", "paused_in": "step"}
+    plane.replies[f"{ONE}/{action}"] = Reply(paused)
+    options = ["--reason", "looks odd", "--who", "ada", "--url", plane.url]
+    result = tidegate("rollout", action, *options)
+    assert result.stdout == "damage-7f3a (damage 1.0.0 → 1.1.0) is paused in step 2 of 3 (5 %)\n"
+    assert json.loads(plane.seen[-1].body) == {"reason": "looks odd", "who": "ada"}
+    as_json = tidegate("rollout", action, "damage-7f3a", "--json", *options)
+    assert json.loads(as_json.stdout) == paused
+
+
+def test_what_is_not_named_must_be_the_only_one(tidegate: Tidegate, plane: Plane) -> None:
+    plane.replies[f"{ROLLOUTS}?limit=200"] = Reply({"rollouts": [COMPLETED]})
+    none = tidegate("rollout", "abort", "--url", plane.url)
+    assert none.exit_code == 1
+    assert none.stderr == "tidegate: no rollout is under way (tidegate rollout list)\n"
+    other = {**ROLLOUT, "id": "volume-0001"}
+    plane.replies[f"{ROLLOUTS}?limit=200"] = Reply({"rollouts": [ROLLOUT, other]})
+    several = tidegate("rollout", "abort", "--url", plane.url)
+    assert several.exit_code == 1
+    assert "several rollouts are under way: damage-7f3a, volume-0001" in several.stderr
+    assert [seen.method for seen in plane.seen] == ["GET", "GET"]
+
+
+def test_the_latest_is_shown_when_none_is_under_way(tidegate: Tidegate, plane: Plane) -> None:
+    serve(plane, COMPLETED)
+    assert "✓ completed" in tidegate("rollout", "show", "--url", plane.url).stdout
+    plane.replies[f"{ROLLOUTS}?limit=200"] = Reply({"rollouts": []})
+    assert tidegate("rollout", "show", "--url", plane.url).exit_code == 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])
+def test_the_evidence_is_drawn(
+    tidegate: Tidegate, plane: Plane, tmp_path: Path, suffix: str
+) -> None:
+    serve(plane, ROLLOUT)
+    path = tmp_path / f"evidence.{suffix}"
+    result = tidegate("rollout", "show", "damage", "--plot", path, "--url", plane.url)
+    assert result.exit_code == 0
+    assert f"the evidence over time is in {path}" in result.stdout
+    heads = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+    assert path.read_bytes().startswith(heads[suffix.lower()])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("evidence.gif", "the name must end in .png, .svg or .pdf"),
+        ("evidence", "the name must end in"),
+        ("nowhere/evidence.png", "no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_before_anything_is_asked(
+    tidegate: Tidegate, plane: Plane, name: str, said: str
+) -> None:
+    result = tidegate("rollout", "show", "damage", "--plot", name, "--url", plane.url)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert plane.seen == []
+
+
+def test_words_and_figures() -> None:
+    assert [duration(s) for s in (0, 59.9, 60, 3661, 90_000, 86_400)] == [
+        *("0 s", "59 s", "1 min", "1 h 1 min", "1 d 1 h", "1 d"),
+    ]
+    logs = (None, -9.0, -1.0, 1.25, 4.0, 23.1, 800.0)
+    assert [evidence_of(log_e) for log_e in logs] == [
+        *("none", "<0.01", "0.37", "3.5", "55", "10^10", "10^347"),
+    ]
+    assert [reached(*pair) for pair in ((None, 4.0), (2.0, None), (-1.0, 4.0), (2.0, 4.0))] == [
+        *(0.0, 0.0, 0.0, 0.5),
+    ]
+    assert reached(5.0, 4.0) == 1.0
+    change = {"before": {}, "after": {"steps_percent": [1, 5], "pins": {"a": 1}, "to": None}}
+    assert changes_of(change) == "steps percent 1 5, pins a=1, to -"
+    assert changes_of({"before": {}, "after": {}}) == "-"
