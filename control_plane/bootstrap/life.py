@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
+from typing import Protocol
 
 import structlog
 import uvloop
@@ -22,6 +23,12 @@ from control_plane.settings import LoadedSettings, Settings
 
 log = structlog.get_logger(__name__)
 triton_log = structlog.get_logger("triton", source="triton")
+
+
+class Loop(Protocol):
+    """Runs until it is cancelled."""
+
+    async def run(self) -> None: ...
 
 
 def run(loaded: LoadedSettings, *, with_tritons: bool) -> int:
@@ -80,19 +87,17 @@ async def run_loops(
     """Until ``end`` is over, or a loop ends by an error, which ends the process too."""
     async with asyncio.TaskGroup() as group:
         instances, rollouts = plane.instances, plane.rollouts
-        loops = [
-            group.create_task(loop.run())
-            for loop in (
-                *instances.watches,
-                *instances.scrapes,
-                *instances.probes,
-                plane.measuring,
-                rollouts.measure,
-                rollouts.catalogue,
-                rollouts.follow,
-                rollouts.lead,
-            )
-        ]
+        every: tuple[Loop, ...] = (
+            *instances.watches,
+            *instances.scrapes,
+            *instances.probes,
+            plane.measuring,
+            rollouts.measure,
+            rollouts.catalogue,
+            rollouts.follow,
+            rollouts.lead,
+        )
+        loops = [group.create_task(loop.run()) for loop in every]
         loops.append(group.create_task(report_readiness(plane.status.is_ready, plane.grpc.report)))
         if embedded is not None:
             loops.append(group.create_task(_report_ended(embedded)))

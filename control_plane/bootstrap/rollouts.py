@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from control_plane.adapters.clock import MonotonicClock, SystemCalendar
 from control_plane.adapters.stores import SqlStore
 from control_plane.bootstrap.instances import Instances
-from control_plane.bootstrap.options import analysis_options, call_times, measuring_options
+from control_plane.bootstrap.options import call_times
+from control_plane.core.analysis import AnalysisOptions
 from control_plane.loops.catalogue import CatalogueLoop
 from control_plane.loops.follow import Follow, FollowTimes
 from control_plane.loops.lead import Lead
@@ -20,6 +21,7 @@ from control_plane.loops.reconcile import ReconcileLoop
 from control_plane.loops.rollout import RolloutLoop
 from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
+from control_plane.services.holding import Holding
 from control_plane.services.judging import Judging
 from control_plane.services.leading import Leading
 from control_plane.services.measuring import Measuring
@@ -43,15 +45,8 @@ def name_plane() -> str:
     return f"{socket.gethostname()[:80]}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def make_measuring(
-    settings: Settings, plane: str, board: Board, clock: MonotonicClock
-) -> Measuring:
-    return Measuring(
-        plane=plane,
-        table=lambda: board.table,
-        clock=clock,
-        options=measuring_options(settings),
-    )
+def make_measuring(plane: str, board: Board, clock: MonotonicClock) -> Measuring:
+    return Measuring(plane=plane, table=lambda: board.table, clock=clock)
 
 
 def make_rollouts(
@@ -64,13 +59,14 @@ def make_rollouts(
     fallbacks: Mapping[str, str],
     instances: Instances,
     measuring: Measuring,
+    holding: Holding,
     clock: MonotonicClock,
     calendar: SystemCalendar,
 ) -> RolloutParts:
     judging = Judging(
         store=store,
         measuring=measuring,
-        options=analysis_options(settings),
+        options=AnalysisOptions(),
         try_s=call_times(settings).of_try,
     )
     leading = Leading(
@@ -109,6 +105,7 @@ def make_rollouts(
             fleet=instances.fleet,
             times=FollowTimes(interval_s=settings.leader.follow_interval_s),
             clock=clock,
+            holding=holding,
         ),
         catalogue=CatalogueLoop(catalogue, interval_s=settings.rollouts.catalogue_interval_s),
         measure=MeasureLoop(measuring=measuring, store=store),

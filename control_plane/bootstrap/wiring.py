@@ -47,7 +47,9 @@ from control_plane.rest_api.services import RestServices
 from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
 from control_plane.services.detection import Detection
+from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway
+from control_plane.services.holding import Holding
 from control_plane.services.measuring import Measuring
 from control_plane.services.model_reads import ModelReads
 from control_plane.services.operations import Operations
@@ -118,7 +120,7 @@ def _wire(
     instances = make_instances(
         settings, catalogue=catalogue, board=board, tritons=tritons, metrics=metrics, clock=clock
     )
-    measuring = make_measuring(settings, plane, board, clock)
+    measuring = make_measuring(plane, board, clock)
     gateway = Gateway(
         fleet=instances.fleet,
         table=lambda: board.table,
@@ -127,6 +129,7 @@ def _wire(
         rng=make_rng(),
         ended=measuring.ended,
     )
+    holding = Holding(board=board, store=store, fleet=instances.fleet)
     rollouts = make_rollouts(
         settings,
         plane=plane,
@@ -136,6 +139,7 @@ def _wire(
         fallbacks=fallbacks,
         instances=instances,
         measuring=measuring,
+        holding=holding,
         clock=clock,
         calendar=calendar,
     )
@@ -148,21 +152,23 @@ def _wire(
         clock=clock,
         calendar=calendar,
     )
-    grpc, http = _edges(settings, instances, gateway, status, catalogue, board, rollouts, clock)
+    operations = Operations(instances.fleet, lambda: board.table, instances.mender, holding)
+    grpc, http = _edges(
+        settings, instances.fleet, gateway, status, catalogue, operations, rollouts, clock
+    )
     return ControlPlane(status, instances, rollouts, measuring, grpc, http)
 
 
 def _edges(
     settings: Settings,
-    instances: Instances,
+    fleet: Fleet,
     gateway: Gateway,
     status: Status,
     catalogue: Catalogue,
-    board: Board,
+    operations: Operations,
     rollouts: RolloutParts,
     clock: MonotonicClock,
 ) -> tuple[GrpcServer, HttpServer]:
-    operations = Operations(instances.fleet, lambda: board.table, instances.mender)
     detection = Detection(
         gateway,
         HeadInspector(photo_limits(settings)),
@@ -173,10 +179,10 @@ def _edges(
     timeouts = CallTimeouts(settings.requests.timeout_s, settings.requests.max_timeout_s)
     kserve = KServe(
         gateway=gateway,
-        fleet=instances.fleet,
+        fleet=fleet,
         reads=ModelReads(
             gateway=gateway,
-            fleet=instances.fleet,
+            fleet=fleet,
             components=frozenset(catalogue.specs.keys() - catalogue.engines.keys()),
             timeout_s=settings.requests.engine_timeout_s,
             clock=clock,

@@ -221,7 +221,9 @@ def move_entry(
     who: str, before: Rollout, after: Rollout, assessment: Assessment | None = None
 ) -> AuditEntry:
     """A rollout's move, for the audit; by rule with the evidence that it was made on."""
-    shown = _shown(after)
+    was, now = _shown(before), _shown(after)
+    same = {name for name in was.keys() & now.keys() if was[name] == now[name]}
+    shown = {name: value for name, value in now.items() if name not in same}
     if assessment is not None:
         shown["evidence"] = [
             {
@@ -241,16 +243,30 @@ def move_entry(
         after.reason,
         after.engine,
         after.rollout_id,
-        before=_shown(before),
+        before={name: value for name, value in was.items() if name not in same},
         after=shown,
     )
 
 
+def start_entry(who: str, rollout: Rollout) -> AuditEntry:
+    """A rollout's beginning, for the audit."""
+    return AuditEntry(
+        who,
+        rollout.state.value,
+        rollout.reason,
+        rollout.engine,
+        rollout.rollout_id,
+        before={"stable": rollout.stable},
+        after={**_shown(rollout), "kind": rollout.plan.kind.value},
+    )
+
+
 def _shown(rollout: Rollout) -> dict[str, Any]:
+    has_all = rollout.stable_now == rollout.target
     shown: dict[str, Any] = {
         "state": rollout.state.value,
         "step": rollout.step,
-        "weight_bp": rollout.traffic.weight_bp,
+        "weight_bp": ALL_BP if has_all else rollout.traffic.weight_bp,
         "stable": rollout.stable_now,
         "target": rollout.target,
     }

@@ -42,7 +42,7 @@ from control_plane.ports import (
     StoreUnavailable,
 )
 from control_plane.services.board import Board
-from control_plane.services.leading import move_entry
+from control_plane.services.leading import move_entry, start_entry
 from control_plane.services.reconciling import Reconciler
 from control_plane.services.rollout_views import RolloutView, progress
 
@@ -246,9 +246,11 @@ class Rollouts:
         self, state: Stored, here: EngineState, rollout: Rollout, action: str, who: str
     ) -> Change:
         name = rollout.engine
-        entry = move_entry(who, here.rollout or rollout, rollout)
-        if here.rollout is None or here.rollout.rollout_id != rollout.rollout_id:
-            entry = replace(entry, before={"stable": here.stable})
+        last = here.rollout
+        if last is not None and last.rollout_id == rollout.rollout_id:
+            entry = move_entry(who, last, rollout)
+        else:
+            entry = start_entry(who, rollout)
         after = EngineState(rollout.stable_now, rollout, here.trial)
         return Change(
             engines={name: after},

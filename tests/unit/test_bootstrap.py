@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from control_plane.adapters.model_repository import ModelRepository
-from control_plane.bootstrap import wiring
+from control_plane.bootstrap import edges
 from control_plane.bootstrap.checks import metrics_urls, read_fallbacks
 from control_plane.bootstrap.life import run_loops as run_all_loops
 from control_plane.bootstrap.options import (
@@ -49,11 +49,20 @@ async def report(_is_ready: bool) -> None:
     """Nobody listens."""
 
 
+class Endless:
+    """A loop that is never over."""
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
 def a_plane() -> Any:
     return SimpleNamespace(
-        watches=(),
-        scrapes=(),
-        probes=(),
+        instances=SimpleNamespace(watches=(), scrapes=(), probes=()),
+        measuring=Endless(),
+        rollouts=SimpleNamespace(
+            measure=Endless(), catalogue=Endless(), follow=Endless(), lead=Endless()
+        ),
         status=SimpleNamespace(is_ready=lambda: True),
         grpc=SimpleNamespace(report=report),
     )
@@ -95,7 +104,7 @@ def settings(tmp_path: Path) -> Callable[..., Settings]:
     model = tmp_path / "models" / "echo"
     (model / "1").mkdir(parents=True)
     (model / "config.pbtxt").write_text('backend: "python"')
-    return partial(Settings, model_repository=model.parent)
+    return partial(Settings, model_repository=model.parent, state_dir=tmp_path / "state")
 
 
 async def complaint_of(settings: Settings, *, with_tritons: bool = True) -> ConfigurationError:
@@ -122,10 +131,10 @@ async def test_an_instance_may_be_called_so_where_no_embedded_triton_is(
 ) -> None:
     called = settings(instances=instances("triton-0", "triton-2"))
     async with wired(called, with_tritons=False) as plane:
-        assert len(plane.watches) == 2
+        assert len(plane.instances.watches) == 2
     called = settings(instances=instances("triton-2"))
     async with wired(called, with_tritons=True) as plane:
-        assert len(plane.watches) == 3
+        assert len(plane.instances.watches) == 3
 
 
 async def test_metrics_are_scraped_where_the_settings_say_and_of_every_embedded_triton(
@@ -140,7 +149,7 @@ async def test_metrics_are_scraped_where_the_settings_say_and_of_every_embedded_
         "triton-1": "http://127.0.0.1:7012/metrics",
     }
     async with wired(given, with_tritons=True) as plane:
-        assert len(plane.scrapes) == 3
+        assert len(plane.instances.scrapes) == 3
 
 
 async def test_a_deadline_for_an_engine_that_is_not_there_is_refused(
@@ -163,8 +172,8 @@ async def test_a_fallback_is_served(settings: Callable[..., Settings]) -> None:
     told = settings(requests={"engines": {"echo": {"fallback": "1.0.0"}}}, instances=instances("a"))
     async with wired(told, with_tritons=False) as plane:
         assert plane.grpc is not None
-    repository = ModelRepository.read(told.model_repository)
-    assert read_fallbacks(told, repository) == {"echo": "1.0.0"}
+    engines = ModelRepository.read(told.model_repository).engines
+    assert read_fallbacks(told, engines) == {"echo": "1.0.0"}
     assert gateway_options(told).times.by_engine == {}
 
 
@@ -225,10 +234,10 @@ def test_the_bounds_of_http_are_those_of_the_settings(monkeypatch: pytest.Monkey
     def http_server(app: str, host: str, port: int, limits: HttpLimits) -> None:
         made.append(limits)
 
-    monkeypatch.setattr(wiring, "create_app", lambda services: "app")
-    monkeypatch.setattr(wiring, "HttpServer", http_server)
+    monkeypatch.setattr(edges, "create_app", lambda services: "app")
+    monkeypatch.setattr(edges, "HttpServer", http_server)
     given = Settings(http={"max_requests": 7, "max_connections": 8, "body_timeout_s": 9})
     services: Any = None
-    wiring._http_server(given, services)
+    edges.make_http_server(given, services)
     assert made == [HttpLimits(max_requests=7, max_connections=8)]
     assert rest_limits(given).body_timeout_s == 9.0

@@ -96,7 +96,8 @@ async def test_every_move_is_in_the_audit_with_who_why_before_and_after() -> Non
     ]
     latest = told[0]
     assert latest.reason == "it is not_worse"
-    assert (latest.before["weight_bp"], latest.after["weight_bp"]) == (500, 5000)
+    assert latest.before == {"step": 1, "weight_bp": 500}
+    assert (latest.after["step"], latest.after["weight_bp"]) == (2, 5000)
     assert latest.after["samples"] == 1000
     assert told[-1].after["target"] == "1.1.0"
     assert told[-1].reason == "better"
