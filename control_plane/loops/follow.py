@@ -62,6 +62,7 @@ class Follow:
         self._clock = clock
         self._report_at_s = float("-inf")
         self._is_away = False
+        self._was_older = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -72,9 +73,8 @@ class Follow:
     async def follow(self) -> None:
         """One round. A store that is away is told of once."""
         try:
-            if await self._store.revision() > self._board.state.revision:
-                self._board.put(await self._store.read())
-                self._report_at_s = float("-inf")  # others may wait to hear what is routed here
+            if await self._store.revision() != self._board.state.revision:
+                await self._read()
             if self._holding is not None:
                 self._holding.apply()
             if self._clock.now_s() >= self._report_at_s:
@@ -87,6 +87,21 @@ class Follow:
         if self._is_away:
             log.info("state store is back", revision=self._board.state.revision)
         self._is_away = False
+
+    async def _read(self) -> None:
+        """Go by what is stored now.
+
+        An older state is what a restored backup gives; seen once, it is only what was read a
+        moment before this plane itself wrote.
+        """
+        state = await self._store.read()
+        is_older = state.revision < self._board.state.revision
+        if is_older and self._was_older:
+            log.warning("the state store has gone back", revision=state.revision)
+            self._board.go_to(state)
+        self._was_older = is_older
+        self._board.put(state)
+        self._report_at_s = float("-inf")  # others may wait to hear what is routed here
 
     async def _report(self) -> None:
         ttl_s = REPORTS_IN_TTL * self._times.report_s

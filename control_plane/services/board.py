@@ -37,8 +37,11 @@ class Board:
 
     def put(self, state: State) -> None:
         """Goes by this state from now on, unless a later one is known already."""
-        if state.revision <= self._state.revision:
-            return
+        if state.revision > self._state.revision:
+            self.go_to(state)
+
+    def go_to(self, state: State) -> None:
+        """Goes by this state, be it an older one."""
         self._state = state
         for event in self._listeners:
             event.set()

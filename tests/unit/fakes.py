@@ -284,7 +284,9 @@ class FakeInstance:
 
     async def _held(self, timeout_s: float) -> None:
         try:
-            await asyncio.wait_for(self.hold.wait(), timeout_s)
+            # Not wait_for: on Python 3.11 it loses a cancellation that comes as it ends.
+            async with asyncio.timeout(timeout_s):
+                await self.hold.wait()
         except TimeoutError:
             raise call_failed("DEADLINE_EXCEEDED", "Deadline Exceeded") from None
 

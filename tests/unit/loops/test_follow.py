@@ -1,0 +1,209 @@
+"""Following the store: the board, what planes report, and a store that is away."""
+
+from __future__ import annotations
+
+from structlog.testing import capture_logs
+
+from control_plane.adapters.stores import MemoryStore
+from control_plane.core.health import State as Health
+from control_plane.core.routing import all_to_stable
+from control_plane.core.state import (
+    AuditEntry,
+    Change,
+    Hold,
+    HoldKind,
+    PlaneReport,
+    State,
+)
+from control_plane.loops.follow import Follow, FollowTimes
+from control_plane.ports import StoreUnavailable
+from control_plane.services.board import Board
+from control_plane.services.holding import Holding
+from tests.unit.fakes import FakeClock, FakeInstance
+from tests.unit.samples import DAMAGE, ENGINES, make_fleet
+
+TABLE = all_to_stable(ENGINES.values(), revision=1)
+
+
+class Store(MemoryStore):
+    """Counts what it is asked, and can be away."""
+
+    is_away = False
+    reads = 0
+
+    async def revision(self) -> int:
+        if self.is_away:
+            raise StoreUnavailable("connection refused")
+        return await super().revision()
+
+    async def read(self) -> State:
+        self.reads += 1
+        return await super().read()
+
+
+class Follower:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.store = Store(self.clock.now_s)
+        self.board = Board(State())
+        self.fleet = make_fleet(FakeInstance(), FakeInstance(), clock=self.clock)
+        self.follow = Follow(
+            "plane-1",
+            board=self.board,
+            store=self.store,
+            planes=self.store,
+            fleet=self.fleet,
+            times=FollowTimes(report_s=0.5),
+            clock=self.clock,
+            holding=Holding(board=self.board, store=self.store, fleet=self.fleet),
+        )
+
+    async def write(self, change: Change) -> None:
+        await self.store.write(change, expected=await self.store.revision())
+
+
+async def test_what_another_plane_writes_is_on_the_board_after_the_next_round() -> None:
+    site = Follower()
+    changed = site.board.listen()
+    await site.write(Change(table=TABLE))
+    await site.follow.follow()
+    assert site.board.table == TABLE
+    assert changed.is_set()
+
+
+async def test_as_long_as_the_revision_stays_nothing_is_read() -> None:
+    site = Follower()
+    await site.write(Change(table=TABLE))
+    for _ in range(5):
+        await site.follow.follow()
+    assert site.store.reads == 1
+
+
+async def test_a_state_that_is_older_than_the_boards_is_not_taken() -> None:
+    site = Follower()
+    await site.write(Change(table=TABLE))
+    await site.follow.follow()
+    site.board.put(State(0))
+    assert site.board.table == TABLE
+
+
+async def test_a_store_that_was_restored_from_a_backup_is_followed() -> None:
+    site = Follower()
+    for _ in range(3):
+        await site.write(Change())
+    site.board.put(State(3))
+    backup = Store(site.clock.now_s)
+    await backup.write(Change(table=TABLE), expected=0)
+    site.follow._store = backup
+    await site.follow.follow()
+    assert site.board.state.revision == 3  # once, it may be a read that was overtaken
+    await site.follow.follow()
+    assert (site.board.state.revision, site.board.table) == (1, TABLE)
+
+
+async def test_the_others_hear_what_is_routed_and_in_flight_here() -> None:
+    site = Follower()
+    await site.write(Change(table=TABLE))
+    place = site.fleet.reserve(DAMAGE)
+    await site.follow.follow()
+    (report,) = await site.store.reports()
+    assert report.plane == "plane-1"
+    assert report.revision == 1
+    assert ("damage", "1.0.0") in report.routed
+    assert report.in_flight[place.instance.name] == {("damage", "1.0.0"): 1}
+
+
+async def test_they_hear_it_every_while_and_at_once_when_the_routes_have_changed() -> None:
+    site = Follower()
+    await site.follow.follow()
+    with site.fleet.reserve(DAMAGE):
+        await site.follow.follow()
+        (report,) = await site.store.reports()
+        assert not any(report.in_flight.values())
+        site.clock.advance(0.5)
+        await site.follow.follow()
+        (report,) = await site.store.reports()
+        assert any(report.in_flight.values())
+    await site.write(Change(table=TABLE))
+    await site.follow.follow()
+    (report,) = await site.store.reports()
+    assert (report.revision, any(report.in_flight.values())) == (1, False)
+
+
+async def test_what_the_others_say_is_on_the_board_and_what_it_says_itself_is_not() -> None:
+    site = Follower()
+    other = PlaneReport("plane-2", 7, frozenset({("damage", "1.1.0")}))
+    await site.store.report(other, ttl_s=60.0)
+    await site.follow.follow()
+    assert site.board.reports == (other,)
+
+
+async def test_while_the_store_is_away_all_stays_and_it_is_told_once() -> None:
+    site = Follower()
+    await site.write(Change(table=TABLE))
+    await site.follow.follow()
+    site.store.is_away = True
+    with capture_logs() as logs:
+        await site.follow.follow()
+        await site.follow.follow()
+        assert site.board.table == TABLE
+        site.store.is_away = False
+        await site.follow.follow()
+    assert [one["event"] for one in logs] == [
+        "state store is away; going on by what was read",
+        "state store is back",
+    ]
+
+
+class TestHolds:
+    """Holding: what operators hold back is so on every plane, and stays so."""
+
+    def hold(self, kind: HoldKind) -> Change:
+        return Change(holds={"triton-0": Hold(kind, "new driver")})
+
+    async def test_what_is_held_back_elsewhere_is_held_back_here_until_it_is_not(self) -> None:
+        for kind, state in (
+            (HoldKind.DRAINED, Health.DRAINING),
+            (HoldKind.ISOLATED, Health.ISOLATED),
+        ):
+            site = Follower()
+            await site.write(self.hold(kind))
+            await site.follow.follow()
+            health = site.fleet.health("triton-0")
+            assert (health.state, health.reason) == (state, "new driver")
+            await site.write(Change(holds={"triton-0": None}))
+            await site.follow.follow()
+            assert health.state is not state
+
+    async def test_what_was_held_back_here_before_it_was_written_is_left_so(self) -> None:
+        site = Follower()
+        await site.write(Change())
+        site.fleet.drain("triton-1", "by hand")
+        await site.follow.follow()
+        assert site.fleet.health("triton-1").state is Health.DRAINING
+
+    async def test_it_is_written_down_with_who_said_so(self) -> None:
+        site = Follower()
+        holding = Holding(board=site.board, store=site.store, fleet=site.fleet)
+        entry = AuditEntry("ann", "drain", "new driver", instance="triton-0")
+        await holding.write("triton-0", Hold(HoldKind.DRAINED, "new driver"), entry)
+        assert site.board.state.holds == {"triton-0": Hold(HoldKind.DRAINED, "new driver")}
+        (record,) = await site.store.entries()
+        assert record.entry == entry
+
+    async def test_an_operator_is_not_kept_from_it_by_a_store_that_is_away(self) -> None:
+        site = Follower()
+        site.store.is_away = True
+        holding = Holding(board=site.board, store=site.store, fleet=site.fleet)
+        with capture_logs() as logs:
+            await holding.write("triton-0", None, AuditEntry("ann", "undrain"))
+        assert [one["event"] for one in logs] == ["not stored; it holds here only"]
+
+    async def test_a_hold_that_the_health_does_not_allow_is_told_and_hurts_nobody(self) -> None:
+        site = Follower()
+        site.fleet.isolate("triton-0", "not trusted")
+        await site.write(self.hold(HoldKind.DRAINED))
+        with capture_logs() as logs:
+            await site.follow.follow()
+        assert [one["event"] for one in logs] == ["a hold cannot be followed"]
+        assert site.fleet.health("triton-0").state is Health.ISOLATED
