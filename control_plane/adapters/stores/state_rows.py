@@ -5,7 +5,7 @@ All functions work within the transaction of the connection that they are handed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Insert, Table, delete, insert, select, update
@@ -68,11 +68,19 @@ async def read_state(connection: AsyncConnection) -> State:
     )
 
 
+def can_be_name(text: str) -> bool:
+    """Whether a column takes it: not every text is UTF-8, and Postgres stores no NUL."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+
+
 async def apply(connection: AsyncConnection, change: Change, *, revision: int) -> None:
     """The change, the next revision and the audit.
 
     revision: the one before, as it was locked. Raises ValueError for what cannot be stored.
     """
+    for name in _names(change):
+        if not can_be_name(name):
+            raise ValueError(f"{name!r:.80} cannot be a name")
     for engine, wanted in change.engines.items():
         await _put_engine(connection, engine, wanted)
     for instance, hold in change.holds.items():
@@ -89,6 +97,17 @@ async def apply(connection: AsyncConnection, change: Change, *, revision: int) -
         at_s = await now_s(connection)
         rows = [_audit_row(entry, at_s) for entry in change.audit]
         await connection.execute(insert(tables.audit), rows)
+
+
+def _names(change: Change) -> Iterator[str]:
+    """What goes into columns of its own, and not into a document."""
+    for engine, state in change.engines.items():
+        yield from (engine, state.stable)
+        if state.rollout is not None:
+            yield from (state.rollout.rollout_id, state.rollout.engine)
+    yield from change.holds
+    for entry in change.audit:
+        yield from (entry.engine, entry.rollout_id)
 
 
 async def _put_engine(connection: AsyncConnection, engine: str, wanted: EngineState) -> None:
@@ -149,6 +168,8 @@ async def read_rollouts(
 ) -> tuple[Rollout, ...]:
     rows = select(tables.rollouts.c.document)
     if engine is not None:
+        if not can_be_name(engine):
+            return ()
         rows = rows.where(tables.rollouts.c.engine == engine)
     rows = rows.order_by(tables.rollouts.c.number.desc()).limit(limit)
     return tuple(from_json(Rollout, text) for text in await connection.scalars(rows))
@@ -162,6 +183,8 @@ async def read_audit(
     before: int | None,
     limit: int,
 ) -> tuple[AuditRecord, ...]:
+    if not can_be_name(f"{engine}{rollout_id}"):
+        return ()
     audit = tables.audit.c
     conditions: list[ColumnElement[bool]] = []
     if engine is not None:

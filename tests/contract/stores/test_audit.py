@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from control_plane.core.state import Change
 from tests.contract.stores import samples
 from tests.contract.stores.conftest import Store
@@ -45,6 +47,15 @@ async def test_entries_can_be_chosen_and_paged(store: Store) -> None:
     first, *_, last = await store.entries()
     assert await actions(before=first.number, limit=2) == ["drain", "step"]
     assert await actions(before=last.number) == []
+
+
+@pytest.mark.parametrize("odd", ["no\0thing", "\ud800", "ä" * 5000, "' OR 1=1 --", "%"])
+async def test_what_nobody_is_called_has_done_nothing(store: Store, odd: str) -> None:
+    await fill(store)
+
+    assert await store.entries(engine=odd) == ()
+    assert await store.entries(rollout_id=odd) == ()
+    assert await store.rollouts(engine=odd) == ()
 
 
 async def test_nothing_but_writing_the_state_moves_the_revision(store: Store) -> None:

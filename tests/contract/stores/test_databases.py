@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from control_plane.adapters.stores.database import Database, now_s
 from control_plane.adapters.stores.location import locate
 from control_plane.adapters.stores.schema import VERSION_TABLE
 from control_plane.adapters.stores.tables import METADATA
-from control_plane.core.state import Change, State
+from control_plane.core.state import Change, EngineState, State
 from control_plane.errors import ConfigurationError
 from control_plane.ports import Fenced, StoreUnavailable
 from tests.contract.stores import samples
@@ -145,6 +146,28 @@ async def test_a_lease_that_expires_while_a_write_waits_is_over(location: str | 
         with pytest.raises(Fenced):
             await writing
         assert await store.read() == State()
+
+
+@pytest.mark.parametrize("odd", ["no\0thing", "\ud800"])
+async def test_what_no_column_takes_is_refused_whole(location: str | Path, odd: str) -> None:
+    changes = [
+        Change({odd: samples.engine_state()}),
+        Change({"damage": samples.engine_state(odd)}),
+        Change({"damage": samples.engine_state("r1", odd)}),
+        Change({"damage": EngineState(odd)}),
+        Change(holds={odd: None}),
+        Change(audit=(samples.entry(engine=odd),)),
+        Change(audit=(samples.entry(rollout_id=odd),)),
+    ]
+    async with open_store(location) as store:
+        for change in changes:
+            with pytest.raises(ValueError, match="cannot be a name"):
+                await store.write(change, expected=0)
+        assert await store.read() == State()
+        # What is no name may be any text.
+        entry = replace(samples.entry(), who=odd, reason=odd)
+        await store.write(Change(audit=(entry,)), expected=0)
+        assert [one.entry for one in await store.entries()] == [entry]
 
 
 async def test_a_store_shows_no_password(location: str | Path) -> None:

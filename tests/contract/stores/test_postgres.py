@@ -7,11 +7,13 @@ import logging
 
 import pytest
 
-from control_plane.adapters.stores import open_store
+from control_plane.adapters.stores import SqlStore, open_store
 from control_plane.core.state import Change
 from control_plane.ports import StoreUnavailable
 from tests.contract.stores import samples
+from tests.contract.stores.plane import count_one
 from tests.contract.stores.postgres import PASSWORD, PostgresServer
+from tests.contract.stores.test_processes import check_whole
 
 BACK_WITHIN_S = 30.0
 
@@ -43,6 +45,40 @@ async def test_a_server_that_comes_back_is_used_again(
         assert (await store.write(Change(), expected=1)).revision == 2
     assert PASSWORD not in "".join(said) + caplog.text
     assert all(f"127.0.0.1:{postgres.port}" in words for words in said)
+
+
+async def test_a_server_that_goes_in_the_middle_of_writes_loses_none(
+    postgres: PostgresServer,
+) -> None:
+    acknowledged: list[int] = []
+    lost: list[str] = []
+    is_back = asyncio.Event()
+
+    async def work(store: SqlStore, name: str) -> None:
+        done = 0
+        while done < 5:
+            try:
+                acknowledged.append(await count_one(store, name))
+                done += is_back.is_set()
+            except StoreUnavailable as error:
+                lost.append(str(error))
+                await asyncio.sleep(0.02)
+
+    async with open_store(postgres.new_database(), timeout_s=5.0) as store:
+        working = asyncio.gather(*(work(store, name) for name in "abcd"))
+        while len(acknowledged) < 10:  # noqa: ASYNC110 -- until they are at it
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(postgres.stop)
+        await asyncio.to_thread(postgres.start)
+        is_back.set()
+        async with asyncio.timeout(BACK_WITHIN_S):
+            await working
+
+        assert lost
+        assert len(set(acknowledged)) == len(acknowledged)
+        # Each of the four may have lost one answer to a write that was done.
+        everything = await check_whole(store, max(acknowledged))
+        assert len(acknowledged) <= everything <= len(acknowledged) + 4
 
 
 async def test_a_server_that_is_away_at_the_start_is_told(postgres: PostgresServer) -> None:
