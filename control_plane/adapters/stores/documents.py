@@ -34,6 +34,10 @@ FORGIVING: frozenset[type] = frozenset({Assessment, MetricFigures, AuditEntry, P
 """Whose unknown fields are ignored."""
 
 
+# Every whole number up to here is a float, too.
+_EXACT_BELOW = 1 << 53
+
+
 class UnreadableDocument(Exception):
     """A stored document is no such value; the words name the place in it."""
 
@@ -220,7 +224,8 @@ def _write_float(value: Any) -> float:
 
 
 def _read_float(document: Any, where: str) -> float:
-    if type(document) is int:
+    # What is a float now may have been a whole number in an older class.
+    if type(document) is int and abs(document) < _EXACT_BELOW:
         return float(document)
     value: float = _expect(document, float, where)
     if not isfinite(value):

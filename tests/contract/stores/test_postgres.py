@@ -47,6 +47,17 @@ async def test_a_server_that_comes_back_is_used_again(
     assert all(f"127.0.0.1:{postgres.port}" in words for words in said)
 
 
+async def test_a_restart_between_two_calls_is_not_noticed(postgres: PostgresServer) -> None:
+    async with open_store(postgres.new_database()) as store:
+        await asyncio.gather(*(store.read() for _ in range(5)))
+
+        await asyncio.to_thread(postgres.stop)
+        await asyncio.to_thread(postgres.start)
+
+        assert (await store.write(Change(), expected=0)).revision == 1
+        await asyncio.gather(*(store.read() for _ in range(5)))
+
+
 async def test_a_server_that_goes_in_the_middle_of_writes_loses_none(
     postgres: PostgresServer,
 ) -> None:

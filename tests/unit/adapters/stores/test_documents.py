@@ -340,6 +340,12 @@ def test_what_is_no_json_is_refused(odd: Any) -> None:
         (Trial, '{"rollout_id": "r", "step": 1, "slow_s": "1"}', "Trial.slow_s should be float"),
         (Trial, '{"rollout_id": "r", "step": 1, "slow_s": NaN}', "Trial.slow_s should be finite"),
         (Trial, '{"rollout_id": "r", "step": 1, "slow_s": null}', "Trial.slow_s should be float"),
+        (Trial, '{"rollout_id": "r", "step": 1, "slow_s": 1e999}', "Trial.slow_s should be finite"),
+        (
+            Trial,
+            '{"rollout_id": "r", "step": 1, "slow_s": 1' + "0" * 400 + "}",
+            "Trial.slow_s should be float",
+        ),
         (PlaneReport, '{"plane": "a", "revision": 1, "routed": [["x"]]}', "should have 2 parts"),
         (PlaneReport, '{"plane": "a", "revision": 1, "routed": {}}', "routed should be list"),
         (Plan, '{"steps_percent": [5, 5]}', "Plan cannot be: steps_percent"),
@@ -352,6 +358,13 @@ def test_a_document_that_is_no_such_value_is_told(kind: type, text: str, said: s
         from_json(kind, text)
 
     assert said in str(caught.value)
+
+
+def test_a_whole_number_is_read_as_the_float_that_it_is_now() -> None:
+    read = from_json(Trial, '{"rollout_id": "r", "step": 1, "slow_s": 2}')
+
+    assert read.slow_s == 2
+    assert type(read.slow_s) is float
 
 
 def test_a_copy_shares_nothing_that_can_change() -> None:
