@@ -18,6 +18,9 @@ START_TIMEOUT_S = 60
 
 def find_programs() -> Path | None:
     """The folder of initdb and pg_ctl: Debian keeps them out of the PATH."""
+    # Root has to run it as somebody else, and packages bring that user.
+    if os.geteuid() == 0 and "postgres" not in {one.pw_name for one in pwd.getpwall()}:
+        return None
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else []
     folders += sorted(Path(INSTALLED_AT).glob("*/bin"), reverse=True)
