@@ -15,10 +15,13 @@ from control_plane.loops.watch import WatchTimes
 from control_plane.rest_api.services import RestLimits
 from control_plane.services.calling import CallTimes
 from control_plane.services.gateway import GatewayOptions
+from control_plane.services.measuring import MeasuringOptions
 from control_plane.services.mending import MendTimes
 from control_plane.services.probing import ProbeTimes
 from control_plane.services.reconciling import ReconcileTimes
 from control_plane.services.rollout_requests import PlanDefaults
+from control_plane.services.rollout_tally import TallyOptions
+from control_plane.services.shadowing import ShadowOptions
 from control_plane.settings import AdmissionSettings, Settings
 
 SLOW_SHARE = 0.8
@@ -159,6 +162,24 @@ def plan_defaults(settings: Settings) -> PlanDefaults:
         min_samples=rollouts.min_samples,
         shadow_percent=rollouts.shadow_percent,
         max_prepare_s=rollouts.max_prepare_s,
+    )
+
+
+def measuring_options(settings: Settings) -> MeasuringOptions:
+    analysis = settings.analysis
+    return MeasuringOptions(
+        max_waiting=analysis.max_waiting,
+        baseline_s=analysis.baseline_window_s,
+        tally=TallyOptions(max_keys=analysis.max_keys),
+    )
+
+
+def shadow_options(settings: Settings) -> ShadowOptions:
+    shadow = settings.analysis.shadow
+    return ShadowOptions(
+        concurrency=shadow.concurrency,
+        max_waiting=shadow.max_waiting,
+        max_bytes=shadow.max_bytes,
     )
 
 

@@ -1,5 +1,6 @@
 """The settings: what may be set (``schema``) and where values come from (``sources``)."""
 
+from control_plane.settings.analysis import AnalysisSettings, analysis_options, gates_of
 from control_plane.settings.edges import (
     GrpcSettings,
     HttpSettings,
@@ -23,6 +24,7 @@ from control_plane.settings.store import StoreSettings
 
 __all__ = [
     "AdmissionSettings",
+    "AnalysisSettings",
     "BreakerSettings",
     "EmbeddedSettings",
     "EngineRequestSettings",
@@ -40,7 +42,9 @@ __all__ = [
     "Settings",
     "ShutdownSettings",
     "StoreSettings",
+    "analysis_options",
     "flag_of",
     "flatten",
+    "gates_of",
     "load_settings",
 ]

@@ -2,8 +2,8 @@
 
 The sections say what may be set, with bounds, default and meaning: ``edges`` what meets callers,
 ``request_path`` what a request is held to, ``fleet`` the Tritons, ``store`` the state,
-``registry`` the releases, ``rollouts`` how they move. Where values come from (flags,
-environment, file) and which one wins is
+``registry`` the releases, ``rollouts`` how they move, ``analysis`` how a rollout is judged. Where
+values come from (flags, environment, file) and which one wins is
 :mod:`control_plane.settings.sources`;
 :class:`Settings` itself reads nothing, so ``Settings()`` is the defaults everywhere.
 Relative paths are relative to the working directory.
@@ -17,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from control_plane.settings.analysis import AnalysisSettings
 from control_plane.settings.edges import (
     GrpcSettings,
     HttpSettings,
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     rollouts: RolloutSettings = RolloutSettings()
     leader: LeaderSettings = LeaderSettings()
+    analysis: AnalysisSettings = AnalysisSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
 

@@ -18,16 +18,20 @@ from control_plane.bootstrap.checks import metrics_urls, read_fallbacks
 from control_plane.bootstrap.life import run_loops as run_all_loops
 from control_plane.bootstrap.options import (
     gateway_options,
+    measuring_options,
     pool_options,
     pool_options_by_engine,
     probe_times,
     rest_limits,
+    shadow_options,
 )
 from control_plane.bootstrap.wiring import wired
 from control_plane.core.admission import AdmissionOptions
 from control_plane.core.concurrency_limit import LimitOptions
 from control_plane.errors import ConfigurationError
 from control_plane.rest_api.server import HttpLimits
+from control_plane.services.measuring import MeasuringOptions
+from control_plane.services.shadowing import ShadowOptions
 from control_plane.settings import Settings
 
 
@@ -226,6 +230,14 @@ def test_admission_is_as_the_settings_say() -> None:
         low_percent=60,
         normal_percent=80,
     )
+
+
+def test_counting_and_copying_are_bounded_as_they_are_by_themselves() -> None:
+    assert measuring_options(Settings()) == MeasuringOptions()
+    assert shadow_options(Settings()) == ShadowOptions()
+    told = Settings(analysis={"max_keys": 5_000, "shadow": {"concurrency": 9}})
+    assert measuring_options(told).tally.max_keys == 5_000
+    assert shadow_options(told).concurrency == 9
 
 
 def test_the_bounds_of_http_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
