@@ -85,8 +85,12 @@ class Ended:
 
         Without what a fallback took after it. None if no try of it came to an end.
         """
-        ends = [made.ended_s for made in self.tries if made.release == self.chosen]
-        last_s = max((end_s for end_s in ends if end_s is not None), default=None)
+        last_s: float | None = None
+        for made in self.tries:
+            end_s = made.ended_s if made.release == self.chosen else None
+            # Not the last one's: of a try and its hedge, the first may be the one to end last.
+            if end_s is not None and (last_s is None or end_s > last_s):
+                last_s = end_s
         return None if last_s is None else last_s - self.started_s
 
 

@@ -147,3 +147,9 @@ def test_a_try_that_never_ended_has_no_time() -> None:
     one = ended(Ending.NOT_READY_HERE, error=ErrorCode.INTERNAL)
     one.tries[0].ended_s = None
     assert observed(one) == Observed(Arm.CANARY, True, False, None, None)
+
+
+def test_the_arm_has_ended_when_the_last_of_its_tries_has() -> None:
+    one = ended(Ending.SUCCESS, FAULT)
+    one.tries[0].ended_s, one.tries[1].ended_s = 10.9, 10.5
+    assert one.arm_s == pytest.approx(0.9)
