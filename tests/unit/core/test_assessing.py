@@ -110,3 +110,13 @@ def test_how_many_boxes_agree(
     details: dict[str, int], verdict: Verdict, share: float | None
 ) -> None:
     assert detection_figures(details) == MetricFigures("detections", verdict, target=share)
+
+
+def test_gates_that_hold_a_release_are_all_named() -> None:
+    held = [gate(E, "a"), gate(E, "b")]
+    found = conclude(Judgement(Judged.NOT_WORSE, "counted"), held)
+    assert found == (E, "query:a error; query:b error")
+
+
+def test_answers_none_of_which_agree() -> None:
+    assert detection_figures({"compared": 4}).target == 0.0

@@ -51,3 +51,37 @@ def test_confidences_are_asked_for_so_often_and_no_more() -> None:
     rolling = RollingBaseline(confidences_per_s=10.0)
     wanted = sum(rolling.wants_confidence(number / 1000) for number in range(1_000))
     assert wanted == 10
+
+
+def test_confidences_of_one_slice_add_up() -> None:
+    rolling = RollingBaseline()
+    for confidence in (0.2, 0.4, 0.9):
+        rolling.add_confidence(confidence, 3.0)
+    assert rolling.read(3.0).confidence_mean == pytest.approx(0.5)
+
+
+def test_one_of_twenty_is_above_the_p95() -> None:
+    rolling = RollingBaseline()
+    for latency_s in [0.1] * 19 + [5.0]:
+        rolling.add_latency(latency_s, 0.0)
+    assert rolling.read(0.0).p95_s == pytest.approx(0.1, rel=GROWTH - 1)
+    rolling.add_latency(5.0, 0.0)
+    assert rolling.read(0.0).p95_s == pytest.approx(5.0, rel=GROWTH - 1)
+
+
+def test_a_confidence_is_welcome_when_its_turn_has_just_come() -> None:
+    rolling = RollingBaseline(confidences_per_s=2.0)
+    assert [rolling.wants_confidence(at_s) for at_s in (1.0, 1.5, 1.9, 2.0)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_by_itself_it_looks_back_ten_minutes() -> None:
+    rolling = RollingBaseline()
+    rolling.add_latency(1.0, 0.0)
+    assert rolling.read(599.0).samples == 1
+    assert rolling.read(600.0).samples == 0
+    assert sum(rolling.wants_confidence(number / 100) for number in range(100)) == 10

@@ -159,3 +159,29 @@ SOME = outputs([HAIL])
 )
 def test_what_cannot_be_compared_is_not(stable: Tensors, target: Tensors) -> None:
     assert compare(stable, target) is None
+
+
+def test_what_overlaps_by_exactly_half_is_the_same_find() -> None:
+    found = of([HAIL], [(0, 0, 10, 5, 0.9, b"hail")])
+    assert (found.matched, found.iou_sum) == (1, 0.5)
+
+
+def test_the_differences_of_scores_add_up() -> None:
+    found = of([HAIL, WIND], [(*HAIL[:4], 0.8, b"hail"), (*WIND[:4], 0.6, b"wind")])
+    assert found.score_difference_sum == pytest.approx(0.3)
+    assert found.iou_sum == pytest.approx(2.0)
+
+
+def test_boxes_smaller_than_a_pixel_overlap_as_others_do() -> None:
+    small = (0.0, 0.0, 0.2, 0.2, 0.9, b"hail")
+    found = of([small], [(0.0, 0.0, 0.2, 0.15, 0.9, b"hail")])
+    assert found.iou_sum == pytest.approx(0.75)
+    assert of([small], [(0.3, 0.0, 0.5, 0.2, 0.9, b"hail")]).matched == 0
+    assert of([small], [(0.0, 0.3, 0.2, 0.5, 0.9, b"hail")]).matched == 0
+
+
+def test_small_volumes_differ_as_much_as_great_ones() -> None:
+    found = compare(volume(0.1, 10.0), volume(0.05, 5.0))
+    assert found is not None
+    assert found.volume_difference == pytest.approx(0.5)
+    assert found.details()["volume_diff_sum_milli"] == 500

@@ -104,3 +104,7 @@ def test_what_was_measured_is_shown() -> None:
     assert found.figures(GATE).metric == "query:errors"
     assert found.figures(GATE).target == 0.25
     assert found.words(GATE) == "query:errors is 0.25, asked is result < 0.05"
+
+
+def test_after_a_number_there_is_no_problem() -> None:
+    assert Measures().after(GATE, (0.25,)) == Measures(0.25, 1, "")

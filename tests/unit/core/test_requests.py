@@ -153,3 +153,11 @@ def test_the_arm_has_ended_when_the_last_of_its_tries_has() -> None:
     one = ended(Ending.SUCCESS, FAULT)
     one.tries[0].ended_s, one.tries[1].ended_s = 10.9, 10.5
     assert one.arm_s == pytest.approx(0.9)
+
+
+def test_what_takes_just_as_long_as_the_limit_is_not_slow() -> None:
+    one = replace(ended(OK), started_s=10.0)
+    one.tries[0].ended_s = 10.5
+    found = observed(one)
+    assert found is not None
+    assert not found.is_slow
