@@ -41,6 +41,7 @@ from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.operations_service import OperationsService
 from control_plane.grpc_api.orchestrator_service import Orchestrator
+from control_plane.grpc_api.rollout_calls import RolloutCalls
 from control_plane.grpc_api.server import GrpcServer
 from control_plane.rest_api.server import HttpServer
 from control_plane.rest_api.services import RestServices
@@ -194,11 +195,13 @@ def _edges(
         stream_idle_s=settings.grpc.stream_idle_s,
         max_message_bytes=settings.grpc.max_message_bytes,
     )
+    defaults = plan_defaults(settings)
+    calls = RolloutCalls(rollouts.rollouts, defaults, timeouts, kserve.stopping)
     grpc = make_grpc_server(
         settings,
         kserve,
         Orchestrator(detection, photos, status, clock, timeouts),
-        OperationsService(operations, status),
+        OperationsService(operations, status, calls),
     )
     services = RestServices(
         detection=detection,
@@ -209,6 +212,6 @@ def _edges(
         limits=rest_limits(settings),
         version=__version__,
         rollouts=rollouts.rollouts,
-        plan_defaults=plan_defaults(settings),
+        plan_defaults=defaults,
     )
     return grpc, make_http_server(settings, services)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -79,10 +81,25 @@ class CallTimeouts:
 
 def read_deadline(context: Context, clock: Clock, timeouts: CallTimeouts) -> Deadline:
     """The caller's own deadline as far as the maximum reaches, or the default."""
-    remaining_s = context.time_remaining()
-    if remaining_s is None:
-        remaining_s = timeouts.default_s
-    return Deadline.after(clock.now_s(), min(remaining_s, timeouts.max_s))
+    return Deadline.after(clock.now_s(), _timeout_s(context, timeouts))
+
+
+@asynccontextmanager
+async def within_deadline(context: Context, timeouts: CallTimeouts) -> AsyncIterator[None]:
+    """For work that takes no deadline itself. Raises ControlPlaneError(DEADLINE_EXCEEDED)."""
+    timeout_s = _timeout_s(context, timeouts)
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError:
+        raise ControlPlaneError(
+            ErrorCode.DEADLINE_EXCEEDED, f"not done within {timeout_s:.3g} s"
+        ) from None
+
+
+def _timeout_s(context: Context, timeouts: CallTimeouts) -> float:
+    remaining_s: float | None = context.time_remaining()
+    return min(timeouts.default_s if remaining_s is None else remaining_s, timeouts.max_s)
 
 
 def parse(kind: type[MessageType], raw: bytes) -> MessageType:

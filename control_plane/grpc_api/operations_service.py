@@ -1,4 +1,7 @@
-"""``tidegate.v1.Operations``: the fleet as an operator sees and steers it, over gRPC."""
+"""``tidegate.v1.Operations``: the fleet as an operator sees and steers it, over gRPC.
+
+The service's calls about rollouts and the audit are in ``rollout_calls``.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import grpc
 from control_plane.core.health import Fitness, State
 from control_plane.grpc_api.calls import Answering, Context, Unary, parse, read_metadata
 from control_plane.grpc_api.protos import operations_pb2 as pb
+from control_plane.grpc_api.rollout_calls import RolloutCalls
 from control_plane.services.operations import Action, Operations
 from control_plane.services.status import (
     LOADING,
@@ -57,6 +61,7 @@ class OperationsService:
 
     operations: Operations
     status: Status
+    rollouts: RolloutCalls
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         methods: dict[str, Unary] = {
@@ -67,9 +72,10 @@ class OperationsService:
             "IsolateInstance": self._acting(Action.ISOLATE, pb.IsolateInstanceRequest),
             "HealInstance": self._acting(Action.HEAL, pb.HealInstanceRequest),
         }
-        return {
+        own = {
             name: grpc.unary_unary_rpc_method_handler(method) for name, method in methods.items()
         }
+        return own | self.rollouts.handlers()
 
     async def list_instances(self, raw: bytes, context: Context) -> bytes:
         async with Answering(context, "ListInstances"):

@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -36,6 +37,36 @@ class EngineFitness(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENGINE_FITNESS_MENDING: _ClassVar[EngineFitness]
     ENGINE_FITNESS_GIVEN_UP: _ClassVar[EngineFitness]
     ENGINE_FITNESS_UNPROBED: _ClassVar[EngineFitness]
+
+class RolloutKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ROLLOUT_KIND_UNSPECIFIED: _ClassVar[RolloutKind]
+    ROLLOUT_KIND_CANARY: _ClassVar[RolloutKind]
+    ROLLOUT_KIND_EXPERIMENT: _ClassVar[RolloutKind]
+    ROLLOUT_KIND_SHADOW: _ClassVar[RolloutKind]
+    ROLLOUT_KIND_DIRECT: _ClassVar[RolloutKind]
+
+class RolloutState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ROLLOUT_STATE_UNSPECIFIED: _ClassVar[RolloutState]
+    ROLLOUT_STATE_PENDING: _ClassVar[RolloutState]
+    ROLLOUT_STATE_PREPARING: _ClassVar[RolloutState]
+    ROLLOUT_STATE_SHADOW: _ClassVar[RolloutState]
+    ROLLOUT_STATE_STEP: _ClassVar[RolloutState]
+    ROLLOUT_STATE_PROMOTING: _ClassVar[RolloutState]
+    ROLLOUT_STATE_PAUSED: _ClassVar[RolloutState]
+    ROLLOUT_STATE_COMPLETED: _ClassVar[RolloutState]
+    ROLLOUT_STATE_ROLLING_BACK: _ClassVar[RolloutState]
+    ROLLOUT_STATE_ROLLED_BACK: _ClassVar[RolloutState]
+    ROLLOUT_STATE_FAILED: _ClassVar[RolloutState]
+
+class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VERDICT_UNSPECIFIED: _ClassVar[Verdict]
+    VERDICT_WORSE: _ClassVar[Verdict]
+    VERDICT_NOT_WORSE: _ClassVar[Verdict]
+    VERDICT_UNDECIDED: _ClassVar[Verdict]
+    VERDICT_ERROR: _ClassVar[Verdict]
 INSTANCE_STATE_UNSPECIFIED: InstanceState
 INSTANCE_STATE_READY: InstanceState
 INSTANCE_STATE_LOADING: InstanceState
@@ -54,6 +85,27 @@ ENGINE_FITNESS_UNFIT: EngineFitness
 ENGINE_FITNESS_MENDING: EngineFitness
 ENGINE_FITNESS_GIVEN_UP: EngineFitness
 ENGINE_FITNESS_UNPROBED: EngineFitness
+ROLLOUT_KIND_UNSPECIFIED: RolloutKind
+ROLLOUT_KIND_CANARY: RolloutKind
+ROLLOUT_KIND_EXPERIMENT: RolloutKind
+ROLLOUT_KIND_SHADOW: RolloutKind
+ROLLOUT_KIND_DIRECT: RolloutKind
+ROLLOUT_STATE_UNSPECIFIED: RolloutState
+ROLLOUT_STATE_PENDING: RolloutState
+ROLLOUT_STATE_PREPARING: RolloutState
+ROLLOUT_STATE_SHADOW: RolloutState
+ROLLOUT_STATE_STEP: RolloutState
+ROLLOUT_STATE_PROMOTING: RolloutState
+ROLLOUT_STATE_PAUSED: RolloutState
+ROLLOUT_STATE_COMPLETED: RolloutState
+ROLLOUT_STATE_ROLLING_BACK: RolloutState
+ROLLOUT_STATE_ROLLED_BACK: RolloutState
+ROLLOUT_STATE_FAILED: RolloutState
+VERDICT_UNSPECIFIED: Verdict
+VERDICT_WORSE: Verdict
+VERDICT_NOT_WORSE: Verdict
+VERDICT_UNDECIDED: Verdict
+VERDICT_ERROR: Verdict
 
 class InstanceChange(_message.Message):
     __slots__ = ("at", "instance", "engine", "was", "now", "reason")
@@ -191,3 +243,285 @@ class HealInstanceRequest(_message.Message):
     instance: str
     reason: str
     def __init__(self, instance: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RolloutMetric(_message.Message):
+    __slots__ = ("metric", "verdict", "evidence", "threshold", "clear_evidence", "clear_threshold", "stable", "target")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    CLEAR_EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    CLEAR_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    STABLE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    verdict: Verdict
+    evidence: float
+    threshold: float
+    clear_evidence: float
+    clear_threshold: float
+    stable: float
+    target: float
+    def __init__(self, metric: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., evidence: _Optional[float] = ..., threshold: _Optional[float] = ..., clear_evidence: _Optional[float] = ..., clear_threshold: _Optional[float] = ..., stable: _Optional[float] = ..., target: _Optional[float] = ...) -> None: ...
+
+class RolloutAssessment(_message.Message):
+    __slots__ = ("at", "step", "verdict", "reason", "samples", "metrics")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    at: _timestamp_pb2.Timestamp
+    step: int
+    verdict: Verdict
+    reason: str
+    samples: int
+    metrics: _containers.RepeatedCompositeFieldContainer[RolloutMetric]
+    def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., step: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reason: _Optional[str] = ..., samples: _Optional[int] = ..., metrics: _Optional[_Iterable[_Union[RolloutMetric, _Mapping]]] = ...) -> None: ...
+
+class Rollout(_message.Message):
+    __slots__ = ("id", "engine", "kind", "state", "paused_in", "step", "steps_percent", "weight_bp", "shadow_bp", "stable", "target", "reason", "started_at", "since", "is_finished", "is_manual", "is_reversal", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "instances", "verdict", "samples", "assessment")
+    class InstancesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_IN_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    STEPS_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_BP_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_BP_FIELD_NUMBER: _ClassVar[int]
+    STABLE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    IS_FINISHED_FIELD_NUMBER: _ClassVar[int]
+    IS_MANUAL_FIELD_NUMBER: _ClassVar[int]
+    IS_REVERSAL_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    MIN_STEP_S_FIELD_NUMBER: _ClassVar[int]
+    MAX_STEP_S_FIELD_NUMBER: _ClassVar[int]
+    MIN_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    ASSESSMENT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    engine: str
+    kind: RolloutKind
+    state: RolloutState
+    paused_in: RolloutState
+    step: int
+    steps_percent: _containers.RepeatedScalarFieldContainer[int]
+    weight_bp: int
+    shadow_bp: int
+    stable: str
+    target: str
+    reason: str
+    started_at: _timestamp_pb2.Timestamp
+    since: _timestamp_pb2.Timestamp
+    is_finished: bool
+    is_manual: bool
+    is_reversal: bool
+    shadow_percent: int
+    min_step_s: float
+    max_step_s: float
+    min_samples: int
+    instances: _containers.ScalarMap[str, str]
+    verdict: Verdict
+    samples: int
+    assessment: RolloutAssessment
+    def __init__(self, id: _Optional[str] = ..., engine: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., state: _Optional[_Union[RolloutState, str]] = ..., paused_in: _Optional[_Union[RolloutState, str]] = ..., step: _Optional[int] = ..., steps_percent: _Optional[_Iterable[int]] = ..., weight_bp: _Optional[int] = ..., shadow_bp: _Optional[int] = ..., stable: _Optional[str] = ..., target: _Optional[str] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_finished: _Optional[bool] = ..., is_manual: _Optional[bool] = ..., is_reversal: _Optional[bool] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., instances: _Optional[_Mapping[str, str]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., samples: _Optional[int] = ..., assessment: _Optional[_Union[RolloutAssessment, _Mapping]] = ...) -> None: ...
+
+class StartRolloutRequest(_message.Message):
+    __slots__ = ("engine", "release", "kind", "steps_percent", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "manual", "reason", "who")
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STEPS_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    MIN_STEP_S_FIELD_NUMBER: _ClassVar[int]
+    MAX_STEP_S_FIELD_NUMBER: _ClassVar[int]
+    MIN_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    MANUAL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    release: str
+    kind: RolloutKind
+    steps_percent: _containers.RepeatedScalarFieldContainer[int]
+    shadow_percent: int
+    min_step_s: float
+    max_step_s: float
+    min_samples: int
+    manual: bool
+    reason: str
+    who: str
+    def __init__(self, engine: _Optional[str] = ..., release: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., steps_percent: _Optional[_Iterable[int]] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., manual: _Optional[bool] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class StartExperimentRequest(_message.Message):
+    __slots__ = ("engine", "split", "reason", "who")
+    class SplitEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    split: _containers.ScalarMap[str, int]
+    reason: str
+    who: str
+    def __init__(self, engine: _Optional[str] = ..., split: _Optional[_Mapping[str, int]] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class RollBackRequest(_message.Message):
+    __slots__ = ("engine", "to", "reason", "who")
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    to: str
+    reason: str
+    who: str
+    def __init__(self, engine: _Optional[str] = ..., to: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class PauseRolloutRequest(_message.Message):
+    __slots__ = ("rollout", "reason", "who")
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    rollout: str
+    reason: str
+    who: str
+    def __init__(self, rollout: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class ResumeRolloutRequest(_message.Message):
+    __slots__ = ("rollout", "reason", "who")
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    rollout: str
+    reason: str
+    who: str
+    def __init__(self, rollout: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class AdvanceRolloutRequest(_message.Message):
+    __slots__ = ("rollout", "reason", "who")
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    rollout: str
+    reason: str
+    who: str
+    def __init__(self, rollout: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class AbortRolloutRequest(_message.Message):
+    __slots__ = ("rollout", "reason", "who")
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    rollout: str
+    reason: str
+    who: str
+    def __init__(self, rollout: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class ListRolloutsRequest(_message.Message):
+    __slots__ = ("engine", "limit")
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    limit: int
+    def __init__(self, engine: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListRolloutsResponse(_message.Message):
+    __slots__ = ("rollouts",)
+    ROLLOUTS_FIELD_NUMBER: _ClassVar[int]
+    rollouts: _containers.RepeatedCompositeFieldContainer[Rollout]
+    def __init__(self, rollouts: _Optional[_Iterable[_Union[Rollout, _Mapping]]] = ...) -> None: ...
+
+class GetRolloutRequest(_message.Message):
+    __slots__ = ("rollout",)
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    rollout: str
+    def __init__(self, rollout: _Optional[str] = ...) -> None: ...
+
+class GetRolloutEvidenceRequest(_message.Message):
+    __slots__ = ("rollout", "limit")
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    rollout: str
+    limit: int
+    def __init__(self, rollout: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class RolloutEvidence(_message.Message):
+    __slots__ = ("rollout", "engine", "assessments")
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    ASSESSMENTS_FIELD_NUMBER: _ClassVar[int]
+    rollout: str
+    engine: str
+    assessments: _containers.RepeatedCompositeFieldContainer[RolloutAssessment]
+    def __init__(self, rollout: _Optional[str] = ..., engine: _Optional[str] = ..., assessments: _Optional[_Iterable[_Union[RolloutAssessment, _Mapping]]] = ...) -> None: ...
+
+class WatchRolloutRequest(_message.Message):
+    __slots__ = ("rollout", "interval_s")
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
+    rollout: str
+    interval_s: float
+    def __init__(self, rollout: _Optional[str] = ..., interval_s: _Optional[float] = ...) -> None: ...
+
+class ListAuditEntriesRequest(_message.Message):
+    __slots__ = ("engine", "rollout", "before", "limit")
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    rollout: str
+    before: int
+    limit: int
+    def __init__(self, engine: _Optional[str] = ..., rollout: _Optional[str] = ..., before: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListAuditEntriesResponse(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[AuditEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[AuditEntry, _Mapping]]] = ...) -> None: ...
+
+class AuditEntry(_message.Message):
+    __slots__ = ("number", "at", "who", "action", "reason", "engine", "rollout", "instance", "before", "after")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    at: _timestamp_pb2.Timestamp
+    who: str
+    action: str
+    reason: str
+    engine: str
+    rollout: str
+    instance: str
+    before: _struct_pb2.Struct
+    after: _struct_pb2.Struct
+    def __init__(self, number: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., who: _Optional[str] = ..., action: _Optional[str] = ..., reason: _Optional[str] = ..., engine: _Optional[str] = ..., rollout: _Optional[str] = ..., instance: _Optional[str] = ..., before: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., after: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...

@@ -15,14 +15,17 @@ from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.operations_service import OperationsService
 from control_plane.grpc_api.orchestrator_service import Orchestrator
+from control_plane.grpc_api.rollout_calls import RolloutCalls
 from control_plane.grpc_api.server import GrpcServer
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway
 from control_plane.services.model_reads import ModelReads
 from control_plane.services.operations import Operations
+from control_plane.services.rollout_requests import PlanDefaults
 from control_plane.services.status import Status
 from tests.unit.fakes import FakeCalendar, FakeClock, FakeInspector, FakeInstance, FakePhotos
+from tests.unit.rollouts import FakeRollouts
 from tests.unit.samples import ENGINES, TABLE, make_fleet, make_gateway
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -51,6 +54,7 @@ class Edge:
     clock: FakeClock
     photos: FakePhotos
     gateway: Gateway
+    rollouts: FakeRollouts
     channel: Any = field(default=None)
     heard: list[Ended] = field(default_factory=list)
 
@@ -88,6 +92,7 @@ def make_server(
     stream_idle_s: float = 600.0,
     max_concurrent_calls: int = 1024,
     gateway: Gateway | None = None,
+    rollouts: FakeRollouts | None = None,
 ) -> GrpcServer:
     gateway = gateway or make_gateway(fleet, clock)
     status = Status(
@@ -100,28 +105,36 @@ def make_server(
         calendar=FakeCalendar(),
     )
     components = frozenset({"preprocess", "damage_detector", "materials_detector"})
-    return GrpcServer(
-        kserve=KServe(
-            gateway=gateway,
-            fleet=fleet,
-            reads=ModelReads(
-                gateway=gateway, fleet=fleet, components=components, timeout_s=3.0, clock=clock
-            ),
-            status=status,
-            clock=clock,
-            version="9.9.9",
-            timeouts=CallTimeouts(30.0, 60.0),
-            stream_idle_s=stream_idle_s,
-            max_message_bytes=MAX_MESSAGE_BYTES,
+    timeouts = CallTimeouts(30.0, 60.0)
+    kserve = KServe(
+        gateway=gateway,
+        fleet=fleet,
+        reads=ModelReads(
+            gateway=gateway, fleet=fleet, components=components, timeout_s=3.0, clock=clock
         ),
+        status=status,
+        clock=clock,
+        version="9.9.9",
+        timeouts=timeouts,
+        stream_idle_s=stream_idle_s,
+        max_message_bytes=MAX_MESSAGE_BYTES,
+    )
+    calls = RolloutCalls(
+        rollouts or FakeRollouts(),
+        PlanDefaults((5, 50), 30.0, 600.0, 20),
+        timeouts,
+        kserve.stopping,
+    )
+    return GrpcServer(
+        kserve=kserve,
         orchestrator=Orchestrator(
             Detection(gateway, FakeInspector(), lambda: TABLE.routes, clock),
             photos,
             status,
             clock,
-            CallTimeouts(30.0, 60.0),
+            timeouts,
         ),
-        operations=OperationsService(Operations(fleet, lambda: TABLE), status),
+        operations=OperationsService(Operations(fleet, lambda: TABLE), status, calls),
         host="127.0.0.1",
         port=port,
         max_message_bytes=MAX_MESSAGE_BYTES,
@@ -136,9 +149,10 @@ async def edge() -> AsyncIterator[Edge]:
     photos = FakePhotos({"file:///roof.jpg": b"photo from a file"})
     heard: list[Ended] = []
     gateway = make_gateway(fleet, clock, ended=heard.append)
-    server = make_server(fleet, clock, photos, gateway=gateway)
+    rollouts = FakeRollouts()
+    server = make_server(fleet, clock, photos, gateway=gateway, rollouts=rollouts)
     await server.start()
-    running = Edge(triton, fleet, server, clock, photos, gateway, heard=heard)
+    running = Edge(triton, fleet, server, clock, photos, gateway, rollouts, heard=heard)
     async with grpc.aio.insecure_channel(server.address) as channel:
         running.channel = channel
         yield running

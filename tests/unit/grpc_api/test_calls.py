@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ from tritonclient.grpc import service_pb2
 
 from control_plane.core.catalogue import Release
 from control_plane.core.deadline import Deadline
-from control_plane.grpc_api.calls import CallTimeouts, read_deadline
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.grpc_api.calls import CallTimeouts, read_deadline, within_deadline
 from control_plane.services.fleet import Fleet
 from control_plane.services.instance import Place
 from tests.unit.fakes import FakeClock, call_failed
@@ -99,6 +101,19 @@ def test_a_deadline_is_on_the_clock_of_the_services(
     remaining_s: float | None, deadline: float
 ) -> None:
     assert read_deadline(Context(remaining_s), FakeClock(1000.0), TIMEOUTS) == Deadline(deadline)
+
+
+@pytest.mark.parametrize("remaining_s", [0.0, -1.0])
+async def test_work_that_takes_no_deadline_is_ended_at_it(remaining_s: float) -> None:
+    with pytest.raises(ControlPlaneError) as late:
+        async with within_deadline(Context(remaining_s), TIMEOUTS):
+            await asyncio.Event().wait()
+    assert late.value.code is ErrorCode.DEADLINE_EXCEEDED
+
+
+async def test_work_that_is_done_in_time_is_left_alone() -> None:
+    async with within_deadline(Context(None), TIMEOUTS):
+        pass
 
 
 async def test_a_deadline_already_past_costs_no_instance_anything(edge: Edge) -> None:
