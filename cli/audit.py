@@ -10,7 +10,7 @@ import typer
 from cli.client import ControlPlane
 from cli.options import DEFAULT_URL, AsJson, Token, Url
 from cli.printing import console, print_json, table
-from cli.rollout_options import AUDIT, with_query
+from cli.rollout_options import AUDIT, rollout_path, with_query
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,7 +23,12 @@ def audit(
     ] = None,
     rollout: Annotated[
         str | None,
-        typer.Option("--rollout", metavar="ID", show_default=False, help="Only of this rollout."),
+        typer.Option(
+            "--rollout",
+            metavar="ROLLOUT|ENGINE",
+            show_default=False,
+            help="Only of this rollout: its id, the beginning of it, or an engine's latest.",
+        ),
     ] = None,
     before: Annotated[
         int | None,
@@ -39,14 +44,18 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Show who did what and why, the latest first."""
+    control_plane = ControlPlane(url, token)
+    if rollout is not None:
+        rollout = str(control_plane.get(rollout_path(rollout))["id"])
     path = with_query(AUDIT, engine=engine, rollout=rollout, before=before, limit=limit)
-    answer = ControlPlane(url, token).get(path)
+    answer = control_plane.get(path)
     if as_json:
         print_json(answer)
     elif answer.get("entries"):
         console().print(_table(answer["entries"], datetime.now().astimezone()))
     else:
-        typer.echo("nothing has been done yet")
+        is_chosen = any(one is not None for one in (engine, rollout, before))
+        typer.echo("nothing of that was done" if is_chosen else "nothing has been done yet")
 
 
 def _table(entries: list[dict[str, Any]], now: datetime) -> Table:

@@ -28,12 +28,14 @@ EVIDENCE = (
 )
 
 
-def show_report(rollout: Rollout, entries: Sequence[Entry], now: datetime) -> RenderableType:
+def show_report(
+    rollout: Rollout, entries: Sequence[Entry], now: datetime, *, width: int
+) -> RenderableType:
     """The picture, what each test says, the plan, and what was done."""
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[RenderableType] = [rollout_picture(rollout, now)]
+    parts: list[RenderableType] = [rollout_picture(rollout, now, width=width)]
     look = rollout.get("assessment")
     if look:
         at = f"at {time_of(look['at'], now)}, in {_step(look['step'])}, {look['samples']} samples"

@@ -60,7 +60,8 @@ def list_rollouts(
     if as_json:
         print_json(answer)
     elif answer.get("rollouts"):
-        console().print(rollouts_table(answer["rollouts"], _now()))
+        out = console()
+        out.print(rollouts_table(answer["rollouts"], _now(), width=out.width))
     else:
         typer.echo("no rollout yet; begin one: tidegate promote ENGINE RELEASE")
 
@@ -101,7 +102,7 @@ def show(
         print_json({**found, "history": entries})
         return
     out = console()
-    out.print(show_report(found, entries, _now()))
+    out.print(show_report(found, entries, _now(), width=out.width))
     if plot is not None:
         out.print(f"\nthe evidence over time is in {plot}", markup=False)
 

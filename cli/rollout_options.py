@@ -22,7 +22,7 @@ Release = Annotated[str, typer.Argument(metavar="RELEASE", show_default=False)]
 Named = Annotated[
     str | None,
     typer.Argument(
-        metavar="[ROLLOUT|ENGINE]",
+        metavar="ROLLOUT|ENGINE",
         show_default=False,
         help="An id, the beginning of one, or an engine for its latest; else the one under way.",
     ),

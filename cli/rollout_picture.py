@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cli.fleet_picture import age_of, time_of
 from cli.printing import style_of, table
 from cli.rollout_words import (
+    ALL_BP,
     MARKS,
     VERDICT_MARKS,
     Metric,
@@ -25,6 +26,7 @@ from cli.rollout_words import (
     reached,
     seen_of,
     test_of,
+    weight_of,
     words,
 )
 
@@ -33,35 +35,41 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-TRAFFIC_CELLS, TIME_CELLS, EVIDENCE_CELLS = 40, 20, 8
-ALL_BP = 10_000
+WIDE = 100
+TRAFFIC_CELLS, TIME_CELLS, EVIDENCE_CELLS, FEW_EVIDENCE_CELLS = 40, 20, 12, 5
+EIGHTHS = "▏▎▍▌▋▊▉█"
 JUDGED = frozenset({"shadow", "step"})
 
 Entry = Mapping[str, Any]
 
 
-def rollouts_table(rollouts: Iterable[Rollout], now: datetime) -> Table:
-    """One line for each."""
-    return table(
-        ["rollout", "engine", "kind", "from → to", "state", "traffic", "since", "why"],
+def rollouts_table(rollouts: Iterable[Rollout], now: datetime, *, width: int) -> Table:
+    """One line for each; why it is where it is only where there is room for it."""
+    is_wide = width >= WIDE
+    rows: list[list[str | Text]] = [
         [
-            [
-                str(one["id"]),
-                str(one["engine"]),
-                str(one["kind"]),
-                moved(one),
-                state_of(one),
-                percent(one["weight_bp"]),
-                age_of(one["since"], now),
-                str(one.get("reason") or "-"),
-            ]
-            for one in rollouts
-        ],
-    )
+            str(one["id"]),
+            str(one["engine"]),
+            *([str(one["kind"])] if is_wide else []),
+            moved(one),
+            state_of(one, with_share=False),
+            "-" if one["is_finished"] else percent(one["weight_bp"]),
+            age_of(one["since"], now),
+            *([str(one.get("reason") or "-")] if is_wide else []),
+        ]
+        for one in rollouts
+    ]
+    headers = ["rollout", "engine", "from → to", "state", "traffic", "since"]
+    if is_wide:
+        headers = [*headers[:2], "kind", *headers[2:], "why"]
+    made = table(headers, rows)
+    for column in made.columns:
+        column.no_wrap = column.header != "WHY"
+    return made
 
 
-def rollout_picture(rollout: Rollout, now: datetime) -> RenderableType:
-    """One rollout. now: aware; what the time in the step is counted to."""
+def rollout_picture(rollout: Rollout, now: datetime, *, width: int) -> RenderableType:
+    """One rollout. now: aware; what the time in the step is counted to. width: of the terminal."""
     from rich.console import Group
     from rich.text import Text
 
@@ -77,7 +85,7 @@ def rollout_picture(rollout: Rollout, now: datetime) -> RenderableType:
     parts.append(_facts(rollout, now))
     metrics = (rollout.get("assessment") or {}).get("metrics", [])
     if metrics:
-        parts += ["", evidence_table(metrics, rollout)]
+        parts += ["", evidence_table(metrics, rollout, width=width)]
     if rollout.get("instances"):
         rows = [[name, _there(said)] for name, said in rollout["instances"].items()]
         parts += ["", table(["instance", f"{rollout['target']} there"], rows)]
@@ -85,11 +93,12 @@ def rollout_picture(rollout: Rollout, now: datetime) -> RenderableType:
     return Group(*parts)
 
 
-def state_of(rollout: Rollout) -> Text:
+def state_of(rollout: Rollout, *, with_share: bool = True) -> Text:
     from rich.text import Text
 
     state = str(rollout["state"])
-    return Text(f"{MARKS.get(state, '?')} {place_of(rollout)}", style=_style_of_state(state))
+    said = place_of(rollout, with_share=with_share)
+    return Text(f"{MARKS.get(state, '?')} {said}", style=_style_of_state(state))
 
 
 def steps_line(rollout: Rollout) -> Text:
@@ -119,10 +128,11 @@ def steps_line(rollout: Rollout) -> Text:
     return Text(" ── ", style="dim").join(shown)
 
 
-def evidence_table(metrics: Sequence[Metric], rollout: Rollout) -> Table:
+def evidence_table(metrics: Sequence[Metric], rollout: Rollout, *, width: int) -> Table:
     """Each test: how near both of its answers are, and what was seen."""
     from rich.text import Text
 
+    cells = EVIDENCE_CELLS if width >= WIDE else FEW_EVIDENCE_CELLS
     rows: list[list[str | Text]] = []
     for metric in metrics:
         verdict = str(metric["verdict"])
@@ -133,8 +143,10 @@ def evidence_table(metrics: Sequence[Metric], rollout: Rollout) -> Table:
                 Text(
                     f"{VERDICT_MARKS.get(verdict, '?')} {words(verdict)}", style=style_of(verdict)
                 ),
-                _evidence(metric.get("evidence"), metric.get("threshold"), "red"),
-                _evidence(metric.get("clear_evidence"), metric.get("clear_threshold"), "green"),
+                _evidence(metric.get("evidence"), metric.get("threshold"), "red", cells),
+                _evidence(
+                    metric.get("clear_evidence"), metric.get("clear_threshold"), "green", cells
+                ),
                 f"{stable} → {target}",
             ]
         )
@@ -191,9 +203,7 @@ def _facts(rollout: Rollout, now: datetime) -> Table:
 def _traffic(rollout: Rollout) -> Text:
     from rich.text import Text
 
-    weight_bp = rollout["weight_bp"]
-    if rollout["state"] == "completed" and rollout["kind"] != "shadow":
-        weight_bp = ALL_BP
+    weight_bp = weight_of(rollout)
     cells = _cells(weight_bp / ALL_BP, TRAFFIC_CELLS)
     return Text.assemble(
         f"{rollout['stable']} {percent(ALL_BP - weight_bp):>6} ",
@@ -233,16 +243,18 @@ def _samples(rollout: Rollout) -> Text:
     )
 
 
-def _evidence(log_e: float | None, log_threshold: float | None, colour: str) -> Text:
+def _evidence(log_e: float | None, log_threshold: float | None, colour: str, cells: int) -> Text:
+    """A bar in eighths of a cell, full only where the threshold is reached."""
     from rich.text import Text
 
     if log_threshold is None:
         return Text("-")
     share = reached(log_e, log_threshold)
-    cells = _cells(share, EVIDENCE_CELLS)
+    full, part = divmod(int(share * cells * 8), 8)
+    filled = "█" * full + (EIGHTHS[part - 1] if part else "")
     return Text.assemble(
-        ("█" * cells, colour),
-        ("░" * (EVIDENCE_CELLS - cells), "dim"),
+        (filled, colour),
+        ("░" * (cells - len(filled)), "dim"),
         (f" {evidence_of(log_e)} of {evidence_of(log_threshold)}", "bold" if share >= 1 else ""),
     )
 

@@ -83,7 +83,7 @@ def _draw(live: Live, found: Look, trouble: Refused | None) -> None:
     if trouble is not None:
         picture = Text.assemble((UNREACHABLE, style_of(UNREACHABLE)), f"  {trouble.message}")
     else:
-        picture = rollout_picture(found, now)
+        picture = rollout_picture(found, now, width=live.console.width)
     live.update(Group(Text(f"{now:%H:%M:%S}", style="dim"), picture), refresh=True)
 
 

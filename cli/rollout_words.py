@@ -11,7 +11,7 @@ from typing import Any
 Rollout = Mapping[str, Any]
 Metric = Mapping[str, Any]
 
-BP_PER_PERCENT = 100
+ALL_BP, BP_PER_PERCENT = 10_000, 100
 LARGEST_WRITTEN_OUT = 1e5
 
 FINISHED_WELL = "completed"
@@ -105,13 +105,13 @@ def reached(log_e: float | None, log_threshold: float | None) -> float:
     return min(1.0, max(0.0, log_e / log_threshold))
 
 
-def place_of(rollout: Rollout) -> str:
+def place_of(rollout: Rollout, *, with_share: bool = True) -> str:
     """Where it is, in a few words."""
     state = str(rollout["state"])
     if state == "paused":
         inner = str(rollout.get("paused_in") or "step")
-        return f"paused in {_place(inner, rollout)}"
-    return _place(state, rollout)
+        return f"paused in {_place(inner, rollout, with_share=with_share)}"
+    return _place(state, rollout, with_share=with_share)
 
 
 def line_of(rollout: Rollout) -> str:
@@ -120,7 +120,7 @@ def line_of(rollout: Rollout) -> str:
     verdict = rollout.get("verdict")
     parts = [
         f"{rollout['id']}  {rollout['engine']} {moved(rollout)}",
-        f"{place_of(rollout)}, {percent(rollout['weight_bp'])} of the traffic",
+        f"{place_of(rollout)}, {percent(weight_of(rollout))} of the traffic",
     ]
     if verdict:
         parts.append(f"{rollout['samples']} samples, {words(str(verdict))}: {look.get('reason')}")
@@ -131,6 +131,12 @@ def line_of(rollout: Rollout) -> str:
 
 def moved(rollout: Rollout) -> str:
     return f"{rollout['stable']} → {rollout['target']}"
+
+
+def weight_of(rollout: Rollout) -> int:
+    """The target's share in basis points; what was promoted has all, as the stable one."""
+    is_promoted = rollout["state"] == FINISHED_WELL and rollout["kind"] != "shadow"
+    return ALL_BP if is_promoted else int(rollout["weight_bp"])
 
 
 def percent(bp: float) -> str:
@@ -160,12 +166,12 @@ def words(word: str) -> str:
     return word.replace("_", " ")
 
 
-def _place(state: str, rollout: Rollout) -> str:
+def _place(state: str, rollout: Rollout, *, with_share: bool) -> str:
     if state == "step":
         step, steps = rollout["step"], rollout["steps_percent"]
-        share = f"{steps[step - 1]} %" if 0 < step <= len(steps) else "?"
-        return f"step {step} of {len(steps)} ({share})"
-    if state == "shadow":
+        share = f" ({steps[step - 1]} %)" if with_share and 0 < step <= len(steps) else ""
+        return f"step {step} of {len(steps)}{share}"
+    if state == "shadow" and with_share:
         return f"shadow of {rollout.get('shadow_percent', 0)} %"
     return words(state)
 

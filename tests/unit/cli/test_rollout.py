@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from typer.testing import Result
 
-from cli.rollout_picture import changes_of, rollout_picture, steps_line
+from cli.rollout_picture import changes_of, rollout_picture, rollouts_table, steps_line
 from cli.rollout_words import duration, evidence_of, reached
 from control_plane.rest_api import rollout_schemas as schemas
 from tests.unit.cli.plane import Plane, Reply, Seen, problem
@@ -39,11 +39,11 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
 
 
-def picture(**changes: Any) -> str:
-    """What a terminal of 120 columns shows, without its colours."""
-    out = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+def picture(width: int = 120, **changes: Any) -> str:
+    """What a terminal shows, without its colours."""
+    out = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     with out.file:
-        out.print(rollout_picture({**ROLLOUT, **changes}, NOW))
+        out.print(rollout_picture({**ROLLOUT, **changes}, NOW, width=width))
     return out.export_text()
 
 
@@ -66,9 +66,10 @@ def test_rollouts_are_listed(tidegate: Tidegate, plane: Plane) -> None:
     assert lines[0].split()[:3] == ["ROLLOUT", "ENGINE", "KIND"]
     assert lines[1].split()[:12] == [
         *("damage-7f3a", "damage", "canary", "1.0.0", "→", "1.1.0"),
-        *("▶", "step", "2", "of", "3", "(5"),
+        *("▶", "step", "2", "of", "3", "5"),
     ]
     assert "✗ rolled back" in lines[2]
+    assert lines[2].split()[-8:-7] == ["-"]
     assert "the canary is worse: errors" in lines[2]
     assert json.loads(tidegate("rollout", "list", *options, "--json").stdout) == answer
 
@@ -135,7 +136,7 @@ def test_one_that_has_begun_has_nothing_to_show_but_that(tidegate: Tidegate, pla
         ({}, ["✓ 1 % ──  ▶ 5 %  ── 100 %", "next: 100 %, once it is found not to be worse"]),
         ({}, ["time     █░░░", "2 min 10 s (at least 1 min, at most 1 h)"]),
         ({}, ["samples  ████████░░░░░░░░░░░░ 40 (at least 100)"]),
-        ({}, ["████░░░░ 10.0 of 99", "████████ 148 of 99", "0.40 % → 0.60 %"]),
+        ({}, ["██████░░░░░░ 10.0 of 99", "████████████ 148 of 99", "0.40 % → 0.60 %"]),
         ({}, ["1.0.0   95 % ██████████████████████████████████████▓▓ 5 % 1.1.0"]),
         ({"weight_bp": 1}, ["99.99 % ███████████████████████████████████████▓ 0.01 %"]),
         (
@@ -184,6 +185,17 @@ def test_the_picture_says_how_far_it_is_and_what_is_next(
     shown = picture(**changes)
     for one in said:
         assert one in shown, shown
+
+
+def test_on_80_columns_every_line_stays_one() -> None:
+    shown = picture(width=80)
+    assert "errors        … undecided  ██▌░░ 10.0 of 99    █████ 148 of 99  0.40 %" in shown
+    out = Console(width=80, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    with out.file:
+        out.print(rollouts_table([ROLLOUT, ROLLED_BACK], NOW, width=80))
+    header, first, _ = out.export_text().splitlines()
+    assert header.split() == ["ROLLOUT", "ENGINE", "FROM", "→", "TO", "STATE", "TRAFFIC", "SINCE"]
+    assert first.split()[-4:] == ["5", "%", "2", "min"]
 
 
 def test_only_a_canary_has_steps_to_go() -> None:
