@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 130
 WIDTH, HEAD_HEIGHT, PANEL_HEIGHT, MARGIN_HEIGHT = 11.0, 1.3, 1.75, 1.5
 LEAST, MOST = 0.05, 1e4
+LEAST_LABELLED = 0.04
+UNITS = ((4 * 3600, (3600, "hours")), (240, (60, "minutes")), (0, (1, "seconds")))
 WORSE, CLEAR, INK, MUTED = "#c2410c", "#0b6e99", "#1f2328", "#8a8f98"
 VERDICT_COLOURS = {
     "worse": WORSE,
@@ -70,6 +72,7 @@ def draw(rollout: Rollout, looks: Sequence[Look], path: Path) -> None:
             f"rollout {rollout['id']} has no evidence yet; it is {place_of(rollout)}",
             code="not_found",
         )
+    looks = _closed(looks)
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -104,10 +107,12 @@ def draw(rollout: Rollout, looks: Sequence[Look], path: Path) -> None:
 def _draw_traffic(panel: Axes, rollout: Rollout, looks: Sequence[Look]) -> None:
     """The target's share step by step, and below it a strip of verdicts."""
     shares = [_share(rollout, look["step"]) for look in looks]
-    times = _minutes(looks)
+    times = _times(looks)
     panel.fill_between(times, shares, step="post", color=CLEAR, alpha=0.18, linewidth=0)
     panel.step(times, shares, where="post", color=CLEAR, linewidth=1.6)
     for at, look, length in _runs(looks, times, "step"):
+        if length < LEAST_LABELLED * times[-1]:
+            continue
         label = f"{_share(rollout, look['step'])} %" if look["step"] else "shadow"
         panel.annotate(
             label,
@@ -136,7 +141,7 @@ def _draw_test(panel: Axes, metric: str, looks: Sequence[Look]) -> None:
     test = test_of(metric)
     found = [
         (at, one)
-        for at, look in zip(_minutes(looks), looks, strict=True)
+        for at, look in zip(_times(looks), looks, strict=True)
         for one in look["metrics"]
         if one["metric"] == metric
     ]
@@ -179,18 +184,15 @@ def _mark_crossing(panel: Axes, drawn: Sequence[tuple[float, Any, float]], colou
 
 
 def _shade_steps(panel: Axes, looks: Sequence[Look]) -> None:
-    for number, (at, _, length) in enumerate(_runs(looks, _minutes(looks), "step")):
+    for number, (at, _, length) in enumerate(_runs(looks, _times(looks), "step")):
         if number % 2:
             panel.axvspan(at, at + length, color="black", alpha=0.045, linewidth=0)
 
 
 def _label_times(rows: Sequence[Axes], looks: Sequence[Look]) -> None:
-    times = _minutes(looks)
     started = datetime.fromisoformat(looks[0]["at"]).astimezone()
-    unit = "hours" if _is_long(looks) else "minutes"
-    rows[-1].set_xlabel(f"{unit} since {started:%Y-%m-%d %H:%M:%S %Z}")
-    # One look is a moment; matplotlib asks for a span.
-    rows[-1].set_xlim(times[0], max(times[-1], times[0] + 1e-3))
+    rows[-1].set_xlabel(f"{_unit(looks)[1]} since {started:%Y-%m-%d %H:%M:%S %Z}")
+    rows[-1].set_xlim(0, _times(looks)[-1])
 
 
 def _title(rollout: Rollout) -> str:
@@ -212,16 +214,27 @@ def _runs(
     return found
 
 
-def _minutes(looks: Sequence[Look]) -> list[float]:
-    """Since the first look, in minutes, or in hours where that is more than four."""
-    at = [datetime.fromisoformat(look["at"]).timestamp() for look in looks]
-    unit_s = 3600 if _is_long(looks) else 60
-    return [(one - at[0]) / unit_s for one in at]
+def _times(looks: Sequence[Look]) -> list[float]:
+    """Since the first look, in its unit."""
+    at_s = [_at_s(look) for look in looks]
+    unit_s, _ = _unit(looks)
+    return [(one - at_s[0]) / unit_s for one in at_s]
 
 
-def _is_long(looks: Sequence[Look]) -> bool:
-    first, last = (datetime.fromisoformat(looks[i]["at"]) for i in (0, -1))
-    return (last - first).total_seconds() > 4 * 3600
+def _unit(looks: Sequence[Look]) -> tuple[float, str]:
+    span_s = _at_s(looks[-1]) - _at_s(looks[0])
+    return next((unit for least_s, unit in UNITS if span_s >= least_s), UNITS[-1][1])
+
+
+def _closed(looks: Sequence[Look]) -> list[Look]:
+    """With the end of the last look, which would otherwise be a moment without a width."""
+    gap_s = _at_s(looks[-1]) - _at_s(looks[-2]) if len(looks) > 1 else 0.0
+    end = datetime.fromisoformat(looks[-1]["at"]) + timedelta(seconds=max(gap_s, 1.0))
+    return [*looks, {**looks[-1], "at": end.isoformat()}]
+
+
+def _at_s(look: Look) -> float:
+    return datetime.fromisoformat(look["at"]).timestamp()
 
 
 def _share(rollout: Rollout, step: int) -> int:

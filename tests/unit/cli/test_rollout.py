@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -304,36 +303,6 @@ def test_the_latest_is_shown_when_none_is_under_way(tidegate: Tidegate, plane: P
     assert "✓ completed" in tidegate("rollout", "show", "--url", plane.url).stdout
     plane.replies[f"{ROLLOUTS}?limit=200"] = Reply({"rollouts": []})
     assert tidegate("rollout", "show", "--url", plane.url).exit_code == 1
-
-
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])
-def test_the_evidence_is_drawn(
-    tidegate: Tidegate, plane: Plane, tmp_path: Path, suffix: str
-) -> None:
-    serve(plane, ROLLOUT)
-    path = tmp_path / f"evidence.{suffix}"
-    result = tidegate("rollout", "show", "damage", "--plot", path, "--url", plane.url)
-    assert result.exit_code == 0
-    assert f"the evidence over time is in {path}" in result.stdout
-    heads = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
-    assert path.read_bytes().startswith(heads[suffix.lower()])
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("evidence.gif", "the name must end in .png, .svg or .pdf"),
-        ("evidence", "the name must end in"),
-        ("nowhere/evidence.png", "no folder nowhere"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_before_anything_is_asked(
-    tidegate: Tidegate, plane: Plane, name: str, said: str
-) -> None:
-    result = tidegate("rollout", "show", "damage", "--plot", name, "--url", plane.url)
-    assert result.exit_code == 1
-    assert said in result.stderr
-    assert plane.seen == []
 
 
 def test_words_and_figures() -> None:
