@@ -16,7 +16,7 @@ from cli.rollout_words import FINISHED_WELL, duration, moved
 from cli.watching import Watch
 
 INTERVAL_S = 1.0
-COMMAND_COLUMN = 40
+GAP = 3
 
 
 def promote(
@@ -197,8 +197,9 @@ def begun_words(rollout: dict[str, Any], url: str) -> str:
         last = {"shadow": "end it"}.get(rollout["kind"], "go on to the next step")
         commands.insert(2, (f"tidegate rollout advance {engine}", last))
     lines.append("")
-    for command, does in commands:
-        lines.append(f"  {command + elsewhere(url):{COMMAND_COLUMN}}{does}")
+    shown = [(command + elsewhere(url), does) for command, does in commands]
+    column = max(len(command) for command, _ in shown) + GAP
+    lines += [f"  {command:{column}}{does}" for command, does in shown]
     return "\n".join(lines)
 
 

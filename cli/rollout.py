@@ -228,7 +228,7 @@ def _command(
     if as_json:
         print_json(after)
         return
-    typer.echo(f"{after['id']} ({after['engine']} {moved(after)}) is {place_of(after)}")
+    typer.echo(f"{after['id']} ({after['engine']} {moved(after)}): {place_of(after)}")
 
 
 def _now() -> datetime:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 WIDE = 100
 TRAFFIC_CELLS, TIME_CELLS, EVIDENCE_CELLS, FEW_EVIDENCE_CELLS = 40, 20, 12, 5
 EIGHTHS = "▏▎▍▌▋▊▉█"
+NAMES = {"weight_bp": "traffic", "weights_bp": "traffic", "shadow_bp": "shadow"}
+DECIDING = frozenset({"worse", "error"})
 JUDGED = frozenset({"shadow", "step"})
 
 Entry = Mapping[str, Any]
@@ -172,13 +174,26 @@ def history_table(entries: Sequence[Entry], now: datetime) -> Table:
 
 
 def changes_of(entry: Entry) -> str:
-    """``step 1 → 2, weight_bp 100 → 500``."""
+    """``step 1 → 2, traffic 1 % → 5 %``; what went back by itself says by which test."""
     before, after = entry.get("before") or {}, entry.get("after") or {}
     said = []
     for key in dict.fromkeys([*before, *after]):
-        was, now = _value(before.get(key)), _value(after.get(key))
-        said.append(f"{words(key)} {was} → {now}" if before else f"{words(key)} {now}")
+        if key == "evidence":
+            said += [_test_at(one) for one in after[key] if one["verdict"] in DECIDING]
+            continue
+        name = NAMES.get(key, words(key))
+        now = _value(key, after.get(key))
+        if key not in before:
+            said.append(f"{name} {now}")
+        elif before[key] != after.get(key):
+            said.append(f"{name} {_value(key, before[key])} → {now}")
     return ", ".join(said) or "-"
+
+
+def _test_at(figures: Metric) -> str:
+    evidence = evidence_of(figures.get("evidence")), evidence_of(figures.get("threshold"))
+    name, verdict = test_of(str(figures["metric"])).name, words(str(figures["verdict"]))
+    return f"{name} {verdict} ({evidence[0]} of {evidence[1]})"
 
 
 def _facts(rollout: Rollout, now: datetime) -> Table:
@@ -324,9 +339,12 @@ def _cells(share: float, cells: int) -> int:
     return min(cells - 1, max(1, round(share * cells)))
 
 
-def _value(value: object) -> str:
+def _value(key: str, value: object) -> str:
+    if key.endswith("_bp") and isinstance(value, (int, float)):
+        return percent(value)
     if isinstance(value, (list, tuple)):
         return " ".join(str(one) for one in value) or "none"
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={inner}" for key, inner in value.items()) or "none"
+        said = (f"{name}={_value(key, inner)}" for name, inner in value.items())
+        return " ".join(said) or "none"
     return "-" if value is None or value == "" else str(value)

@@ -95,7 +95,7 @@ def evidence_of(log_e: float | None) -> str:
     value = math.exp(log_e)
     if value < 0.01:
         return "<0.01"
-    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
+    return f"{value:.2f}" if value < 0.995 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
 def reached(log_e: float | None, log_threshold: float | None) -> float:

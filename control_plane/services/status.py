@@ -11,6 +11,7 @@ from control_plane.core.admission import AdmissionStatistics
 from control_plane.core.catalogue import Engine, Release
 from control_plane.core.health import Change, Fitness
 from control_plane.core.routing import Route, RoutingTable
+from control_plane.core.versions import in_order
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import Calendar, Clock
 from control_plane.services.fleet import Fleet
@@ -221,7 +222,8 @@ class Status:
             admission=self._admission(engine.name),
             retry_budget_remaining=self._retry_budget(engine.name),
             releases=tuple(
-                self._release_view(release, route) for release in engine.releases.values()
+                self._release_view(engine.releases[version], route)
+                for version in in_order(engine.releases)
             ),
         )
 

@@ -101,7 +101,11 @@ ENTRY = {
     "rollout": "damage-7f3a",
     "instance": "",
     "before": {"state": "step", "weight_bp": 500},
-    "after": {"state": "rolling_back", "weight_bp": 0},
+    "after": {
+        "state": "rolling_back",
+        "weight_bp": 0,
+        "evidence": [{**ERRORS, "verdict": "worse", "evidence": 5.0}],
+    },
 }
 
 

@@ -20,7 +20,7 @@ def test_the_audit_is_a_line_for_each(tidegate: Tidegate, plane: Plane) -> None:
     header, first, second = tidegate("audit", "--url", plane.url).stdout.splitlines()
     assert header.split() == ["NO", "WHEN", "WHO", "DID", "TO", "WHAT", "CHANGED", "WHY"]
     assert first.split()[:2] == ["17", "2025-01-31"] or first.split()[0] == "17"
-    assert "ada  roll back  damage-7f3a  state step → rolling_back, weight bp 500 → 0" in first
+    assert "ada  roll back  damage-7f3a  state step → rolling_back, traffic 5 % → 0 %" in first
     assert first.rstrip().endswith("hail is [missed]")
     assert "triton-0" in second
 

@@ -21,10 +21,12 @@ from tests.unit.cli.plane import Plane, Reply, Seen, problem
 from tests.unit.cli.rollout_replies import (
     COMPLETED,
     ENTRY,
+    ERRORS,
     LOOK,
     ROLLED_BACK,
     ROLLOUT,
     ROLLOUTS,
+    SPLIT,
     serve,
 )
 
@@ -95,7 +97,7 @@ def test_a_rollout_is_shown_with_every_figure(tidegate: Tidegate, plane: Plane) 
         "refused: [red]no golden[/]",
         "not enough evidence yet: [errors]",
         "hail is [missed]",
-        "state step → rolling_back, weight bp 500 → 0",
+        "state step → rolling_back, traffic 5 % → 0 %, errors worse (148 of 99)",
     ):
         assert said in text
     assert text.count("evidence none") == 1
@@ -279,7 +281,7 @@ def test_a_rollout_is_steered(tidegate: Tidegate, plane: Plane, action: str) -> 
     plane.replies[f"{ONE}/{action}"] = Reply(paused)
     options = ["--reason", "looks odd", "--who", "ada", "--url", plane.url]
     result = tidegate("rollout", action, *options)
-    assert result.stdout == "damage-7f3a (damage 1.0.0 → 1.1.0) is paused in step 2 of 3 (5 %)\n"
+    assert result.stdout == "damage-7f3a (damage 1.0.0 → 1.1.0): paused in step 2 of 3 (5 %)\n"
     assert json.loads(plane.seen[-1].body) == {"reason": "looks odd", "who": "ada"}
     as_json = tidegate("rollout", action, "damage-7f3a", "--json", *options)
     assert json.loads(as_json.stdout) == paused
@@ -317,6 +319,10 @@ def test_words_and_figures() -> None:
         *(0.0, 0.0, 0.0, 0.5),
     ]
     assert reached(5.0, 4.0) == 1.0
-    change = {"before": {}, "after": {"steps_percent": [1, 5], "pins": {"a": 1}, "to": None}}
-    assert changes_of(change) == "steps percent 1 5, pins a=1, to -"
+    after = {"steps_percent": [1, 5], "pins": {"a": 1}, "to": None, "stable": "1.0.0"}
+    change = {"before": {"stable": "1.0.0", "engine": "damage"}, "after": after}
+    assert changes_of(change) == "engine damage → -, steps percent 1 5, pins a=1, to -"
     assert changes_of({"before": {}, "after": {}}) == "-"
+    weights = {"before": {"weights_bp": {"1.0.0": 10_000}}, "after": {"weights_bp": {}}}
+    assert changes_of(weights) == "traffic 1.0.0=100 % → none"
+    assert changes_of({"after": {"evidence": [ERRORS, SPLIT], "samples": 3}}) == "samples 3"
