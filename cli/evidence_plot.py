@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.failure import Refused
-from cli.rollout_words import Rollout, place_of, seen_of, test_of, words
+from cli.rollout_words import Rollout, Test, place_of, seen_of, test_of, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,7 +137,7 @@ def _draw_traffic(panel: Axes, rollout: Rollout, looks: Sequence[Look]) -> None:
 
 
 def _draw_test(panel: Axes, metric: str, looks: Sequence[Look]) -> None:
-    """Both kinds of evidence of one test against their thresholds."""
+    """Both kinds of evidence of one test against their thresholds; a query's result as it is."""
     test = test_of(metric)
     found = [
         (at, one)
@@ -145,25 +145,43 @@ def _draw_test(panel: Axes, metric: str, looks: Sequence[Look]) -> None:
         for one in look["metrics"]
         if one["metric"] == metric
     ]
-    for key, threshold_key, colour, label in (
-        ("evidence", "threshold", WORSE, test.worse),
-        ("clear_evidence", "clear_threshold", CLEAR, test.clear),
-    ):
-        drawn = [(at, m[key], m[threshold_key]) for at, m in found if m[threshold_key]]
-        if not drawn:
-            continue  # only the alarm is asked of some
-        times = [at for at, _, _ in drawn]
-        panel.plot(times, [_value(log_e) for _, log_e, _ in drawn], color=colour, label=label)
-        limits = [_value(limit) for _, _, limit in drawn]
-        panel.plot(times, limits, color=colour, linestyle=(0, (4, 3)), linewidth=1, alpha=0.8)
-        _mark_crossing(panel, drawn, colour)
-    panel.set(yscale="log", ylim=(LEAST, MOST), ylabel="evidence")
-    panel.set_yticks([0.1, 1, 10, 100, 1000], ["0.1", "1", "10", "100", "1000"])
-    panel.minorticks_off()
-    stable, target = seen_of(found[-1][1])
-    title = panel.set_title(f"{test.name.capitalize()}: {words(str(found[-1][1]['verdict']))}")
+    if any(one["threshold"] for _, one in found):
+        for key, colour, label in (
+            ("evidence", WORSE, test.worse),
+            ("clear_evidence", CLEAR, test.clear),
+        ):
+            _draw_evidence(panel, found, key, colour, label)
+        panel.set(yscale="log", ylim=(LEAST, MOST), ylabel="evidence")
+        panel.set_yticks([0.1, 1, 10, 100, 1000], ["0.1", "1", "10", "100", "1000"])
+        panel.minorticks_off()
+        panel.legend(frameon=False, ncols=2, **_ABOVE)
+    else:
+        scale = 100 if test.is_share else 1
+        drawn = [(at, one["target"] * scale) for at, one in found if one["target"] is not None]
+        panel.plot([at for at, _ in drawn], [value for _, value in drawn], color=INK)
+        panel.set_ylabel("%" if test.is_share else "result")
+    _name(panel, test, found[-1][1])
+
+
+def _draw_evidence(
+    panel: Axes, found: Sequence[tuple[float, Look]], key: str, colour: str, label: str
+) -> None:
+    limit = key.replace("evidence", "threshold")
+    drawn = [(at, one[key], one[limit]) for at, one in found if one[limit]]
+    if not drawn:
+        return  # only the alarm is asked of some
+    times = [at for at, _, _ in drawn]
+    panel.plot(times, [_value(log_e) for _, log_e, _ in drawn], color=colour, label=label)
+    limits = [_value(log_threshold) for _, _, log_threshold in drawn]
+    panel.plot(times, limits, color=colour, linestyle=(0, (4, 3)), linewidth=1, alpha=0.8)
+    _mark_crossing(panel, drawn, colour)
+
+
+def _name(panel: Axes, test: Test, last: Look) -> None:
+    """What it is and says, and beside it what was seen last."""
+    title = panel.set_title(f"{test.name.capitalize()}: {words(str(last['verdict']))}")
     panel.annotate(
-        f"{test.seen}: {stable} → {target}",
+        f"{test.seen}: {seen_of(last)}",
         (1, 0),
         xycoords=title,
         xytext=(8, 0),
@@ -172,7 +190,6 @@ def _draw_test(panel: Axes, metric: str, looks: Sequence[Look]) -> None:
         fontsize=9,
         color=INK,
     )
-    panel.legend(frameon=False, ncols=2, **_ABOVE)
 
 
 def _mark_crossing(panel: Axes, drawn: Sequence[tuple[float, Any, float]], colour: str) -> None:

@@ -14,7 +14,8 @@ from cli.rollout_words import (
     Rollout,
     duration,
     evidence_of,
-    seen_of,
+    figure,
+    stays,
     test_of,
     words,
 )
@@ -41,7 +42,8 @@ def show_report(
         at = f"at {time_of(look['at'], now)}, in {_step(look['step'])}, {look['samples']} samples"
         parts += ["", Text(f"Tests, {at}", style="bold")]
         parts += [Text(test_words(metric)) for metric in look["metrics"]]
-        parts += [Text(EVIDENCE, style="dim")]
+        if any(metric["threshold"] for metric in look["metrics"]):
+            parts.append(Text(EVIDENCE, style="dim"))
     parts += ["", Text("Plan", style="bold"), Text(plan_words(rollout))]
     if entries:
         parts += ["", Text("History", style="bold"), history_table(entries, now)]
@@ -51,36 +53,33 @@ def show_report(
 def test_words(metric: Metric) -> str:
     """One test, a line for each of its figures."""
     test, verdict = test_of(str(metric["metric"])), str(metric["verdict"])
-    stable, target = seen_of(metric)
-    said = [
-        f"{VERDICT_MARKS.get(verdict, '?')} {test.name}: {words(verdict)}",
-        f"{test.seen}: {test.of_stable} {stable}, {test.of_target} {target}",
-        _claim(test.worse, metric["evidence"], metric["threshold"]),
-    ]
-    if metric["clear_threshold"] is not None:
+    stable, target = (figure(metric[arm], is_share=test.is_share) for arm in ("stable", "target"))
+    both = target if test.is_one else f"{test.of_stable} {stable}, {test.of_target} {target}"
+    said = [f"{VERDICT_MARKS.get(verdict, '?')} {test.name}: {words(verdict)}"]
+    said.append(f"{test.seen}: {both}")
+    if metric["threshold"]:
+        said.append(_claim(test.worse, metric["evidence"], metric["threshold"]))
+    if metric["clear_threshold"]:
         said.append(_claim(test.clear, metric["clear_evidence"], metric["clear_threshold"]))
     return "\n    ".join(said)
 
 
 def plan_words(rollout: Rollout) -> str:
     """How it was to go."""
-    kind = str(rollout["kind"])
-    said = [kind]
-    if rollout.get("shadow_percent"):
-        said.append(f"shadow {rollout['shadow_percent']} %")
-    if rollout["steps_percent"]:
-        said.append(" → ".join(f"{share} %" for share in rollout["steps_percent"]))
-    if kind == "canary":
-        said.append(
-            f"each step at least {duration(rollout['min_step_s'])} and "
-            f"{rollout['min_samples']} samples"
-        )
-        said.append(
-            "on when told"
-            if rollout["is_manual"]
-            else f"asks after {duration(rollout['max_step_s'])}"
-        )
-    return ", ".join(said)
+    kind, shares = str(rollout["kind"]), rollout["steps_percent"]
+    if kind == "shadow":
+        return f"a copy of {rollout['shadow_percent']} % of the traffic, until told"
+    if kind == "experiment":
+        return f"{shares[0]} % of the traffic, until told"
+    if kind == "direct":
+        return "all of the traffic at once"
+    steps = " → ".join(f"{share} %" for share in shares)
+    first = rollout["shadow_percent"]
+    said = f"a shadow of {first} % first, then {steps}" if first else steps
+    if stays(rollout):
+        return f"{said}, on when told"
+    least = f"{duration(rollout['min_step_s'])} and {rollout['min_samples']} samples"
+    return f"{said}, each step at least {least}, asks after {duration(rollout['max_step_s'])}"
 
 
 def _claim(claim: str, log_e: float | None, log_threshold: float | None) -> str:

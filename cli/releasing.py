@@ -12,7 +12,7 @@ from cli.options import DEFAULT_URL, AsJson, Token, Url
 from cli.printing import print_json
 from cli.rollout import Interval, watch_to_the_end
 from cli.rollout_options import ROLLOUTS, Engine, Reason, Release, Who, elsewhere, signed
-from cli.rollout_words import FINISHED_WELL, duration, moved
+from cli.rollout_words import FINISHED_WELL, duration, moved, stays
 from cli.watching import Watch
 
 INTERVAL_S = 1.0
@@ -193,7 +193,7 @@ def begun_words(rollout: dict[str, Any], url: str) -> str:
         (f"tidegate rollout pause {engine}", "hold it where it is; `resume` goes on"),
         (f"tidegate rollback {engine}", f"stop it: all traffic is with {stable} at once"),
     ]
-    if _asks(rollout):
+    if stays(rollout):
         last = {"shadow": "end it"}.get(rollout["kind"], "go on to the next step")
         commands.insert(2, (f"tidegate rollout advance {engine}", last))
     lines.append("")
@@ -239,19 +239,15 @@ def _course(rollout: dict[str, Any]) -> list[str]:
     shares = " → ".join(f"{share} %" for share in rollout["steps_percent"])
     first = rollout.get("shadow_percent")
     copied = [f"Then {first} % of the traffic is copied to it first."] if first else []
-    least = f"{duration(rollout['min_step_s'])} and {rollout['min_samples']} requests at least"
     if rollout["is_manual"]:
-        goes_on = f"Each step takes until you say `advance`, and {least} are sensible."
+        goes_on = "Each step takes until you say `advance`."
     else:
+        least = f"{duration(rollout['min_step_s'])} and {rollout['min_samples']} requests at least"
         goes_on = (
             f"Each step takes {least}; it goes on once it is found not to be worse, and asks "
             f"you after {duration(rollout['max_step_s'])}."
         )
     return [*copied, f"Then its share of the traffic grows: {shares}.", goes_on]
-
-
-def _asks(rollout: dict[str, Any]) -> bool:
-    return bool(rollout["is_manual"] or rollout["kind"] in ("shadow", "experiment"))
 
 
 def _go_on(

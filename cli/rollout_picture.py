@@ -25,6 +25,7 @@ from cli.rollout_words import (
     place_of,
     reached,
     seen_of,
+    stays,
     test_of,
     weight_of,
     words,
@@ -138,7 +139,6 @@ def evidence_table(metrics: Sequence[Metric], rollout: Rollout, *, width: int) -
     rows: list[list[str | Text]] = []
     for metric in metrics:
         verdict = str(metric["verdict"])
-        stable, target = seen_of(metric)
         rows.append(
             [
                 test_of(str(metric["metric"])).name,
@@ -149,7 +149,7 @@ def evidence_table(metrics: Sequence[Metric], rollout: Rollout, *, width: int) -
                 _evidence(
                     metric.get("clear_evidence"), metric.get("clear_threshold"), "green", cells
                 ),
-                f"{stable} → {target}",
+                seen_of(metric),
             ]
         )
     seen = f"{rollout['stable']} → {rollout['target']}"
@@ -191,9 +191,11 @@ def changes_of(entry: Entry) -> str:
 
 
 def _test_at(figures: Metric) -> str:
-    evidence = evidence_of(figures.get("evidence")), evidence_of(figures.get("threshold"))
     name, verdict = test_of(str(figures["metric"])).name, words(str(figures["verdict"]))
-    return f"{name} {verdict} ({evidence[0]} of {evidence[1]})"
+    if not figures.get("threshold"):
+        return f"{name} {verdict} ({seen_of(figures)})"
+    evidence = evidence_of(figures.get("evidence")), evidence_of(figures["threshold"])
+    return f"{name} {verdict} ({evidence[0]} of {evidence[1]}, {seen_of(figures)})"
 
 
 def _facts(rollout: Rollout, now: datetime) -> Table:
@@ -235,7 +237,7 @@ def _time(rollout: Rollout, now: datetime) -> Text:
     place = str(rollout["state"])
     if place not in JUDGED:
         return Text(f"{duration(spent_s)} so far")
-    if rollout["is_manual"] or rollout["kind"] in ("shadow", "experiment"):
+    if stays(rollout):
         return Text(f"{duration(spent_s)} so far; it stays until you say `advance` or `abort`")
     cells = _cells(min(1.0, spent_s / most_s), TIME_CELLS)
     least_cell = min(TIME_CELLS - 1, int(rollout["min_step_s"] / most_s * TIME_CELLS))
@@ -250,6 +252,8 @@ def _samples(rollout: Rollout) -> Text:
     from rich.text import Text
 
     found, least = rollout["samples"], rollout["min_samples"]
+    if stays(rollout):
+        return Text(str(found))
     cells = _cells(min(1.0, found / least), TIME_CELLS)
     return Text.assemble(
         ("█" * cells, "green" if found >= least else "cyan"),
@@ -262,7 +266,7 @@ def _evidence(log_e: float | None, log_threshold: float | None, colour: str, cel
     """A bar in eighths of a cell, full only where the threshold is reached."""
     from rich.text import Text
 
-    if log_threshold is None:
+    if not log_threshold:
         return Text("-")
     share = reached(log_e, log_threshold)
     full, part = divmod(int(share * cells * 8), 8)
@@ -315,7 +319,7 @@ def _next_of_step(rollout: Rollout) -> str:
         return "next: stays until `tidegate rollout advance` ends it"
     after = rollout["steps_percent"][rollout["step"] :]
     then = f"{after[0]} %" if after else "all of the traffic for good"
-    if rollout["kind"] == "experiment" or rollout["is_manual"]:
+    if stays(rollout):
         return f"next: {then}, when you say `tidegate rollout advance`"
     return f"next: {then}, once it is found not to be worse"
 

@@ -34,14 +34,15 @@ VERDICT_MARKS = {"not_worse": "✓", "worse": "✗", "undecided": "…", "error"
 class Test:
     """How the figures of one test are read.
 
-    name: a person's word for it. seen: what its two figures are. is_share: whether they are
-    shares, shown in percent. of_stable, of_target: whose each figure is. worse, clear: what its
-    two kinds of evidence are for.
+    name: a person's word for it. seen: what its figures are. is_share: whether they are shares,
+    shown in percent. is_one: whether there is one figure only, the target's. of_stable,
+    of_target: whose each figure is. worse, clear: what its two kinds of evidence are for.
     """
 
     name: str
     seen: str
     is_share: bool = True
+    is_one: bool = False
     of_stable: str = "stable"
     of_target: str = "target"
     worse: str = "that it is worse"
@@ -65,7 +66,7 @@ TESTS = {
         of_target="seen",
         worse="that the split is not what the route says",
     ),
-    "detections": Test("detections", "what was found on the same photos", is_share=False),
+    "detections": Test("detections", "boxes that both releases have found", is_one=True),
 }
 
 
@@ -75,15 +76,24 @@ def test_of(metric: str) -> Test:
     if known is not None:
         return known
     name = metric.removeprefix("query:")
-    return Test(words(name), f"the query {name}" if name != metric else name, is_share=False)
+    if name != metric:
+        return Test(name, "the query's result", is_share=False, is_one=True)
+    return Test(words(name), words(name), is_share=False)
 
 
-def seen_of(metric: Metric) -> tuple[str, str]:
-    """What was seen of stable and of the target; a dash where nothing was."""
-    is_share = test_of(str(metric["metric"])).is_share
-    found = (metric.get("stable"), metric.get("target"))
-    stable, target = (_figure(value, is_share=is_share) for value in found)
-    return stable, target
+def seen_of(metric: Metric) -> str:
+    """What was seen of both releases, ``0.40 % → 0.60 %``; a dash where nothing was."""
+    test = test_of(str(metric["metric"]))
+    target = figure(metric.get("target"), is_share=test.is_share)
+    if test.is_one:
+        return target
+    return f"{figure(metric.get('stable'), is_share=test.is_share)} → {target}"
+
+
+def figure(value: float | None, *, is_share: bool) -> str:
+    if value is None:
+        return "-"
+    return f"{value * 100:.2f} %" if is_share else f"{value:.4g}"
 
 
 def evidence_of(log_e: float | None) -> str:
@@ -112,6 +122,11 @@ def place_of(rollout: Rollout, *, with_share: bool = True) -> str:
         inner = str(rollout.get("paused_in") or "step")
         return f"paused in {_place(inner, rollout, with_share=with_share)}"
     return _place(state, rollout, with_share=with_share)
+
+
+def stays(rollout: Rollout) -> bool:
+    """Whether it never goes on by itself."""
+    return bool(rollout["is_manual"] or rollout["kind"] in ("shadow", "experiment"))
 
 
 def line_of(rollout: Rollout) -> str:
@@ -174,9 +189,3 @@ def _place(state: str, rollout: Rollout, *, with_share: bool) -> str:
     if state == "shadow" and with_share:
         return f"shadow of {rollout.get('shadow_percent', 0)} %"
     return words(state)
-
-
-def _figure(value: float | None, *, is_share: bool) -> str:
-    if value is None:
-        return "-"
-    return f"{value * 100:.2f} %" if is_share else f"{value:.4g}"

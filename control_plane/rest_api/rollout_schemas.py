@@ -30,7 +30,10 @@ VERDICTS = "`worse`, `not_worse`, `undecided`, or `error`: there was nothing to 
 
 
 class Metric(BaseModel):
-    """One test. Evidence is the natural logarithm of an e-process; null where it is no number."""
+    """One test. Evidence is the natural logarithm of an e-process; null where it is no number.
+
+    What a query says, and how a shadow's detections compare, has a figure and no evidence.
+    """
 
     metric: str = Field(
         description="`errors`, `latency`, `confidence`, `sample_ratio`, `detections` or "

@@ -75,11 +75,12 @@ def show_entry(record: AuditRecord) -> schemas.AuditEntry:
 
 
 def _show_metric(figures: MetricFigures) -> schemas.Metric:
+    is_test = figures.log_threshold > 0
     return schemas.Metric(
         metric=figures.metric,
         verdict=figures.verdict.value,
-        evidence=_number(figures.log_e),
-        threshold=_number(figures.log_threshold),
+        evidence=_number(figures.log_e) if is_test else None,
+        threshold=_number(figures.log_threshold) if is_test else None,
         clear_evidence=_number(figures.clear_log_e),
         clear_threshold=_number(figures.clear_log_threshold),
         stable=_number(figures.stable),

@@ -27,6 +27,17 @@ SPLIT = {
     "stable": 0.05,
     "target": None,
 }
+QUERY = {
+    "metric": "query:gpu_errors",
+    "verdict": "not_worse",
+    "evidence": None,
+    "threshold": None,
+    "clear_evidence": None,
+    "clear_threshold": None,
+    "stable": None,
+    "target": 0.25,
+}
+DETECTIONS = {**QUERY, "metric": "detections", "target": 0.975}
 LOOK: dict[str, Any] = {
     "at": "2025-01-31T12:00:00Z",
     "step": 2,

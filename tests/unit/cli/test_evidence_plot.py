@@ -13,7 +13,17 @@ from typer.testing import Result
 from cli.evidence_plot import draw
 from cli.failure import Refused
 from tests.unit.cli.plane import Plane
-from tests.unit.cli.rollout_replies import BEGUN, ERRORS, LOOK, ROLLED_BACK, ROLLOUT, SPLIT, serve
+from tests.unit.cli.rollout_replies import (
+    BEGUN,
+    DETECTIONS,
+    ERRORS,
+    LOOK,
+    QUERY,
+    ROLLED_BACK,
+    ROLLOUT,
+    SPLIT,
+    serve,
+)
 
 Tidegate = Callable[..., Result]
 NOON = datetime(2025, 1, 31, 12, tzinfo=UTC)
@@ -84,7 +94,17 @@ def test_a_test_that_came_later_and_evidence_without_bounds_are_drawn(tmp_path: 
     later = {**ERRORS, "metric": "query:gpu", "evidence": 900.0, "clear_evidence": None}
     found = looks(10)
     found[-1]["metrics"] = [*found[-1]["metrics"], later]
-    assert "the query gpu" in drawn(tmp_path, ROLLOUT, found)
+    assert "Gpu: undecided" in drawn(tmp_path, ROLLOUT, found)
+
+
+def test_what_has_no_evidence_is_drawn_as_it_is(tmp_path: Path) -> None:
+    found = [{**look, "metrics": [QUERY, DETECTIONS]} for look in looks(5)]
+    found[1]["metrics"] = [{**QUERY, "target": None}, {**DETECTIONS, "target": None}]
+    picture = drawn(tmp_path, ROLLOUT, found)
+    assert "the query's result: 0.25" in picture
+    assert "boxes that both releases have found: 97.50 %" in picture
+    assert ">result<" in picture
+    assert ">evidence<" not in picture
 
 
 def test_before_the_first_look_there_is_nothing_to_draw(

@@ -14,15 +14,18 @@ import pytest
 from rich.console import Console
 from typer.testing import Result
 
+from cli.evidence_report import plan_words
 from cli.rollout_picture import changes_of, rollout_picture, rollouts_table, steps_line
 from cli.rollout_words import duration, evidence_of, reached
 from control_plane.rest_api import rollout_schemas as schemas
 from tests.unit.cli.plane import Plane, Reply, Seen, problem
 from tests.unit.cli.rollout_replies import (
     COMPLETED,
+    DETECTIONS,
     ENTRY,
     ERRORS,
     LOOK,
+    QUERY,
     ROLLED_BACK,
     ROLLOUT,
     ROLLOUTS,
@@ -92,15 +95,47 @@ def test_a_rollout_is_shown_with_every_figure(tidegate: Tidegate, plane: Plane) 
         "that it is not worse by the margin: evidence 148 of 99 needed, so it is",
         "the target's share of the requests: expected 5.00 %, seen -",
         "that the split is not what the route says: evidence none of 1998 needed",
-        "canary, 1 % → 5 % → 100 %, each step at least 1 min and 100 samples, asks after 1 h",
+        "\n1 % → 5 % → 100 %, each step at least 1 min and 100 samples, asks after 1 h",
         # Nothing that is said is read as markup.
         "refused: [red]no golden[/]",
         "not enough evidence yet: [errors]",
         "hail is [missed]",
-        "state step → rolling_back, traffic 5 % → 0 %, errors worse (148 of 99)",
+        "state step → rolling_back, traffic 5 % → 0 %",
+        "errors worse (148 of 99, 0.40 % → 0.60 %)",
     ):
         assert said in text
     assert text.count("evidence none") == 1
+
+
+def test_what_has_no_evidence_is_shown_as_it_is(tidegate: Tidegate, plane: Plane) -> None:
+    metrics = [QUERY, DETECTIONS, {**QUERY, "metric": "brand_new", "stable": 1, "target": None}]
+    serve(plane, {**ROLLOUT, "assessment": {**LOOK, "metrics": metrics}})
+    text = tidegate("rollout", "show", "damage", "--url", plane.url).stdout
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "gpu_errors ✓ not worse - - 0.25" in rows
+    assert "detections ✓ not worse - - 97.50 %" in rows
+    assert "brand new ✓ not worse - - 1 → -" in rows
+    assert "the query's result: 0.25" in rows
+    assert "boxes that both releases have found: 97.50 %" in rows
+    assert "needed" not in text
+    assert "Evidence is what" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"kind": "shadow", "steps_percent": [], "shadow_percent": 25},
+            "a copy of 25 % of the traffic, until told",
+        ),
+        ({"kind": "experiment", "steps_percent": [40]}, "40 % of the traffic, until told"),
+        ({"kind": "direct", "steps_percent": []}, "all of the traffic at once"),
+        ({"is_manual": True}, "1 % → 5 % → 100 %, on when told"),
+        ({"shadow_percent": 25}, "a shadow of 25 % first, then 1 % → 5 % → 100 %, each step at"),
+    ],
+)
+def test_a_plan_is_told_in_words(changes: dict[str, Any], said: str) -> None:
+    assert plan_words({**ROLLOUT, **changes}).startswith(said)
 
 
 def test_json_has_the_history_too(tidegate: Tidegate, plane: Plane) -> None:
@@ -126,8 +161,7 @@ def test_one_that_has_begun_has_nothing_to_show_but_that(tidegate: Tidegate, pla
     shown = tidegate("rollout", "show", "damage", "--url", plane.url).stdout
     assert "shadow 10 % ── 1 % ── 5 % ── 100 %" in shown
     assert "next: 1.1.0 is loaded and proved on every instance; no traffic before" in shown
-    assert "canary, shadow 10 %, 1 % → 5 % → 100 %" in shown
-    assert "on when told" in shown
+    assert "a shadow of 10 % first, then 1 % → 5 % → 100 %, on when told" in shown
     assert not any(word in shown for word in ("TEST", "INSTANCE", "History", "samples  "))
 
 
@@ -145,6 +179,7 @@ def test_one_that_has_begun_has_nothing_to_show_but_that(tidegate: Tidegate, pla
             ["‖ paused in step 2 of 3 (5 %)", "‖ 5 %", "`tidegate rollout resume`"],
         ),
         ({"is_manual": True}, ["it stays until you say `advance` or `abort`", "when you say"]),
+        ({"is_manual": True}, ["samples  40 "]),
         ({"step": 3}, ["next: all of the traffic for good, once"]),
         (
             {"state": "shadow", "step": 0, "shadow_percent": 10, "shadow_bp": 1000},
@@ -325,4 +360,6 @@ def test_words_and_figures() -> None:
     assert changes_of({"before": {}, "after": {}}) == "-"
     weights = {"before": {"weights_bp": {"1.0.0": 10_000}}, "after": {"weights_bp": {}}}
     assert changes_of(weights) == "traffic 1.0.0=100 % → none"
-    assert changes_of({"after": {"evidence": [ERRORS, SPLIT], "samples": 3}}) == "samples 3"
+    evidence = [ERRORS, SPLIT, {**QUERY, "verdict": "worse", "threshold": 0.0}]
+    said = changes_of({"after": {"evidence": evidence, "samples": 3}})
+    assert said == "gpu_errors worse (0.25), samples 3"

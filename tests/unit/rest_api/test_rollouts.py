@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.core.rollout import Kind, Plan, State
+from control_plane.core.rollout import Kind, MetricFigures, Plan, State, Verdict
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api import rollout_schemas as schemas
 from tests.unit.rest_api.fakes import Edge, check_problem
@@ -241,6 +241,16 @@ async def test_the_evidence_comes_oldest_first_and_without_infinities(edge: Edge
     nothing = ("evidence", "clear_evidence", "clear_threshold", "stable")
     assert [metric[name] for name in nothing] == [None] * 4
     assert metric["threshold"] == 4.5
+
+
+async def test_what_has_no_evidence_has_none_to_reach(edge: Edge) -> None:
+    await begin(edge)
+    query = MetricFigures("query:gpu", Verdict.NOT_WORSE, target=0.25)
+    edge.rollouts.looks["damage-0001"] = [assessment(0, query)]
+    async with edge.client() as client:
+        shown = (await client.get(f"{ROLLOUTS}/damage")).json()
+    (metric,) = shown["assessment"]["metrics"]
+    assert (metric["evidence"], metric["threshold"], metric["target"]) == (None, None, 0.25)
 
 
 @pytest.mark.parametrize(
