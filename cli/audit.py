@@ -60,7 +60,7 @@ def audit(
 
 def _table(entries: list[dict[str, Any]], now: datetime) -> Table:
     from cli.fleet_picture import time_of
-    from cli.rollout_picture import changes_of
+    from cli.history import changes_of
     from cli.rollout_words import words
 
     return table(

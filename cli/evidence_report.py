@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cli.fleet_picture import time_of
-from cli.rollout_picture import Entry, history_table, rollout_picture
+from cli.history import Entry, history_table
+from cli.rollout_picture import rollout_picture
 from cli.rollout_words import (
     VERDICT_MARKS,
     Metric,

@@ -11,12 +11,12 @@ from cli.client import ControlPlane
 from cli.options import DEFAULT_URL, AsJson, Token, Url
 from cli.printing import print_json
 from cli.rollout import Interval, watch_to_the_end
-from cli.rollout_options import ROLLOUTS, Engine, Reason, Release, Who, elsewhere, signed
-from cli.rollout_words import FINISHED_WELL, duration, moved, stays
+from cli.rollout_options import ROLLOUTS, Engine, Reason, Release, Who, signed
+from cli.rollout_story import begun_words, taken_back
+from cli.rollout_words import FINISHED_WELL
 from cli.watching import Watch
 
 INTERVAL_S = 1.0
-GAP = 3
 
 
 def promote(
@@ -175,79 +175,6 @@ def rollback(
         _tell(taken, taken_back(taken, url), as_json=as_json)
     if is_watching:
         _watch(taken, url, token, interval_s=interval, as_json=as_json, is_rollback=True)
-
-
-def begun_words(rollout: dict[str, Any], url: str) -> str:
-    """What happens next, and how to watch, hold and stop it: the first thing a newcomer reads."""
-    engine, stable, target = rollout["engine"], rollout["stable"], rollout["target"]
-    lines = [
-        f"{rollout['kind']} rollout {rollout['id']} of {engine} has begun: {moved(rollout)}",
-        "",
-        f"{target} is loaded and proved on every instance first; until then it gets no traffic.",
-        *_course(rollout),
-    ]
-    if rollout["kind"] != "direct":
-        lines.append(f"If it is found worse than {stable}, the traffic goes back by itself.")
-    commands = [
-        (f"tidegate rollout watch {engine}", "see it live, with the evidence of each test"),
-        (f"tidegate rollout pause {engine}", "hold it where it is; `resume` goes on"),
-        (f"tidegate rollback {engine}", f"stop it: all traffic is with {stable} at once"),
-    ]
-    if stays(rollout):
-        last = {"shadow": "end it"}.get(rollout["kind"], "go on to the next step")
-        commands.insert(2, (f"tidegate rollout advance {engine}", last))
-    lines.append("")
-    shown = [(command + elsewhere(url), does) for command, does in commands]
-    column = max(len(command) for command, _ in shown) + GAP
-    lines += [f"  {command:{column}}{does}" for command, does in shown]
-    return "\n".join(lines)
-
-
-def taken_back(rollout: dict[str, Any], url: str) -> str:
-    """What a rollback has done, and what is still to come."""
-    engine, stable, target = rollout["engine"], rollout["stable"], rollout["target"]
-    state = rollout["state"]
-    if not rollout.get("is_reversal"):
-        if state == "rolling_back":
-            return (
-                f"all traffic of {engine} is with {stable}; "
-                f"{target} is unloaded once its last request is over"
-            )
-        return f"nothing to take back: all traffic of {engine} is with {stable}"
-    if state == FINISHED_WELL:
-        return f"nothing to take back: {target} is the stable release of {engine}"
-    return (
-        f"rollout {rollout['id']} takes {engine} back to {target}: it is loaded and proved, then "
-        f"all traffic goes there\n  tidegate rollout watch {engine}{elsewhere(url)}"
-    )
-
-
-def _course(rollout: dict[str, Any]) -> list[str]:
-    """What its kind does once the target is ready."""
-    kind, target = rollout["kind"], rollout["target"]
-    if kind == "direct":
-        return [f"Then all traffic goes to {target} at once."]
-    if kind == "shadow":
-        return [
-            f"Then {rollout['shadow_percent']} % of the traffic is copied to it, and no caller "
-            "gets its answers.",
-            "It stays so until you end it.",
-        ]
-    if kind == "experiment":
-        share = rollout["steps_percent"][0]
-        return [f"Then it answers {share} % of the traffic, until you end it."]
-    shares = " → ".join(f"{share} %" for share in rollout["steps_percent"])
-    first = rollout.get("shadow_percent")
-    copied = [f"Then {first} % of the traffic is copied to it first."] if first else []
-    if rollout["is_manual"]:
-        goes_on = "Each step takes until you say `advance`."
-    else:
-        least = f"{duration(rollout['min_step_s'])} and {rollout['min_samples']} requests at least"
-        goes_on = (
-            f"Each step takes {least}; it goes on once it is found not to be worse, and asks "
-            f"you after {duration(rollout['max_step_s'])}."
-        )
-    return [*copied, f"Then its share of the traffic grows: {shares}.", goes_on]
 
 
 def _go_on(

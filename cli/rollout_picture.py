@@ -5,11 +5,11 @@ Every state has a mark and a word, so that none of them has to be told by its co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cli.fleet_picture import age_of, time_of
+from cli.fleet_picture import age_of
 from cli.printing import style_of, table
 from cli.rollout_words import (
     ALL_BP,
@@ -39,11 +39,7 @@ if TYPE_CHECKING:
 WIDE = 100
 TRAFFIC_CELLS, TIME_CELLS, EVIDENCE_CELLS, FEW_EVIDENCE_CELLS = 40, 20, 12, 5
 EIGHTHS = "▏▎▍▌▋▊▉█"
-NAMES = {"weight_bp": "traffic", "weights_bp": "traffic", "shadow_bp": "shadow"}
-DECIDING = frozenset({"worse", "error"})
 JUDGED = frozenset({"shadow", "step"})
-
-Entry = Mapping[str, Any]
 
 
 def rollouts_table(rollouts: Iterable[Rollout], now: datetime, *, width: int) -> Table:
@@ -154,48 +150,6 @@ def evidence_table(metrics: Sequence[Metric], rollout: Rollout, *, width: int) -
         )
     seen = f"{rollout['stable']} → {rollout['target']}"
     return table(["test", "verdict", "worse?", "not worse?", seen], rows)
-
-
-def history_table(entries: Sequence[Entry], now: datetime) -> Table:
-    """What was done, the latest first."""
-    return table(
-        ["when", "who", "did", "what changed", "why"],
-        [
-            [
-                time_of(one["at"], now),
-                str(one["who"]),
-                words(str(one["action"])),
-                changes_of(one),
-                str(one.get("reason") or "-"),
-            ]
-            for one in entries
-        ],
-    )
-
-
-def changes_of(entry: Entry) -> str:
-    """``step 1 → 2, traffic 1 % → 5 %``; what went back by itself says by which test."""
-    before, after = entry.get("before") or {}, entry.get("after") or {}
-    said = []
-    for key in dict.fromkeys([*before, *after]):
-        if key == "evidence":
-            said += [_test_at(one) for one in after[key] if one["verdict"] in DECIDING]
-            continue
-        name = NAMES.get(key, words(key))
-        now = _value(key, after.get(key))
-        if key not in before:
-            said.append(f"{name} {now}")
-        elif before[key] != after.get(key):
-            said.append(f"{name} {_value(key, before[key])} → {now}")
-    return ", ".join(said) or "-"
-
-
-def _test_at(figures: Metric) -> str:
-    name, verdict = test_of(str(figures["metric"])).name, words(str(figures["verdict"]))
-    if not figures.get("threshold"):
-        return f"{name} {verdict} ({seen_of(figures)})"
-    evidence = evidence_of(figures.get("evidence")), evidence_of(figures["threshold"])
-    return f"{name} {verdict} ({evidence[0]} of {evidence[1]}, {seen_of(figures)})"
 
 
 def _facts(rollout: Rollout, now: datetime) -> Table:
@@ -341,14 +295,3 @@ def _cells(share: float, cells: int) -> int:
     if share <= 0 or share >= 1:
         return cells if share >= 1 else 0
     return min(cells - 1, max(1, round(share * cells)))
-
-
-def _value(key: str, value: object) -> str:
-    if key.endswith("_bp") and isinstance(value, (int, float)):
-        return percent(value)
-    if isinstance(value, (list, tuple)):
-        return " ".join(str(one) for one in value) or "none"
-    if isinstance(value, Mapping):
-        said = (f"{name}={_value(key, inner)}" for name, inner in value.items())
-        return " ".join(said) or "none"
-    return "-" if value is None or value == "" else str(value)

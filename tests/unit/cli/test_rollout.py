@@ -15,7 +15,8 @@ from rich.console import Console
 from typer.testing import Result
 
 from cli.evidence_report import plan_words
-from cli.rollout_picture import changes_of, rollout_picture, rollouts_table, steps_line
+from cli.history import changes_of
+from cli.rollout_picture import rollout_picture, rollouts_table, steps_line
 from cli.rollout_words import duration, evidence_of, reached
 from control_plane.rest_api import rollout_schemas as schemas
 from tests.unit.cli.plane import Plane, Reply, Seen, problem
