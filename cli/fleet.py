@@ -12,7 +12,7 @@ import typer
 from cli.client import ControlPlane
 from cli.failure import Refused, complain
 from cli.fleet_picture import fleet_picture, instance_picture, watched_picture
-from cli.options import DEFAULT_URL, AsJson, Token, Url
+from cli.options import DEFAULT_URL, AsJson, Reason, Token, Url, Who, signed
 from cli.printing import console, print_json
 from cli.watching import INTERVAL_S, Interval, Times, Watch, watch
 
@@ -24,12 +24,6 @@ WHAT_NEXT = "the same again waits on, undrain brings it back"
 app = typer.Typer(invoke_without_command=True, add_completion=False)
 
 Name = Annotated[str, typer.Argument(metavar="INSTANCE", show_default=False)]
-Reason = Annotated[
-    str,
-    typer.Option(
-        "--reason", metavar="TEXT", show_default=False, help="Who asks and why, for the history."
-    ),
-]
 Force = Annotated[
     bool,
     typer.Option("--force", help="Also the last instance where a release takes requests."),
@@ -87,6 +81,7 @@ def show(
 def drain(
     instance: Name,
     reason: Reason = "",
+    who: Who = None,
     force: Force = False,
     timeout: Annotated[
         float,
@@ -104,7 +99,7 @@ def drain(
     again to go on waiting, or `undrain` to bring it back.
     """
     control_plane = ControlPlane(url, token)
-    answer = _act(control_plane, "drain", instance, reason, force=force)
+    answer = _act(control_plane, "drain", instance, reason, who, force=force)
     if not no_wait:
         try:
             answer = _wait_until_empty(control_plane, answer, timeout_s=timeout)
@@ -120,12 +115,13 @@ def drain(
 def undrain(
     instance: Name,
     reason: Reason = "",
+    who: Who = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring a drained instance back."""
-    answer = _act(ControlPlane(url, token), "undrain", instance, reason)
+    answer = _act(ControlPlane(url, token), "undrain", instance, reason, who)
     _tell(answer, f"{instance} takes requests as soon as a look finds it well", as_json=as_json)
 
 
@@ -133,6 +129,7 @@ def undrain(
 def isolate(
     instance: Name,
     reason: Reason = "",
+    who: Who = None,
     force: Force = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -142,7 +139,7 @@ def isolate(
 
     What is in flight is finished; nothing new is sent, loaded or mended there.
     """
-    answer = _act(ControlPlane(url, token), "isolate", instance, reason, force=force)
+    answer = _act(ControlPlane(url, token), "isolate", instance, reason, who, force=force)
     _tell(answer, f"{instance} is isolated until it is healed", as_json=as_json)
 
 
@@ -150,6 +147,7 @@ def isolate(
 def heal(
     instance: Name,
     reason: Reason = "",
+    who: Who = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: AsJson = False,
@@ -159,14 +157,20 @@ def heal(
     Its breakers close, engines that were given up are tried again, and what was isolated
     comes back as soon as a look finds it well.
     """
-    answer = _act(ControlPlane(url, token), "heal", instance, reason)
+    answer = _act(ControlPlane(url, token), "heal", instance, reason, who)
     _tell(answer, f"{instance} is judged anew, and so are its breakers", as_json=as_json)
 
 
 def _act(
-    control_plane: ControlPlane, action: str, instance: str, reason: str, *, force: bool = False
+    control_plane: ControlPlane,
+    action: str,
+    instance: str,
+    reason: str,
+    who: str | None,
+    *,
+    force: bool = False,
 ) -> dict[str, Any]:
-    body = {"reason": reason, "force": force}
+    body = signed(who, reason) | {"force": force}
     try:
         return control_plane.post(f"{_path(instance)}/{action}", body)
     except Refused as refusal:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 DEFAULT_URL = "http://127.0.0.1:9000"
+MAX_WHO_CHARACTERS = 100
 
 
 def check_url(value: str | None) -> str | None:
@@ -50,3 +52,29 @@ Config = Annotated[
         help="Settings file; else TIDEGATE_CONFIG, else ./tidegate.yaml if there is one.",
     ),
 ]
+Reason = Annotated[
+    str,
+    typer.Option("--reason", metavar="TEXT", show_default=False, help="Why, for the audit."),
+]
+Who = Annotated[
+    str | None,
+    typer.Option(
+        "--who",
+        metavar="NAME",
+        show_default=False,
+        help="Who asks, for the audit; else the user of this machine.",
+    ),
+]
+
+
+def signed(who: str | None, reason: str) -> dict[str, Any]:
+    """The fields of a body that say who asks and why."""
+    return {"who": _user() if who is None else who, "reason": reason}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()[:MAX_WHO_CHARACTERS]
+    except (OSError, KeyError):
+        # A container's user may have no name.
+        return "cli"

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import typer
 
 from cli.client import ControlPlane
-from cli.options import DEFAULT_URL, AsJson, Token, Url
+from cli.options import DEFAULT_URL, AsJson, Reason, Token, Url, Who, signed
 from cli.printing import print_json
 from cli.rollout import Interval, watch_to_the_end
-from cli.rollout_options import ROLLOUTS, Engine, Reason, Release, Who, signed
+from cli.rollout_options import ROLLOUTS, Engine, Release
 from cli.rollout_story import begun_words, taken_back
 from cli.rollout_words import FINISHED_WELL
 from cli.watching import Watch

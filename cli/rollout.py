@@ -9,19 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from cli.client import ControlPlane
-from cli.options import DEFAULT_URL, AsJson, Token, Url
+from cli.options import DEFAULT_URL, AsJson, Reason, Token, Url, Who, signed
 from cli.printing import console, print_json
-from cli.rollout_options import (
-    AUDIT,
-    ROLLOUTS,
-    Named,
-    Reason,
-    Who,
-    rollout_path,
-    signed,
-    the_one,
-    with_query,
-)
+from cli.rollout_options import AUDIT, ROLLOUTS, Named, rollout_path, the_one, with_query
 from cli.rollout_words import FINISHED_WELL, moved, place_of
 from cli.watching import Times
 

@@ -1,9 +1,8 @@
-"""What the commands that move releases share: who asks and why, and where they ask."""
+"""What the commands that move releases share: which rollout is meant, and where they ask."""
 
 from __future__ import annotations
 
-import getpass
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote, urlencode
 
 import typer
@@ -15,7 +14,6 @@ from cli.options import DEFAULT_URL
 ROLLOUTS = "/api/v1/rollouts"
 AUDIT = "/api/v1/audit"
 LOOKED_THROUGH = 200
-MAX_WHO_CHARACTERS = 100
 
 Engine = Annotated[str, typer.Argument(metavar="ENGINE", show_default=False)]
 Release = Annotated[str, typer.Argument(metavar="RELEASE", show_default=False)]
@@ -27,24 +25,6 @@ Named = Annotated[
         help="An id, the beginning of one, or an engine for its latest; else the one under way.",
     ),
 ]
-Reason = Annotated[
-    str,
-    typer.Option("--reason", metavar="TEXT", show_default=False, help="Why, for the audit."),
-]
-Who = Annotated[
-    str | None,
-    typer.Option(
-        "--who",
-        metavar="NAME",
-        show_default=False,
-        help="Who asks, for the audit; else the user of this machine.",
-    ),
-]
-
-
-def signed(who: str | None, reason: str) -> dict[str, Any]:
-    """The fields of a body that say who asks and why."""
-    return {"who": _user() if who is None else who, "reason": reason}
 
 
 def rollout_path(name: str) -> str:
@@ -82,11 +62,3 @@ def the_one(control_plane: ControlPlane, name: str | None, *, or_latest: bool) -
 def elsewhere(url: str) -> str:
     """What to append to a command that is told to a person, so that it goes where this one did."""
     return "" if url == DEFAULT_URL else f" --url {url}"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()[:MAX_WHO_CHARACTERS]
-    except (OSError, KeyError):
-        # A container's user may have no name.
-        return "cli"

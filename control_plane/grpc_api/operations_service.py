@@ -14,8 +14,9 @@ import grpc
 from control_plane.core.health import Fitness, State
 from control_plane.grpc_api.calls import Answering, Context, Unary, parse, read_metadata
 from control_plane.grpc_api.protos import operations_pb2 as pb
-from control_plane.grpc_api.rollout_calls import RolloutCalls
+from control_plane.grpc_api.rollout_calls import DEFAULT_WHO, RolloutCalls
 from control_plane.services.operations import Action, Operations
+from control_plane.services.rollout_requests import check_who
 from control_plane.services.status import (
     LOADING,
     READY,
@@ -101,7 +102,13 @@ class OperationsService:
                 read_metadata(context)
                 asked = parse(kind, raw)
                 force = isinstance(asked, ForceableRequest) and asked.force
-                await self.operations.act(action, asked.instance, reason=asked.reason, force=force)
+                await self.operations.act(
+                    action,
+                    asked.instance,
+                    who=check_who(asked.who, DEFAULT_WHO),
+                    reason=asked.reason,
+                    force=force,
+                )
                 return self._whole(asked.instance)
 
         return act

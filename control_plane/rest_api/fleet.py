@@ -19,6 +19,7 @@ from control_plane.rest_api.json_bodies import body_of, read_order
 from control_plane.rest_api.problems import problems
 from control_plane.rest_api.services import RestServices
 from control_plane.services.operations import Action
+from control_plane.services.rollout_requests import check_who
 from control_plane.services.status import SHOWN_CHANGES, ChangeView, InstanceView
 
 DESCRIPTION = """
@@ -68,7 +69,13 @@ def make_fleet_router(services: RestServices) -> APIRouter:
     async def act(instance: str, action: Action, request: Request) -> schemas.InstanceWithHistory:
         structlog.contextvars.bind_contextvars(instance=instance[:80], action=action)
         asked = await read_order(request, schemas.ActBody, timeout_s=services.limits.body_timeout_s)
-        await services.operations.act(action, instance, reason=asked.reason, force=asked.force)
+        await services.operations.act(
+            action,
+            instance,
+            who=check_who(asked.who, schemas.DEFAULT_WHO),
+            reason=asked.reason,
+            force=asked.force,
+        )
         return _show_whole(services, instance)
 
     return router

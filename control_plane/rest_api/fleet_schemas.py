@@ -7,6 +7,9 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from control_plane.services.operations import DEFAULT_REASON, MAX_REASON_CHARACTERS
+from control_plane.services.rollout_requests import MAX_WHO_CHARACTERS
+
+DEFAULT_WHO = "rest"
 
 
 class Change(BaseModel):
@@ -80,14 +83,19 @@ class ActBody(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         strict=True,
-        json_schema_extra={"example": {"reason": "new driver", "force": False}},
+        json_schema_extra={"example": {"reason": "new driver", "force": False, "who": "ada"}},
     )
 
     reason: str = Field(
         "",
-        description=f"Who asks and why, for the history: at most {MAX_REASON_CHARACTERS} "
+        description=f"Why, for the history and the audit: at most {MAX_REASON_CHARACTERS} "
         f"characters on one line; {DEFAULT_REASON!r} when empty.",
     )
     force: bool = Field(
         False, description="Drain or isolate even the last instance where a release is ready."
+    )
+    who: str = Field(
+        "",
+        description=f"Who asks, for the audit: at most {MAX_WHO_CHARACTERS} characters on one "
+        f"line; {DEFAULT_WHO!r} when empty.",
     )

@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from control_plane.rest_api.fleet_schemas import DEFAULT_WHO
 from control_plane.services.operations import DEFAULT_REASON, MAX_REASON_CHARACTERS
 from control_plane.services.rollout_requests import MAX_WHO_CHARACTERS
-
-DEFAULT_WHO = "rest"
 
 WHO = Field(
     "",

@@ -22,6 +22,7 @@ from control_plane.core.detections import ALIASES
 from control_plane.core.rollout import Command, Kind
 from control_plane.errors import InvalidArgument
 from control_plane.rest_api import rollout_schemas as schemas
+from control_plane.rest_api.fleet_schemas import DEFAULT_WHO
 from control_plane.rest_api.json_bodies import body_of, read_order
 from control_plane.rest_api.problems import problems
 from control_plane.rest_api.rollout_shapes import show_assessment, show_rollout
@@ -204,7 +205,7 @@ def _split(asked: schemas.StartBody) -> dict[str, int]:
 
 def _signed(asked: schemas.StartBody | schemas.CommandBody) -> tuple[str, str]:
     """Who asks, and why."""
-    return check_who(asked.who, schemas.DEFAULT_WHO), check_reason(asked.reason)
+    return check_who(asked.who, DEFAULT_WHO), check_reason(asked.reason)
 
 
 def _engine(name: str) -> str:

@@ -60,9 +60,12 @@ class StatusService(Protocol):
 
 class OperationsService(Protocol):
     async def act(
-        self, action: Action, name: str, *, reason: str = "", force: bool = False
+        self, action: Action, name: str, *, who: str, reason: str = "", force: bool = False
     ) -> None:
-        """Raises ControlPlaneError: NOT_FOUND, INVALID_ARGUMENT, CONFLICT."""
+        """who: as ``check_who`` lets it through.
+
+        Raises ControlPlaneError: NOT_FOUND, INVALID_ARGUMENT, CONFLICT.
+        """
         ...
 
 

@@ -209,40 +209,48 @@ class GetInstanceRequest(_message.Message):
     def __init__(self, instance: _Optional[str] = ...) -> None: ...
 
 class DrainInstanceRequest(_message.Message):
-    __slots__ = ("instance", "reason", "force")
+    __slots__ = ("instance", "reason", "force", "who")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
     instance: str
     reason: str
     force: bool
-    def __init__(self, instance: _Optional[str] = ..., reason: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
+    who: str
+    def __init__(self, instance: _Optional[str] = ..., reason: _Optional[str] = ..., force: _Optional[bool] = ..., who: _Optional[str] = ...) -> None: ...
 
 class UndrainInstanceRequest(_message.Message):
-    __slots__ = ("instance", "reason")
+    __slots__ = ("instance", "reason", "who")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
     instance: str
     reason: str
-    def __init__(self, instance: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    who: str
+    def __init__(self, instance: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
 
 class IsolateInstanceRequest(_message.Message):
-    __slots__ = ("instance", "reason", "force")
+    __slots__ = ("instance", "reason", "force", "who")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
     instance: str
     reason: str
     force: bool
-    def __init__(self, instance: _Optional[str] = ..., reason: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
+    who: str
+    def __init__(self, instance: _Optional[str] = ..., reason: _Optional[str] = ..., force: _Optional[bool] = ..., who: _Optional[str] = ...) -> None: ...
 
 class HealInstanceRequest(_message.Message):
-    __slots__ = ("instance", "reason")
+    __slots__ = ("instance", "reason", "who")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
     instance: str
     reason: str
-    def __init__(self, instance: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    who: str
+    def __init__(self, instance: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
 
 class RolloutMetric(_message.Message):
     __slots__ = ("metric", "verdict", "evidence", "threshold", "clear_evidence", "clear_threshold", "stable", "target")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import subprocess
@@ -131,7 +132,11 @@ def test_a_drain_waits_until_nothing_is_in_flight(tidegate: Tidegate, plane: Pla
     assert result.exit_code == 0
     assert result.stdout == "triton-0 is draining: nothing is in flight there\n"
     assert [seen.method for seen in plane.seen] == ["POST", "GET", "GET", "GET"]
-    assert json.loads(plane.seen[0].body) == {"reason": "new driver", "force": False}
+    assert json.loads(plane.seen[0].body) == {
+        "reason": "new driver",
+        "who": getpass.getuser(),
+        "force": False,
+    }
     assert plane.seen[0].headers["content-type"] == "application/json"
 
 
@@ -214,7 +219,11 @@ def test_an_action_is_asked_for_and_told(
 
     assert for_people.stdout == said
     assert json.loads(for_scripts.stdout) == answer
-    assert json.loads(plane.seen[0].body) == {"reason": "", "force": False}
+    assert json.loads(plane.seen[0].body) == {
+        "reason": "",
+        "who": getpass.getuser(),
+        "force": False,
+    }
 
 
 @pytest.mark.parametrize("action", ["drain", "isolate"])

@@ -93,6 +93,7 @@ def make_server(
     max_concurrent_calls: int = 1024,
     gateway: Gateway | None = None,
     rollouts: FakeRollouts | None = None,
+    operations: Operations | None = None,
 ) -> GrpcServer:
     gateway = gateway or make_gateway(fleet, clock)
     status = Status(
@@ -134,7 +135,7 @@ def make_server(
             clock,
             timeouts,
         ),
-        operations=OperationsService(Operations(fleet, lambda: TABLE), status, calls),
+        operations=OperationsService(operations or Operations(fleet, lambda: TABLE), status, calls),
         host="127.0.0.1",
         port=port,
         max_message_bytes=MAX_MESSAGE_BYTES,

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import grpc
+import grpc.aio
 import pytest
 
+from control_plane.adapters.stores.memory import MemoryStore
 from control_plane.core.health import Fitness, State
+from control_plane.core.state import State as StoredState
 from control_plane.grpc_api.operations_service import FITNESSES, HEALTHS, STATES
 from control_plane.grpc_api.protos import operations_pb2 as pb
+from control_plane.services.board import Board
+from control_plane.services.holding import Holding
+from control_plane.services.operations import Operations
 from control_plane.services.status import LOADING, READY, UNPROBED, UNREACHABLE
-from tests.unit.fakes import FakeCalendar
-from tests.unit.grpc_api.conftest import OPERATIONS, Edge
+from tests.unit.fakes import FakeCalendar, FakeClock, FakeInstance, FakePhotos
+from tests.unit.grpc_api.conftest import OPERATIONS, Edge, make_server
+from tests.unit.samples import TABLE, make_fleet
 
 NAME = "triton-0"
 CHANGED = pb.InstanceChange(instance=NAME, was="unknown", now="healthy", reason="all is well")
@@ -55,6 +63,30 @@ async def test_an_instance_is_taken_out_and_brought_back(edge: Edge) -> None:
     healed = await ask(edge, "HealInstance", heal.SerializeToString())
     assert healed.health == pb.INSTANCE_HEALTH_UNKNOWN
     assert healed.history == (await instance(edge)).history
+
+
+async def test_who_asks_is_written_down() -> None:
+    fleet, store = make_fleet(FakeInstance()), MemoryStore(lambda: 0.0)
+    holding = Holding(board=Board(StoredState()), store=store, fleet=fleet)
+    operations = Operations(fleet, lambda: TABLE, holding=holding)
+    server = make_server(fleet, FakeClock(), FakePhotos({}), operations=operations)
+    await server.start()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+
+        async def act(method: str, message: pb.IsolateInstanceRequest) -> None:
+            await channel.unary_unary(OPERATIONS + method)(message.SerializeToString(), timeout=10)
+
+        isolate = pb.IsolateInstanceRequest(instance=NAME, force=True, who="ada", reason="odd")
+        await act("IsolateInstance", isolate)
+        await act("HealInstance", pb.IsolateInstanceRequest(instance=NAME))
+        isolate.who = "ada\a"
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await act("IsolateInstance", isolate)
+    await server.stop(0)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    healed, isolated = (record.entry for record in await store.entries())
+    assert (isolated.who, isolated.action, isolated.reason) == ("ada", "isolate", "odd")
+    assert (healed.who, healed.action) == ("grpc", "heal")
 
 
 @pytest.mark.parametrize(

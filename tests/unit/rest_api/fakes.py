@@ -192,15 +192,15 @@ class FakeStatus:
 class FakeOperations:
     """Remembers what was done, or refuses it."""
 
-    done: list[tuple[Action, str, str, bool]] = field(default_factory=list)
+    done: list[tuple[Action, str, str, str, bool]] = field(default_factory=list)
     error: ControlPlaneError | None = None
 
     async def act(
-        self, action: Action, name: str, *, reason: str = "", force: bool = False
+        self, action: Action, name: str, *, who: str, reason: str = "", force: bool = False
     ) -> None:
         if self.error is not None:
             raise self.error
-        self.done.append((action, name, reason, force))
+        self.done.append((action, name, who, reason, force))
 
 
 @dataclass

@@ -61,11 +61,11 @@ async def test_one_instance_is_shown_with_its_history(edge: Edge) -> None:
 @pytest.mark.parametrize("action", list(Action))
 async def test_an_action_is_done_and_the_instance_shown(edge: Edge, action: Action) -> None:
     async with edge.client() as client:
-        body = {"reason": "new driver", "force": True}
+        body = {"reason": "new driver", "force": True, "who": "ada"}
         response = await client.post(f"/api/v1/fleet/triton-0/{action}", json=body)
     assert response.status_code == 200
     schemas.InstanceWithHistory.model_validate(response.json())
-    assert edge.operations.done == [(action, "triton-0", "new driver", True)]
+    assert edge.operations.done == [(action, "triton-0", "ada", "new driver", True)]
 
 
 @pytest.mark.parametrize("body", [b"", b"{}"])
@@ -74,7 +74,7 @@ async def test_reason_and_force_may_be_left_out(edge: Edge, body: bytes) -> None
         headers = {"content-type": "application/json; charset=utf-8"}
         response = await client.post(DRAIN, content=body, headers=headers)
     assert response.status_code == 200
-    assert edge.operations.done == [(Action.DRAIN, "triton-0", "", False)]
+    assert edge.operations.done == [(Action.DRAIN, "triton-0", "rest", "", False)]
 
 
 # What a page of another origin can send without asking first (Fetch, "CORS-safelisted").
@@ -114,6 +114,7 @@ async def test_a_browser_that_asks_first_is_told_no(edge: Edge) -> None:
         (b"{", "body"),
         (b'{"force": "yes"}', "force"),
         (b'{"reason": 7}', "reason"),
+        (b'{"who": "ada\\u0007"}', "who"),
         (b'{"forced": true}', "forced"),
     ],
 )
