@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from control_plane.core.admission import AdmissionStatistics
 from control_plane.core.balancing import PoolOptions
+from control_plane.core.catalogue import Engine
 from control_plane.core.detections import Priority
 from control_plane.core.health import ProbeResult
 from control_plane.core.outcomes import Verdict
@@ -44,11 +46,14 @@ DAMAGE_ONLY = frozenset({("damage", "1.0.0")})
 
 
 def make_status(
-    fleet: Fleet, clock: FakeClock | None = None, table: RoutingTable = TABLE
+    fleet: Fleet,
+    clock: FakeClock | None = None,
+    table: RoutingTable = TABLE,
+    engines: Mapping[str, Engine] = ENGINES,
 ) -> Status:
     clock = clock or FakeClock()
     return Status(
-        engines=ENGINES,
+        engines=engines,
         fleet=fleet,
         table=lambda: table,
         admission=lambda engine: ADMISSIONS[engine],
@@ -108,6 +113,14 @@ def test_a_release_that_a_rollout_tries_is_marked(
     table = RoutingTable(2, {**TABLE.routes, "damage": replace(route, **changes)})
     release = make_status(make_fleet(FakeInstance()), table=table).engines()[0].releases[1]
     assert (release.is_canary, release.shadow_bp, release.is_serving) == marks
+
+
+def test_releases_are_in_the_order_of_their_numbers() -> None:
+    later = {number: replace(DAMAGE, version=number) for number in ("1.10.0", "1.9.0", "1.0.0")}
+    engines = {**ENGINES, "damage": replace(ENGINES["damage"], releases=later)}
+    status = make_status(make_fleet(FakeInstance()), engines=engines)
+    shown = [release.release for release in status.engines()[0].releases]
+    assert shown == ["1.0.0", "1.9.0", "1.10.0"]
 
 
 def test_who_is_kept_out_of_a_release_and_a_panic_are_shown() -> None:
