@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from control_plane.core.analysis import StepCounts
+from control_plane.core.answers import Tensors
 from control_plane.core.catalogue import Config, Engine, ModelSpec, Release
 from control_plane.core.golden import Golden
 from control_plane.core.loading import Observation
@@ -339,5 +340,19 @@ class ReleaseRegistry(Protocol):
         """Shows there which releases are stable and canary now; cheap when they are shown already.
 
         taken: the candidate that a rollout was started for; it is no candidate any more then.
+        """
+        ...
+
+
+class OnnxChecker(Protocol):
+    """Tries an ONNX file where it can do no harm."""
+
+    async def check(self, onnx: Path, config: Config, inputs: Tensors | None) -> Tensors:
+        """Its outputs on these inputs; none if there are no inputs.
+
+        config: of the model that it is to be a version of. inputs: batch dimension included.
+
+        Raises InvalidArgument when it cannot be served, saying why; ConfigurationError when
+        nothing here could try it.
         """
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ async def complaint_of(folder: Path, content: Any, name: str = NAME) -> str:
 
 async def test_a_release_is_one_file_that_a_person_can_read(tmp_path: Path) -> None:
     await FileRegistry(tmp_path).add(RECORD, None)
-    (path,) = tmp_path.iterdir()
-    assert path.name == NAME
+    path = tmp_path / NAME
+    assert os.listdir(tmp_path) == [NAME]
     assert json.loads(path.read_text()) == {
         "engine": "damage",
         "release": "1.2.0",

@@ -1,0 +1,1 @@
+"""Tries an ONNX file in a process of its own: the parent's side and the child's."""
