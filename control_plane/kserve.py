@@ -7,7 +7,7 @@ the few that start or end here: a photo going to an engine, and the engine's ans
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -32,13 +32,18 @@ def write_photo_request(photo: bytes, *, request_id: str, priority: Priority) ->
     return bytes(request.SerializeToString())
 
 
-def write_request(tensors: Tensors, *, priority: Priority) -> bytes:
-    """A serialized ModelInferRequest with these inputs, to be targeted by its sender."""
+def write_request(tensors: Tensors, *, priority: Priority, outputs: Iterable[str] = ()) -> bytes:
+    """A serialized ModelInferRequest with these inputs, to be targeted by its sender.
+
+    outputs: those that are asked for; all of them if none is named.
+    """
     request = service_pb2.ModelInferRequest()
     request.parameters["priority"].int64_param = priority.triton_level
     for name, array in tensors.items():
         request.inputs.add(name=name, datatype=datatype_of(array), shape=array.shape)
         request.raw_input_contents.append(_write_tensor(array))
+    for name in outputs:
+        request.outputs.add(name=name)
     return bytes(request.SerializeToString())
 
 

@@ -121,6 +121,11 @@ class Catalogue:
             for release in engine.releases.values()
         )
 
+    def pins(self) -> tuple[Mapping[str, int], ...]:
+        """What each release pins, and each record, those that are left out too."""
+        recorded = (record.pins for record in self._registered.records)
+        return (*(release.pins for release in self.releases()), *recorded)
+
     async def load(self) -> None:
         """The first reading. Raises ConfigurationError; a registry that is away is no error."""
         async with self._lock:

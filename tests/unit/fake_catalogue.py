@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.adapters.registry.records import conflict, release_key
-from control_plane.core.catalogue import Engine, ModelSpec, Release
+from control_plane.core.answers import Tensors
+from control_plane.core.catalogue import Config, Engine, ModelSpec, Release
 from control_plane.core.golden import Golden
 from control_plane.core.registered import Registered, ReleaseRecord
-from control_plane.errors import ConfigurationError
+from control_plane.errors import ConfigurationError, InvalidArgument
 from control_plane.ports import AddedVersion, RegistryUnavailable, RepositoryContent
 from tests.unit.samples import DECLARED, SPECS
 
@@ -101,3 +102,26 @@ class FakeRegistry:
     def _check(self) -> None:
         if self.is_away:
             raise RegistryUnavailable("the registry is away")
+
+
+@dataclass
+class FakeChecker:
+    """An OnnxChecker that finds fit what begins with ``onnx``.
+
+    given: the inputs that each file was run on, None for one that was not run.
+    """
+
+    given: list[Tensors | None] = field(default_factory=list)
+    hold: asyncio.Event = field(default_factory=asyncio.Event)
+    entered: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+    def __post_init__(self) -> None:
+        self.hold.set()
+
+    async def check(self, onnx: Path, config: Config, inputs: Tensors | None) -> Tensors:
+        self.entered.put_nowait(str(config["name"]))
+        await self.hold.wait()
+        if not (await asyncio.to_thread(onnx.read_bytes)).startswith(b"onnx"):
+            raise InvalidArgument("the ONNX file cannot be served: it is none", field="onnx")
+        self.given.append(inputs)
+        return {}

@@ -60,14 +60,10 @@ class OnnxTrial:
 
     async def _run(self, folder: Path) -> int:
         """The exit status; below zero the signal that ended it. Raises InvalidArgument."""
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        # It runs in another folder, where a relative path would lead elsewhere.
-        found_by = [os.path.abspath(path) for path in sys.path if path]
-        environment["PYTHONPATH"] = os.pathsep.join(found_by)
         with (folder / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", PROGRAM, str(folder), cwd=folder,
-                env={**environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env=_environment(),
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
             try:
@@ -82,6 +78,14 @@ class OnnxTrial:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+
+
+def _environment() -> dict[str, str]:
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    # It runs in another folder, where a relative path would lead elsewhere.
+    found_by = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {**passed_on, **one_thread, "PYTHONPATH": found_by}
 
 
 def _read(folder: Path, status: int) -> Tensors:
