@@ -114,7 +114,7 @@ class MultipartReader:
                     "on_header_value": lambda data, start, end: self._value.append(data[start:end]),
                     "on_header_end": self._end_header,
                     "on_headers_finished": self._end_headers,
-                    "on_part_data": lambda data, start, end: self._content.extend(data[start:end]),
+                    "on_part_data": lambda data, start, end: self._take(data[start:end]),
                     "on_part_end": self._end_part,
                     "on_end": self._end,
                 },
@@ -153,6 +153,9 @@ class MultipartReader:
         if not name:
             raise _malformed("a part has no name in its Content-Disposition")
         self._name = name.decode("utf-8", "replace")
+
+    def _take(self, data: bytes) -> None:
+        self._content.extend(data)
 
     def _end_part(self) -> None:
         self.parts.append(Part(self._name, bytes(self._content)))
