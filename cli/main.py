@@ -22,6 +22,7 @@ from cli import (
     golden,
     overview,
     process,
+    registration,
     releasing,
     rollout,
 )
@@ -84,6 +85,7 @@ app.command()(overview.status)
 app.add_typer(fleet.app, name="fleet")
 app.command()(overview.engines)
 app.command()(overview.releases)
+app.command()(registration.register)
 for moving in (releasing.promote, releasing.experiment, releasing.shadow, releasing.rollback):
     app.command()(moving)
 app.add_typer(rollout.app, name="rollout")

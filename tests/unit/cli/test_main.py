@@ -17,6 +17,7 @@ COMMANDS = (
     "status",
     "engines",
     "releases",
+    "register",
     "fleet",
     "fleet show",
     "fleet drain",
