@@ -22,8 +22,9 @@ from typing import Any
 from control_plane.adapters.golden_files import SUFFIX, read_goldens
 from control_plane.adapters.model_repository import read_content
 from control_plane.adapters.staging import staged, sweep, sync
-from control_plane.core.catalogue import Engine
+from control_plane.core.catalogue import Engine, ModelSpec, Release
 from control_plane.core.golden import Golden
+from control_plane.core.registering import MODEL_FILE
 from control_plane.errors import ConfigurationError
 from control_plane.ports import AddedVersion, RepositoryContent
 
@@ -83,6 +84,18 @@ class ModelFolder:
             raise ConfigurationError(
                 f"no version can be added to {place}: {error.strerror}", field="model_repository"
             ) from error
+
+
+def onnx_file(folder: Path, specs: Mapping[str, ModelSpec], release: Release) -> Path | None:
+    """The file of the component that a release's engine leaves floating, if it is there."""
+    spec = specs.get(release.engine)
+    name = spec.floating if spec is not None and spec.is_ensemble else release.engine
+    model = specs.get(name or "")
+    if model is None:
+        return None
+    filename = model.config.get("default_model_filename") or MODEL_FILE
+    path = folder / model.name / str(release.pins.get(model.name, 0)) / str(filename)
+    return path if path.suffix == ".onnx" and path.is_file() else None
 
 
 def _put_in(version: Path, place: Path, above: int) -> int:

@@ -9,7 +9,7 @@ failure after the version folder leaves a version that no release pins; it is ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,7 +71,13 @@ class RegisteredRelease:
 
 
 class Registration:
-    """serving: the instances that serve a release now, for the steps before a component."""
+    """Registers releases.
+
+    serving: the instances that serve a release now, for the steps before a component.
+    stable: an engine's stable release now.
+    record: writes down who did it. The registry's own record says it too, so a release is
+        registered though this fails.
+    """
 
     def __init__(
         self,
@@ -84,6 +90,7 @@ class Registration:
         stable: Callable[[str], str],
         clock: Clock,
         calendar: Calendar,
+        record: Callable[[AuditEntry], Awaitable[None]] | None = None,
         options: RegistrationOptions | None = None,
     ) -> None:
         self._catalogue = catalogue
@@ -94,6 +101,7 @@ class Registration:
         self._stable = stable
         self._clock = clock
         self._calendar = calendar
+        self._record = record
         self._options = options or RegistrationOptions()
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -257,14 +265,20 @@ class Registration:
             who=record.who,
             reason=record.reason,
         )
-        return RegisteredRelease(
-            release,
-            record,
-            component,
-            added.number if added is not None else None,
-            is_proved,
-            _audit(release, record),
-        )
+        entry = _audit(release, record)
+        await self._audit(entry)
+        number = added.number if added is not None else None
+        return RegisteredRelease(release, record, component, number, is_proved, entry)
+
+    async def _audit(self, entry: AuditEntry) -> None:
+        if self._record is None:
+            return
+        try:
+            await self._record(entry)
+        except ControlPlaneError as error:
+            log.warning(
+                "a registration is not in the audit log", engine=entry.engine, reason=error.message
+            )
 
     @asynccontextmanager
     async def _one_at_a_time(self) -> AsyncIterator[None]:

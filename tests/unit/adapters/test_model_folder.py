@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from control_plane.adapters.model_folder import ModelFolder
+from control_plane.adapters.model_folder import ModelFolder, onnx_file
+from control_plane.adapters.model_repository import ModelRepository
 from control_plane.adapters.staging import FOLDER
-from control_plane.core.catalogue import build_engines
+from control_plane.core.catalogue import Release, build_engines
 from control_plane.errors import ConfigurationError
 
 CONTENT = b"network" * 1000
@@ -134,3 +136,17 @@ async def test_goldens_are_the_same_value_until_a_file_changes(folder: Path) -> 
     assert second["detector"].inputs["X"].tolist() == [88]
     path.unlink()
     assert await store.goldens(engines, content.declared) == {}
+
+
+def test_the_file_of_a_release() -> None:
+    folder = Path(__file__).parents[3] / "model_repository"
+    repository = ModelRepository.read(folder)
+    specs, damage = repository.specs, repository.engines["damage"]
+    found = onnx_file(folder, specs, damage.releases["1.1.0"])
+    assert found == folder / "damage_detector" / "2" / "model.onnx"
+    preprocess = Release("preprocess", "1.0.0", {"preprocess": 1}, False)
+    assert onnx_file(folder, specs, preprocess) is None, "it is served by Python"
+    gone = replace(damage.releases["1.1.0"], pins={"damage_detector": 9})
+    assert onnx_file(folder, specs, gone) is None
+    assert onnx_file(folder, specs, replace(gone, engine="roof")) is None
+    assert onnx_file(folder, {"damage": specs["damage"]}, gone) is None

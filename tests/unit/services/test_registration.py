@@ -54,6 +54,8 @@ class Site:
         self.models.declared["volume"] = {"stable": "4.0.0", "releases": {"4.0.0": {"volume": 4}}}
         self.triton = FakeInstance(answer=preprocess)
         self.asked: list[str] = []
+        self.audited: list[AuditEntry] = []
+        self.is_store_away = False
         self.catalogue = Catalogue(self.models, self.registry)
         self.registration = Registration(
             self.catalogue,
@@ -64,8 +66,14 @@ class Site:
             stable=lambda engine: self.catalogue.engines[engine].stable,
             clock=FakeClock(),
             calendar=FakeCalendar(),
+            record=self._write_down,
             options=RegistrationOptions(max_onnx_bytes=1000),
         )
+
+    async def _write_down(self, entry: AuditEntry) -> None:
+        if self.is_store_away:
+            raise ControlPlaneError(ErrorCode.INTERNAL, "the store is away")
+        self.audited.append(entry)
 
     def _serving(self, release: Any) -> list[FakeInstance]:
         self.asked.append(f"{release.engine} {release.version}")
@@ -125,6 +133,18 @@ class TestWithPins:
             engine="damage",
             after={"release": "1.2.0", "pins": {"preprocess": 1, "damage_detector": 1}},
         )
+
+    async def test_it_is_audited(self, site: Site) -> None:
+        registered = await site.register(pins={"damage_detector": 1})
+        assert site.audited == [registered.audit]
+        site.is_store_away = True
+        await site.register("1.3.0", pins={"damage_detector": 1})
+        assert "1.3.0" in site.catalogue.engines["damage"].releases
+        assert len(site.audited) == 1
+
+    async def test_what_is_refused_is_not_audited(self, site: Site) -> None:
+        await site.refusal(pins={"damage_detector": 7})
+        assert site.audited == []
 
     async def test_pins_are_of_the_repository(self, site: Site) -> None:
         error = await site.refusal(pins={"damage_detector": 7})
