@@ -11,20 +11,23 @@ from dataclasses import dataclass
 from control_plane.adapters.clock import MonotonicClock, SystemCalendar
 from control_plane.adapters.stores import SqlStore
 from control_plane.bootstrap.instances import Instances
-from control_plane.bootstrap.options import call_times
+from control_plane.bootstrap.options import call_times, plan_defaults
 from control_plane.core.analysis import AnalysisOptions
 from control_plane.loops.catalogue import CatalogueLoop
 from control_plane.loops.follow import Follow, FollowTimes
 from control_plane.loops.lead import Lead
 from control_plane.loops.measure import MeasureLoop
 from control_plane.loops.reconcile import ReconcileLoop
+from control_plane.loops.registry import RegistryLoop
 from control_plane.loops.rollout import RolloutLoop
+from control_plane.ports import ReleaseRegistry
 from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
 from control_plane.services.holding import Holding
 from control_plane.services.judging import Judging
 from control_plane.services.leading import Leading
 from control_plane.services.measuring import Measuring
+from control_plane.services.rollout_requests import PlanRequest
 from control_plane.services.rollouts import Rollouts
 from control_plane.settings import Settings
 
@@ -56,6 +59,7 @@ def make_rollouts(
     store: SqlStore,
     board: Board,
     catalogue: Catalogue,
+    registry: ReleaseRegistry,
     fallbacks: Mapping[str, str],
     instances: Instances,
     measuring: Measuring,
@@ -79,24 +83,33 @@ def make_rollouts(
         clock=clock,
         calendar=calendar,
     )
+    rollouts = Rollouts(
+        board=board,
+        store=store,
+        audit=store,
+        evidence=store,
+        reconciler=instances.reconciler,
+        engines=catalogue.engines,
+        fallbacks=fallbacks,
+        clock=clock,
+        calendar=calendar,
+    )
     duties = (
         ReconcileLoop(leading, instances.reconciler, fleet=instances.fleet, board=board),
         RolloutLoop(
             leading, judging.assess, board=board, evidence=store, clock=clock, calendar=calendar
         ),
+        RegistryLoop(
+            registry=registry,
+            catalogue=catalogue,
+            board=board,
+            rollouts=rollouts,
+            plan=plan_defaults(settings).plan(PlanRequest()),
+            interval_s=settings.registry.poll_interval_s,
+        ),
     )
     return RolloutParts(
-        rollouts=Rollouts(
-            board=board,
-            store=store,
-            audit=store,
-            evidence=store,
-            reconciler=instances.reconciler,
-            engines=catalogue.engines,
-            fallbacks=fallbacks,
-            clock=clock,
-            calendar=calendar,
-        ),
+        rollouts=rollouts,
         follow=Follow(
             plane,
             board=board,

@@ -11,6 +11,7 @@ from control_plane.adapters.clock import MonotonicClock, SystemCalendar
 from control_plane.adapters.model_folder import ModelFolder
 from control_plane.adapters.photos import HeadInspector, LocalPhotos
 from control_plane.adapters.registry.files import FileRegistry
+from control_plane.adapters.registry.mlflow import MlflowRegistry
 from control_plane.adapters.stores import SqlStore, open_store
 from control_plane.adapters.triton import TritonInstance
 from control_plane.adapters.triton_metrics import TritonMetrics, open_client
@@ -30,6 +31,7 @@ from control_plane.bootstrap.options import (
     plan_defaults,
     rest_limits,
 )
+from control_plane.bootstrap.registration import make_registration, make_registry
 from control_plane.bootstrap.rollouts import (
     RolloutParts,
     make_measuring,
@@ -54,6 +56,7 @@ from control_plane.services.holding import Holding
 from control_plane.services.measuring import Measuring
 from control_plane.services.model_reads import ModelReads
 from control_plane.services.operations import Operations
+from control_plane.services.registration import Registration
 from control_plane.services.status import Status
 from control_plane.settings import Settings
 
@@ -76,15 +79,18 @@ async def wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[Cont
     async with AsyncExitStack() as stack:
         board = Board(State())
         folder = ModelFolder(settings.model_repository)
+        registry = make_registry(settings, lambda: catalogue.specs)
+        stack.push_async_callback(registry.close)
         catalogue = Catalogue(
             folder,
-            FileRegistry(settings.model_repository),
+            registry,
             state=lambda: board.state,
             adjust=lambda spec: limited_spec(settings, spec),
         )
         # What is wrong with settings and repository is said before anything is made or opened.
         await catalogue.load()
         check_engines(settings, catalogue.engines)
+        folder.sweep()
         fallbacks = read_fallbacks(settings, catalogue.engines)
         instances = instance_urls(settings, with_tritons=with_tritons)
         store = await stack.enter_async_context(
@@ -105,7 +111,9 @@ async def wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[Cont
         urls = metrics_urls(settings, with_tritons=with_tritons)
         client = await stack.enter_async_context(open_client(len(urls)))
         metrics = {name: TritonMetrics(url, client) for name, url in urls.items()}
-        yield _wire(settings, store, board, catalogue, fallbacks, tritons, metrics)
+        yield _wire(
+            settings, store, board, catalogue, folder, registry, fallbacks, tritons, metrics
+        )
 
 
 def _wire(
@@ -113,6 +121,8 @@ def _wire(
     store: SqlStore,
     board: Board,
     catalogue: Catalogue,
+    folder: ModelFolder,
+    registry: FileRegistry | MlflowRegistry,
     fallbacks: Mapping[str, str],
     tritons: Mapping[str, TritonInstance],
     metrics: Mapping[str, TritonMetrics],
@@ -137,10 +147,22 @@ def _wire(
         store=store,
         board=board,
         catalogue=catalogue,
+        registry=registry,
         fallbacks=fallbacks,
         instances=instances,
         measuring=measuring,
         holding=holding,
+        clock=clock,
+        calendar=calendar,
+    )
+    registration = make_registration(
+        settings,
+        catalogue=catalogue,
+        models=folder,
+        registry=registry,
+        fleet=instances.fleet,
+        board=board,
+        record=rollouts.rollouts.record,
         clock=clock,
         calendar=calendar,
     )
@@ -155,7 +177,15 @@ def _wire(
     )
     operations = Operations(instances.fleet, lambda: board.table, instances.mender, holding)
     grpc, http = _edges(
-        settings, instances.fleet, gateway, status, catalogue, operations, rollouts, clock
+        settings,
+        instances.fleet,
+        gateway,
+        status,
+        catalogue,
+        registration,
+        operations,
+        rollouts,
+        clock,
     )
     return ControlPlane(status, instances, rollouts, measuring, grpc, http)
 
@@ -166,6 +196,7 @@ def _edges(
     gateway: Gateway,
     status: Status,
     catalogue: Catalogue,
+    registration: Registration,
     operations: Operations,
     rollouts: RolloutParts,
     clock: MonotonicClock,
@@ -213,5 +244,7 @@ def _edges(
         version=__version__,
         rollouts=rollouts.rollouts,
         plan_defaults=defaults,
+        plan_defaults=plan_defaults(settings),
+        registration=registration,
     )
     return grpc, make_http_server(settings, services)

@@ -12,6 +12,7 @@ from control_plane.rest_api.detect import make_detect_router
 from control_plane.rest_api.docs import install_docs
 from control_plane.rest_api.fleet import make_fleet_router
 from control_plane.rest_api.problems import install_problem_handlers
+from control_plane.rest_api.registration import make_registration_router
 from control_plane.rest_api.rollouts import make_rollouts_router
 from control_plane.rest_api.schemas import Detection, Problem
 from control_plane.rest_api.services import (
@@ -55,6 +56,11 @@ def create_app(services: RestServices) -> FastAPI:
     app.include_router(make_fleet_router(services))
     app.include_router(make_rollouts_router(services))
     app.include_router(make_audit_router(services))
+    app.include_router(
+        make_registration_router(
+            services.registration, body_timeout_s=services.limits.body_timeout_s
+        )
+    )
     install_docs(app)
     _name_schemas(app)
     app.add_middleware(CorrelationMiddleware, now_s=services.clock.now_s)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from control_plane.core.detections import DetectionAnswer, DetectionRequest
 from control_plane.ports import Clock, PhotoSource
+from control_plane.rest_api.registration import RegistrationService
 from control_plane.services.operations import Action
 from control_plane.services.rollout_requests import PlanDefaults, RolloutService
 from control_plane.services.status import ChangeView, EngineView, InstanceView
@@ -18,6 +19,7 @@ __all__ = [
     "DetectionService",
     "OperationsService",
     "PlanDefaults",
+    "RegistrationService",
     "RestLimits",
     "RestServices",
     "RolloutService",
@@ -98,3 +100,4 @@ class RestServices:
     version: str
     rollouts: RolloutService
     plan_defaults: PlanDefaults
+    registration: RegistrationService

@@ -38,6 +38,9 @@ class FileRegistry:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
     async def read(self) -> Registered:
         return await asyncio.to_thread(self._read)
 

@@ -31,6 +31,7 @@ from control_plane.services.status import (
     InstanceView,
     ReleaseView,
 )
+from tests.unit.rest_api.fake_registration import FakeRegistration
 from tests.unit.rollouts import FakeRollouts
 
 PHOTO = b"\xff\xd8\xff\xe0 as good as a photo"
@@ -210,6 +211,7 @@ class Edge:
     detection: FakeDetection = field(default_factory=FakeDetection)
     status: FakeStatus = field(default_factory=FakeStatus)
     operations: FakeOperations = field(default_factory=FakeOperations)
+    registration: FakeRegistration = field(default_factory=FakeRegistration)
     photos: FakePhotos = field(default_factory=FakePhotos)
     clock: FakeClock = field(default_factory=FakeClock)
     limits: RestLimits = LIMITS
@@ -226,6 +228,7 @@ class Edge:
             limits=self.limits,
             version="0.1.0",
             rollouts=self.rollouts,
+            registration=self.registration,
             plan_defaults=self.plan_defaults,
         )
 

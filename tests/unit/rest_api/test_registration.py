@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,76 +11,17 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from control_plane.core.catalogue import Release
-from control_plane.core.registered import ReleaseRecord
-from control_plane.core.state import AuditEntry
-from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
+from control_plane.errors import ErrorCode
 from control_plane.rest_api.correlation import CorrelationMiddleware
 from control_plane.rest_api.problems import install_problem_handlers
 from control_plane.rest_api.registration import make_registration_router
 from control_plane.rest_api.uploads import MAX_FIELD_BYTES
-from control_plane.services.registration import RegisteredRelease
 from tests.unit.fakes import FakeClock
+from tests.unit.rest_api.fake_registration import LIMIT, FakeRegistration
 from tests.unit.rest_api.fakes import check_problem
 
 URL = "/api/v1/engines/damage/releases"
-LIMIT = 200_000
 ONNX = b"onnx" * 25_000
-
-
-@dataclass
-class FakeRegistration:
-    """Registers everything but release 9.9.9, and remembers it.
-
-    done: engine, release, what was given, who and why. paths: where each file lay.
-    """
-
-    done: list[tuple[Any, ...]] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
-    max_onnx_bytes: int = LIMIT
-
-    def check(
-        self,
-        engine: str,
-        release: str,
-        *,
-        has_onnx: bool,
-        pins: Mapping[str, int] | None,
-        who: str = "",
-        reason: str = "",
-    ) -> None:
-        if release == "9.9.9":
-            raise ControlPlaneError(ErrorCode.CONFLICT, "it is there already", field="release")
-
-    async def register(
-        self,
-        engine: str,
-        release: str,
-        *,
-        onnx: Path | None = None,
-        pins: Mapping[str, int] | None = None,
-        who: str = "",
-        reason: str = "",
-    ) -> RegisteredRelease:
-        self.check(engine, release, has_onnx=onnx is not None, pins=pins)
-        if onnx is None and not pins:
-            raise InvalidArgument("neither is given", field="onnx")
-        self.done.append((engine, release, read(onnx) if onnx else pins, who, reason))
-        if onnx:
-            self.paths.append(onnx)
-        pins = pins or {"damage_detector": 3}
-        return RegisteredRelease(
-            Release(engine, release, {"preprocess": 1, **pins}, True),
-            ReleaseRecord(engine, release, pins, onnx_sha256="0f" * 32 if onnx else ""),
-            "damage_detector" if onnx else "",
-            3 if onnx else None,
-            is_proved=onnx is not None,
-            audit=AuditEntry(who, "register"),
-        )
-
-
-def read(path: Path) -> bytes:
-    return path.read_bytes()
 
 
 @pytest.fixture
