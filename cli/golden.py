@@ -56,7 +56,7 @@ def golden(
 
     Every Triton must give this answer, within a tolerance, before the engine takes requests
     there, and every few seconds after. Look at the answer before you keep it. The control plane
-    reads the files when it starts.
+    reads a new answer within seconds, and another input when it starts.
     """
     from control_plane.adapters.golden_files import PHOTO_KINDS, answer_file, input_file
     from control_plane.core.tensors import tensors_to_json

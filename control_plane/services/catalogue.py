@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import structlog
 
 from control_plane.core.catalogue import Engine, ModelSpec, Release, build_engines
@@ -65,11 +66,12 @@ class Reading:
     declared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def is_like(self, other: Reading) -> bool:
-        """Goldens are the same value as long as no file has changed (ModelStore)."""
+        """A golden is the same value as long as no file has changed (ModelStore)."""
         return (
             self.engines == other.engines
             and self.specs == other.specs
-            and self.goldens is other.goldens
+            and self.goldens.keys() == other.goldens.keys()
+            and all(golden is other.goldens[name] for name, golden in self.goldens.items())
             and self.declared == other.declared
         )
 
@@ -165,9 +167,10 @@ class Catalogue:
         in_use = releases_in_use(self._state(), self._reading.engines)
         with_lost, lost = self._with_lost_engines(joined, specs, in_use)
         kept, differences = keep_in_use(with_lost, specs, in_use)
-        goldens = await self._models.goldens(kept, content.declared)
+        found = await self._models.goldens(kept, content.declared)
+        goldens, held = self._goldens_of(found)
         reading = Reading(kept, specs, goldens, content.declared)
-        self._say((*said, *frozen, *left_out, *lost, *differences))
+        self._say((*said, *frozen, *left_out, *lost, *differences, *held))
         if not reading.is_like(self._reading):
             self._reading = reading
             self.generation += 1
@@ -191,6 +194,25 @@ class Catalogue:
                 spec = replace(spec, config=known.config)
             specs[name] = spec
         return specs, said
+
+    def _goldens_of(self, found: Mapping[str, Golden]) -> tuple[dict[str, Golden], list[str]]:
+        """New answers count at once; who is asked what is as it was first read.
+
+        Which engines have to prove themselves is known to every part that judges them, and an
+        answer belongs to its question.
+        """
+        if self.generation == 0:
+            return dict(found), []
+        goldens, said = dict(self._reading.goldens), []
+        for name in sorted(goldens.keys() | found.keys()):
+            known, there = goldens.get(name), found.get(name)
+            if known is not None and there is not None and _is_same_input(known, there):
+                goldens[name] = there
+            else:
+                said.append(
+                    f"the golden input of {name!r} has changed; it is taken at the next start"
+                )
+        return goldens, said
 
     def _with_lost_engines(
         self,
@@ -219,3 +241,11 @@ class Catalogue:
             if complaint not in self._said:
                 log.warning("the catalogue of releases is not as it should be", reason=complaint)
         self._said = complaints
+
+
+def _is_same_input(one: Golden, other: Golden) -> bool:
+    return (
+        one.photo == other.photo
+        and one.inputs.keys() == other.inputs.keys()
+        and all(np.array_equal(array, other.inputs[name]) for name, array in one.inputs.items())
+    )

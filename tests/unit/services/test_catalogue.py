@@ -21,6 +21,10 @@ from tests.unit.samples import DAMAGE, DECLARED, ENGINES, SPECS, TABLE, VOLUME, 
 NEXT = ReleaseRecord("damage", "1.2.0", {"damage_detector": 2}, source="a file")
 
 
+def asked(value: int) -> Golden:
+    return Golden(Tolerance(0.1, 0.1), inputs={"X": np.array([value])})
+
+
 class Site:
     def __init__(self) -> None:
         self.models, self.registry = FakeModels(), FakeRegistry()
@@ -115,12 +119,45 @@ class TestRefreshing:
         assert await site.catalogue.refresh()
         assert site.catalogue.specs["damage_detector"].versions == (1, 2, 3)
 
-    async def test_new_golden_files(self, site: Site) -> None:
-        answer = {"X": np.zeros(2)}
-        site.models.stored = {"volume": Golden(Tolerance(0.1, 0.1), answers={"4.0.0": answer})}
+    async def test_new_golden_answers_count_at_once(self) -> None:
+        site = Site()
+        site.models.stored = {"volume": asked(7)}
+        await site.catalogue.load()
+        answers = {"4.0.0": {"Y": np.zeros(2)}}
+        site.models.stored = {"volume": replace(asked(7), answers=answers)}
         assert await site.catalogue.refresh()
-        assert "volume" in site.catalogue.goldens
+        assert site.catalogue.goldens["volume"].answers == answers
         assert not await site.catalogue.refresh()
+        assert site.catalogue.complaints == ()
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {},
+            {"volume": Golden(Tolerance(0.1, 0.1), photo=b"photo")},
+            {"volume": Golden(Tolerance(0.1, 0.1), inputs={"X": np.array([8])})},
+            {"volume": Golden(Tolerance(0.1, 0.1), inputs={"Z": np.array([7])})},
+        ],
+    )
+    async def test_another_golden_input_waits_for_the_next_start(
+        self, change: dict[str, Golden]
+    ) -> None:
+        site = Site()
+        site.models.stored = {"volume": asked(7)}
+        await site.catalogue.load()
+        before = site.catalogue.goldens["volume"]
+        site.models.stored = change
+        assert not await site.catalogue.refresh()
+        assert site.catalogue.goldens["volume"] is before
+        assert site.catalogue.complaints == (
+            "the golden input of 'volume' has changed; it is taken at the next start",
+        )
+
+    async def test_so_does_the_first_one_of_an_engine(self, site: Site) -> None:
+        site.models.stored = {"volume": asked(7)}
+        assert not await site.catalogue.refresh()
+        assert dict(site.catalogue.goldens) == {}
+        assert len(site.catalogue.complaints) == 1
 
     async def test_who_waits_for_a_change_is_told(self, site: Site) -> None:
         waiting = asyncio.create_task(site.catalogue.changed(1))

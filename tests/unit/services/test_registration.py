@@ -99,6 +99,14 @@ async def site() -> Site:
     return made
 
 
+async def proving(engine: str, golden: Golden) -> Site:
+    """With an engine that has a golden input."""
+    made = Site()
+    made.models.stored = {engine: golden}
+    await made.catalogue.load()
+    return made
+
+
 @pytest.fixture
 def onnx(tmp_path: Path) -> Path:
     return write(tmp_path / "new.onnx", CONTENT)
@@ -174,8 +182,8 @@ class TestWithAFile:
         assert not (await site.register(onnx=onnx)).is_proved
         assert site.checker.given == [None]
 
-    async def test_it_is_run_on_what_the_steps_before_it_make(self, site: Site, onnx: Path) -> None:
-        site.models.stored = {"damage": Golden(TOLERANCE, photo=b"photo")}
+    async def test_it_is_run_on_what_the_steps_before_it_make(self, onnx: Path) -> None:
+        site = await proving("damage", Golden(TOLERANCE, photo=b"photo"))
         assert (await site.register(onnx=onnx)).is_proved
         (given,) = site.checker.given
         assert given is not None
@@ -183,11 +191,9 @@ class TestWithAFile:
         assert site.asked == ["damage 1.0.0"]
         assert site.triton.calls == ["preprocess/1"]
 
-    async def test_of_a_plain_model_it_is_run_on_the_golden_input_itself(
-        self, site: Site, onnx: Path
-    ) -> None:
+    async def test_of_a_plain_model_it_is_run_on_the_golden_input_itself(self, onnx: Path) -> None:
         inputs = {"X": np.array([7], np.int32)}
-        site.models.stored = {"volume": Golden(TOLERANCE, inputs=inputs)}
+        site = await proving("volume", Golden(TOLERANCE, inputs=inputs))
         registered = await site.register("5.0.0", "volume", onnx=onnx)
         assert (registered.component, registered.version) == ("volume", 5)
         assert site.checker.given == [inputs]
