@@ -15,9 +15,9 @@ import typer
 
 from cli.client import ControlPlane
 from cli.failure import Refused
-from cli.options import DEFAULT_URL, AsJson, Token, Url
+from cli.options import DEFAULT_URL, AsJson, Reason, Token, Url, Who, signed
 from cli.printing import print_json
-from cli.rollout_options import Engine, Reason, Release, Who, signed
+from cli.rollout_options import Engine, Release
 
 ANSWER_TIMEOUT_S = 600.0
 """The file is loaded and run before there is an answer, and others may be before it."""

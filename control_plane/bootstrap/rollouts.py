@@ -6,13 +6,21 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from control_plane.adapters.clock import MonotonicClock, SystemCalendar
+from control_plane.adapters.prometheus import Prometheus, open_client
 from control_plane.adapters.stores import SqlStore
 from control_plane.bootstrap.instances import Instances
-from control_plane.bootstrap.options import call_times, plan_defaults
-from control_plane.core.analysis import AnalysisOptions
+from control_plane.bootstrap.options import (
+    call_times,
+    gateway_options,
+    measuring_options,
+    plan_defaults,
+    shadow_options,
+)
+from control_plane.core.detections import Priority
 from control_plane.loops.catalogue import CatalogueLoop
 from control_plane.loops.follow import Follow, FollowTimes
 from control_plane.loops.lead import Lead
@@ -22,14 +30,19 @@ from control_plane.loops.registry import RegistryLoop
 from control_plane.loops.rollout import RolloutLoop
 from control_plane.ports import ReleaseRegistry
 from control_plane.services.board import Board
+from control_plane.services.calling import Calling
 from control_plane.services.catalogue import Catalogue
+from control_plane.services.fleet import Fleet
+from control_plane.services.gates import Gates
+from control_plane.services.gateway import Gateway
 from control_plane.services.holding import Holding
 from control_plane.services.judging import Judging
 from control_plane.services.leading import Leading
 from control_plane.services.measuring import Measuring
 from control_plane.services.rollout_requests import PlanRequest
 from control_plane.services.rollouts import Rollouts
-from control_plane.settings import Settings
+from control_plane.services.shadowing import Shadowing
+from control_plane.settings import Settings, analysis_options, gates_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +61,46 @@ def name_plane() -> str:
     return f"{socket.gethostname()[:80]}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def make_measuring(plane: str, board: Board, clock: MonotonicClock) -> Measuring:
-    return Measuring(plane=plane, table=lambda: board.table, clock=clock)
+def make_measuring(
+    settings: Settings, plane: str, board: Board, clock: MonotonicClock
+) -> Measuring:
+    return Measuring(
+        plane=plane, table=lambda: board.table, clock=clock, options=measuring_options(settings)
+    )
+
+
+def make_shadowing(
+    settings: Settings, fleet: Fleet, gateway: Gateway, measuring: Measuring, clock: MonotonicClock
+) -> Shadowing:
+    options, times = gateway_options(settings), call_times(settings)
+    return Shadowing(
+        calling=Calling(fleet=fleet, times=times, retries=options.retries, clock=clock),
+        measuring=measuring,
+        room=lambda engine: gateway.room(engine, Priority.LOW),
+        times=times,
+        clock=clock,
+        options=shadow_options(settings),
+    )
+
+
+async def make_gates(settings: Settings, stack: AsyncExitStack) -> Gates | None:
+    """None where no Prometheus is asked."""
+    prometheus = settings.analysis.prometheus
+    if prometheus.url is None or not prometheus.queries:
+        return None
+    token = prometheus.token
+    headers = None
+    if token is not None:
+        headers = {"authorization": f"Bearer {token.get_secret_value()}"}
+    client = await stack.enter_async_context(open_client(headers))
+    gates = Gates(
+        gates_of(settings.analysis),
+        Prometheus(prometheus.url, client),
+        clock=MonotonicClock(),
+        timeout_s=prometheus.timeout_s,
+    )
+    stack.push_async_callback(gates.close)
+    return gates
 
 
 def make_rollouts(
@@ -63,6 +114,7 @@ def make_rollouts(
     fallbacks: Mapping[str, str],
     instances: Instances,
     measuring: Measuring,
+    gates: Gates | None,
     holding: Holding,
     clock: MonotonicClock,
     calendar: SystemCalendar,
@@ -70,8 +122,10 @@ def make_rollouts(
     judging = Judging(
         store=store,
         measuring=measuring,
-        options=AnalysisOptions(),
+        options=analysis_options(settings.analysis),
         try_s=call_times(settings).of_try,
+        gates=gates,
+        max_keys=settings.analysis.max_keys,
     )
     leading = Leading(
         board=board,

@@ -34,10 +34,13 @@ from control_plane.bootstrap.options import (
 from control_plane.bootstrap.registration import make_registration, make_registry
 from control_plane.bootstrap.rollouts import (
     RolloutParts,
+    make_gates,
     make_measuring,
     make_rollouts,
+    make_shadowing,
     name_plane,
 )
+from control_plane.core.requests import Ended
 from control_plane.core.state import State
 from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
@@ -51,12 +54,14 @@ from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
+from control_plane.services.gates import Gates
 from control_plane.services.gateway import Gateway
 from control_plane.services.holding import Holding
 from control_plane.services.measuring import Measuring
 from control_plane.services.model_reads import ModelReads
 from control_plane.services.operations import Operations
 from control_plane.services.registration import Registration
+from control_plane.services.shadowing import Shadowing
 from control_plane.services.status import Status
 from control_plane.settings import Settings
 
@@ -69,6 +74,7 @@ class ControlPlane:
     instances: Instances
     rollouts: RolloutParts
     measuring: Measuring
+    shadowing: Shadowing
     grpc: GrpcServer
     http: HttpServer
 
@@ -111,35 +117,57 @@ async def wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[Cont
         urls = metrics_urls(settings, with_tritons=with_tritons)
         client = await stack.enter_async_context(open_client(len(urls)))
         metrics = {name: TritonMetrics(url, client) for name, url in urls.items()}
-        yield _wire(
-            settings, store, board, catalogue, folder, registry, fallbacks, tritons, metrics
-        )
+        gates = await make_gates(settings, stack)
+        outside = Outside(store, folder, registry, tritons, metrics, gates)
+        plane = _wire(settings, board, catalogue, fallbacks, outside)
+        stack.push_async_callback(plane.shadowing.close)
+        yield plane
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What reaches the outside world, by the instance's name where there is one for each."""
+
+    store: SqlStore
+    folder: ModelFolder
+    registry: FileRegistry | MlflowRegistry
+    tritons: Mapping[str, TritonInstance]
+    metrics: Mapping[str, TritonMetrics]
+    gates: Gates | None
 
 
 def _wire(
     settings: Settings,
-    store: SqlStore,
     board: Board,
     catalogue: Catalogue,
-    folder: ModelFolder,
-    registry: FileRegistry | MlflowRegistry,
     fallbacks: Mapping[str, str],
-    tritons: Mapping[str, TritonInstance],
-    metrics: Mapping[str, TritonMetrics],
+    outside: Outside,
 ) -> ControlPlane:
+    store = outside.store
     clock, calendar, plane = MonotonicClock(), SystemCalendar(), name_plane()
     instances = make_instances(
-        settings, catalogue=catalogue, board=board, tritons=tritons, metrics=metrics, clock=clock
+        settings,
+        catalogue=catalogue,
+        board=board,
+        tritons=outside.tritons,
+        metrics=outside.metrics,
+        clock=clock,
     )
-    measuring = make_measuring(plane, board, clock)
+    measuring = make_measuring(settings, plane, board, clock)
+
+    def ended(one: Ended) -> None:
+        measuring.ended(one)
+        shadowing.ended(one)
+
     gateway = Gateway(
         fleet=instances.fleet,
         table=lambda: board.table,
         options=gateway_options(settings),
         clock=clock,
         rng=make_rng(),
-        ended=measuring.ended,
+        ended=ended,
     )
+    shadowing = make_shadowing(settings, instances.fleet, gateway, measuring, clock)
     holding = Holding(board=board, store=store, fleet=instances.fleet)
     rollouts = make_rollouts(
         settings,
@@ -147,10 +175,11 @@ def _wire(
         store=store,
         board=board,
         catalogue=catalogue,
-        registry=registry,
+        registry=outside.registry,
         fallbacks=fallbacks,
         instances=instances,
         measuring=measuring,
+        gates=outside.gates,
         holding=holding,
         clock=clock,
         calendar=calendar,
@@ -158,8 +187,8 @@ def _wire(
     registration = make_registration(
         settings,
         catalogue=catalogue,
-        models=folder,
-        registry=registry,
+        models=outside.folder,
+        registry=outside.registry,
         fleet=instances.fleet,
         board=board,
         record=rollouts.rollouts.record,
@@ -187,7 +216,7 @@ def _wire(
         rollouts,
         clock,
     )
-    return ControlPlane(status, instances, rollouts, measuring, grpc, http)
+    return ControlPlane(status, instances, rollouts, measuring, shadowing, grpc, http)
 
 
 def _edges(
@@ -244,7 +273,6 @@ def _edges(
         version=__version__,
         rollouts=rollouts.rollouts,
         plan_defaults=defaults,
-        plan_defaults=plan_defaults(settings),
         registration=registration,
     )
     return grpc, make_http_server(settings, services)

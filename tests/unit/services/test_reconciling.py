@@ -265,8 +265,10 @@ async def test_work_that_was_stopped_is_not_under_way() -> None:
     await site.look()
     await site.tick()
     assert site.reconciler.facts([DAMAGE])["triton-0"].under_way
-    for task in site._tasks:
+    tasks = list(site._tasks)
+    for task in tasks:
         task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     site.reconciler.forget_work()
     assert site.reconciler.facts([DAMAGE])["triton-0"].under_way == ()
     await site.settle()
