@@ -42,7 +42,7 @@ from control_plane.services.measuring import Measuring
 from control_plane.services.rollout_requests import PlanRequest
 from control_plane.services.rollouts import Rollouts
 from control_plane.services.shadowing import Shadowing
-from control_plane.settings import Settings, analysis_options, gates_of
+from control_plane.settings import Settings, analysis_by_engine, analysis_options, gates_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,7 @@ def make_rollouts(
         store=store,
         measuring=measuring,
         options=analysis_options(settings.analysis),
+        by_engine=analysis_by_engine(settings.analysis),
         try_s=call_times(settings).of_try,
         gates=gates,
         max_keys=settings.analysis.max_keys,

@@ -93,7 +93,8 @@ class _Replay:
 class Judging:
     """Says what is known of a rollout's target, and what its next step is to be measured by.
 
-    try_s: how long a try of an engine may take. gates: None where no Prometheus is asked.
+    by_engine: options of single engines. try_s: how long a try of one may take.
+    gates: None where no Prometheus is asked.
     max_keys: routing keys known of a rollout; it should be what each control plane has.
     """
 
@@ -103,6 +104,7 @@ class Judging:
         store: CountStore,
         measuring: Measuring,
         options: AnalysisOptions,
+        by_engine: Mapping[str, AnalysisOptions] | None = None,
         try_s: Callable[[str], float],
         gates: Gates | None = None,
         max_keys: int = 200_000,
@@ -110,6 +112,7 @@ class Judging:
         self._store = store
         self._measuring = measuring
         self._options = options
+        self._by_engine = by_engine or {}
         self._try_s = try_s
         self._gates = gates
         self._max_keys = max_keys
@@ -147,12 +150,13 @@ class Judging:
         except StoreUnavailable as away:
             judged = Judgement(Judged.ERROR, f"the counts cannot be read: {away}")
             return _assessment(rollout, now_s, judged, gates, 0)
+        options = self._by_engine.get(rollout.engine, self._options)
         if rollout.place is State.SHADOW:
-            options = options_for(rollout, self._options, is_shadow=True)
+            options = options_for(rollout, options, is_shadow=True)
             judged = judge(counts.shadow, options)
             boxes = (detection_figures(counts.details),)
             return _assessment(rollout, now_s, judged, gates, counts.samples.get(0, 0), boxes)
-        options = options_for(rollout, self._options, is_shadow=False)
+        options = options_for(rollout, options, is_shadow=False)
         judged = judge([*counts.steps, *keyed, *_current(rollout, trial)], options)
         return _assessment(rollout, now_s, judged, gates, _samples(rollout, counts))
 

@@ -1,6 +1,11 @@
 """The settings: what may be set (``schema``) and where values come from (``sources``)."""
 
-from control_plane.settings.analysis import AnalysisSettings, analysis_options, gates_of
+from control_plane.settings.analysis import (
+    AnalysisSettings,
+    analysis_by_engine,
+    analysis_options,
+    gates_of,
+)
 from control_plane.settings.edges import (
     GrpcSettings,
     HttpSettings,
@@ -42,6 +47,7 @@ __all__ = [
     "Settings",
     "ShutdownSettings",
     "StoreSettings",
+    "analysis_by_engine",
     "analysis_options",
     "flag_of",
     "flatten",

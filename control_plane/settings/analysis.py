@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from pydantic_core.core_schema import ValidationInfo
 
 from control_plane.core.analysis import AnalysisOptions, Margin, Metric
 from control_plane.core.gates import Condition, Gate
+from control_plane.settings.request_path import EngineName
 from control_plane.settings.section import Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -130,6 +132,18 @@ class ShadowSettings(Section):
     )
 
 
+class EngineAnalysisSettings(Section):
+    confidence: bool = Field(
+        default=True, description="whether a drift of this engine's confidences is judged at all"
+    )
+    confidence_tolerance: float | None = Field(
+        default=None, ge=0, lt=0.5, description="as for all engines if not set"
+    )
+    confidence_margin: float | None = Field(
+        default=None, gt=0, le=0.5, description="as for all engines if not set"
+    )
+
+
 class AnalysisSettings(Section):
     alpha: float = Field(
         default=0.01,
@@ -180,8 +194,26 @@ class AnalysisSettings(Section):
         le=1_000_000,
         description="ended requests that may wait to be counted; further ones do not count",
     )
+    engines: dict[EngineName, EngineAnalysisSettings] = Field(
+        default_factory=dict, max_length=256, description="what differs for single engines, by name"
+    )
     shadow: ShadowSettings = ShadowSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
+
+    @model_validator(mode="after")
+    def _engines_over_tolerance(self) -> AnalysisSettings:
+        for name, engine in self.engines.items():
+            tolerance, margin = _confidence(self, engine)
+            if margin <= tolerance:
+                raise PydanticCustomError(
+                    "bounds",
+                    "should be over its confidence_tolerance, {least}",
+                    {
+                        "field": f"analysis.engines.{name}.confidence_margin",
+                        "least": tolerance,
+                    },
+                )
+        return self
 
     @field_validator("alpha_shares")
     @classmethod
@@ -224,6 +256,33 @@ def analysis_options(settings: AnalysisSettings) -> AnalysisOptions:
         confidence_tolerance=settings.confidence_tolerance,
         confidence_margin=settings.confidence_margin,
         least_units=settings.least_units,
+    )
+
+
+def analysis_by_engine(settings: AnalysisSettings) -> dict[str, AnalysisOptions]:
+    """What ``judge`` is told of the engines that the settings name."""
+    found = {}
+    for name, engine in settings.engines.items():
+        tolerance, margin = _confidence(settings, engine)
+        options = analysis_options(settings)
+        shares = dict(options.alpha_shares)
+        if not engine.confidence:
+            shares[Metric.CONFIDENCE] = 0.0
+        found[name] = replace(
+            options,
+            alpha_shares=shares,
+            confidence_tolerance=tolerance,
+            confidence_margin=margin,
+        )
+    return found
+
+
+def _confidence(settings: AnalysisSettings, engine: EngineAnalysisSettings) -> tuple[float, float]:
+    """An engine's tolerance and margin."""
+    tolerance, margin = engine.confidence_tolerance, engine.confidence_margin
+    return (
+        settings.confidence_tolerance if tolerance is None else tolerance,
+        settings.confidence_margin if margin is None else margin,
     )
 
 

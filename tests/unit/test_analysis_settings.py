@@ -9,7 +9,13 @@ import pytest
 from control_plane.core.analysis import AnalysisOptions, Margin, Metric
 from control_plane.core.gates import Condition, Gate
 from control_plane.errors import ConfigurationError
-from control_plane.settings import AnalysisSettings, analysis_options, flatten, gates_of
+from control_plane.settings import (
+    AnalysisSettings,
+    analysis_by_engine,
+    analysis_options,
+    flatten,
+    gates_of,
+)
 from control_plane.settings.sources import load_settings
 
 
@@ -61,6 +67,27 @@ def test_what_is_set_reaches_the_analysis() -> None:
     )
 
 
+def test_an_engine_may_be_judged_otherwise() -> None:
+    settings = load(
+        """
+        analysis:
+          least_units: 10
+          engines:
+            damage: {confidence: false}
+            materials: {confidence_tolerance: 0.2, confidence_margin: 0.3}
+        """
+    )
+    assert analysis_by_engine(AnalysisSettings()) == {}
+    found = analysis_by_engine(settings)
+    assert set(found) == {"damage", "materials"}
+    assert found["damage"].alpha_shares[Metric.CONFIDENCE] == 0
+    assert found["damage"].alpha_shares[Metric.ERRORS] == 0.75
+    assert found["damage"].least_units == found["materials"].least_units == 10
+    assert found["materials"].alpha_shares[Metric.CONFIDENCE] == 0.1
+    assert found["materials"].confidence_tolerance == 0.2
+    assert found["materials"].confidence_margin == 0.3
+
+
 def test_queries_become_gates() -> None:
     settings = load(
         """
@@ -95,6 +122,11 @@ def test_queries_become_gates() -> None:
             "confidence_tolerance: 0.1",
             "confidence_margin",
             "should be over analysis.confidence_tolerance, 0.1",
+        ),
+        (
+            "engines: {damage: {confidence_tolerance: 0.2}}",
+            "engines.damage.confidence_margin",
+            "should be over its confidence_tolerance, 0.2",
         ),
         ("least_units: 0", "least_units", "greater than or equal to 1"),
         ("prometheus: {url: 'prometheus:9090'}", "prometheus.url", "should be http://host:port"),

@@ -8,7 +8,15 @@ from random import Random
 
 import pytest
 
-from control_plane.core.analysis import AnalysisOptions, Arm, ArmCounts, Observed, Step, StepCounts
+from control_plane.core.analysis import (
+    AnalysisOptions,
+    Arm,
+    ArmCounts,
+    Metric,
+    Observed,
+    Step,
+    StepCounts,
+)
 from control_plane.core.gates import Condition, Gate
 from control_plane.core.rollout import (
     Assessment,
@@ -170,6 +178,22 @@ async def test_the_rollouts_remembered_are_bounded_and_one_is_replayed_if_need_b
     for number in range(MAX_ROLLOUTS):
         await setup.assess(replace(ROLLOUT, rollout_id=f"r-{number + 2}"))
     assert await setup.assess() == before
+
+
+async def test_an_engine_may_be_judged_by_options_of_its_own() -> None:
+    setup = Setup()
+    await setup.put(steps=arms(ArmCounts(60_000), ArmCounts(3_100, slow=900)))
+    assert (await setup.assess()).verdict is Verdict.WORSE
+    judging = Judging(
+        store=setup.store,
+        measuring=setup.measuring,
+        options=AnalysisOptions(),
+        by_engine={"damage": AnalysisOptions(alpha_shares={Metric.ERRORS: 1.0})},
+        try_s=lambda _: 2.0,
+    )
+    assert (await judging.assess(ROLLOUT, SECOND, 5000.0)).verdict is Verdict.NOT_WORSE
+    other = replace(ROLLOUT, engine="materials")
+    assert (await judging.assess(other, SECOND, 5000.0)).verdict is Verdict.WORSE
 
 
 async def test_a_store_that_is_away_is_an_error_and_never_good() -> None:
