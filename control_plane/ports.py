@@ -310,6 +310,13 @@ class ModelStore(Protocol):
         """
         ...
 
+    async def add_golden(self, engine: str, release: str, answer: Tensors) -> None:
+        """Keeps what a release answers its engine's golden input, batch dimension included.
+
+        An answer that is there stays: somebody has looked at it.
+        """
+        ...
+
 
 class RegistryUnavailable(Exception):
     """The registry does not answer, or not in time; the words say why. It may come back."""

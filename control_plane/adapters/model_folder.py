@@ -3,6 +3,7 @@
     read                       configurations, version folders, releases.yaml
     goldens                    golden inputs and answers, read again when a file has changed
     add_version                staged file ─► detector/3, by one rename
+    add_golden                 staged answer ─► damage--1.2.0.golden.json, by one link
 
 Everything blocks on the disk, so everything runs in threads. A rename onto a folder that holds
 something fails on every POSIX file system, and every version that is put in holds its file: of two
@@ -16,15 +17,21 @@ import errno
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from control_plane.adapters.golden_files import SUFFIX, read_goldens
+import numpy as np
+import orjson
+
+from control_plane.adapters.golden_files import MAX_BYTES, SUFFIX, answer_file, read_goldens
 from control_plane.adapters.model_repository import read_content
 from control_plane.adapters.staging import staged, sweep, sync
+from control_plane.core.answers import Tensors
 from control_plane.core.catalogue import Engine, ModelSpec, Release
 from control_plane.core.golden import Golden
 from control_plane.core.registering import MODEL_FILE
+from control_plane.core.tensors import tensors_to_json
 from control_plane.errors import ConfigurationError
 from control_plane.ports import AddedVersion, RepositoryContent
 
@@ -58,6 +65,9 @@ class ModelFolder:
     ) -> AddedVersion:
         return await asyncio.to_thread(self._add_version, model, onnx, filename, above)
 
+    async def add_golden(self, engine: str, release: str, answer: Tensors) -> None:
+        await asyncio.to_thread(self._add_golden, engine, release, answer)
+
     def _read_goldens(
         self, engines: Mapping[str, Engine], declared: Mapping[str, Mapping[str, Any]]
     ) -> Mapping[str, Golden]:
@@ -84,6 +94,38 @@ class ModelFolder:
             raise ConfigurationError(
                 f"no version can be added to {place}: {error.strerror}", field="model_repository"
             ) from error
+
+    def _add_golden(self, engine: str, release: str, answer: Tensors) -> None:
+        path = answer_file(self._folder, engine, release)
+        content = _write_answer(answer)
+        try:
+            with staged(self._folder) as entry, suppress(FileExistsError):
+                written = entry / path.name
+                written.write_bytes(content)
+                sync(written)
+                os.link(written, path)
+                sync(self._folder)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{path} cannot be written: {error.strerror}", field="model_repository"
+            ) from error
+
+
+def _write_answer(answer: Tensors) -> bytes:
+    """As a file that can be read again: one that cannot would stop every reading after it."""
+    complaint, written = "", b""
+    try:
+        written = orjson.dumps({"outputs": tensors_to_json(answer)})
+    except (ValueError, TypeError) as error:
+        complaint = str(error)
+    for name, array in answer.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            complaint = f"{name} has values that are no finite numbers"
+    if len(written) > MAX_BYTES:
+        complaint = f"it has {len(written)} bytes; the limit is {MAX_BYTES}"
+    if complaint:
+        raise ConfigurationError(f"a golden answer cannot be written: {complaint}", field="golden")
+    return written
 
 
 def onnx_file(folder: Path, specs: Mapping[str, ModelSpec], release: Release) -> Path | None:

@@ -1,8 +1,8 @@
-"""What a component of an engine is given when the engine is asked its golden input.
+"""An ensemble walked by hand: what a component is given on the engine's golden input, and what
+the engine would answer if the component answered this.
 
-An ensemble's steps before the component are asked one by one on a live instance, at the versions
-that a release pins, with the tensors that the ensemble's maps hand on. It asks only for what the
-component needs, as the ensemble does.
+The other steps are asked one by one on a live instance, at the versions that a release pins, with
+the tensors that the ensemble's maps hand on. As the ensemble, it asks only for what is needed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def golden_tensors(golden: Golden) -> dict[str, Array]:
 
 
 class Walk:
-    """One walk through an ensemble, up to one of its components.
+    """One walk through an ensemble, around one of its components.
 
     spec: the ensemble. release: what its steps are pinned to. instances: those that serve it.
     """
@@ -41,47 +41,67 @@ class Walk:
     def __init__(
         self,
         spec: ModelSpec,
+        component: str,
         release: Release,
         instances: Iterable[InferenceCalls],
         *,
+        golden: Golden,
         timeout_s: float,
     ) -> None:
         self._steps: list[Mapping[str, Any]] = list(spec.config["ensemble_scheduling"]["step"])
+        self._outputs = [output["name"] for output in spec.config.get("output", ())]
+        self._component = component
+        self._step = next(each for each in self._steps if each["model_name"] == component)
+        self._known = golden_tensors(golden)
         self._release = release
         self._instances = list(instances)
         self._timeout_s = timeout_s
 
-    async def inputs_of(self, component: str, golden: Golden) -> Tensors:
-        """The component's inputs by name, batch dimension included.
+    async def inputs(self) -> Tensors:
+        """What the component is given, by its own names, batch dimension included.
 
         Raises ControlPlaneError: RELEASE_NOT_READY without an instance to ask, what the
         instances said when none of them could answer, CONFIGURATION for an ensemble in which no
         step leads there.
         """
-        step = next(each for each in self._steps if each["model_name"] == component)
-        known = golden_tensors(golden)
-        wanted: Mapping[str, str] = step.get("input_map", {})
-        # Each turn adds a tensor or raises.
-        while missing := [name for name in wanted.values() if name not in known]:
-            await self._make(missing[0], component, known)
-        return {name: known[tensor] for name, tensor in wanted.items()}
+        wanted: Mapping[str, str] = self._step.get("input_map", {})
+        await self._make_all(wanted.values())
+        return {name: self._known[tensor] for name, tensor in wanted.items()}
 
-    async def _make(self, tensor: str, component: str, known: dict[str, Array]) -> None:
+    async def answer(self, given: Tensors) -> Tensors:
+        """The engine's outputs where the component's are ``given``. Raises as ``inputs``."""
+        for name, tensor in self._step.get("output_map", {}).items():
+            if name in given:
+                self._known[tensor] = given[name]
+        await self._make_all(self._outputs)
+        return {name: self._known[name] for name in self._outputs}
+
+    async def _make_all(self, tensors: Iterable[str]) -> None:
+        wanted = list(tensors)
+        # Each turn adds a tensor or raises.
+        while missing := [name for name in wanted if name not in self._known]:
+            await self._make(missing[0])
+
+    async def _make(self, tensor: str) -> None:
         """Adds a tensor, or first one that the step which makes it needs."""
         path: list[str] = []
         while tensor not in path:
             path.append(tensor)
             step = self._maker(tensor)
-            if step is None or step["model_name"] == component:
+            if step is None or step is self._step:
                 break
             inputs: Mapping[str, str] = step.get("input_map", {})
-            missing = [name for name in inputs.values() if name not in known]
+            missing = [name for name in inputs.values() if name not in self._known]
             if not missing:
-                given = {name: known[source] for name, source in inputs.items()}
-                known.update(await self._ask(step, given))
+                given = {name: self._known[source] for name, source in inputs.items()}
+                self._known.update(await self._ask(step, given))
                 return
             tensor = missing[0]
-        raise self._unreachable(component)
+        raise ControlPlaneError(
+            ErrorCode.CONFIGURATION,
+            f"no steps of ensemble {self._release.engine!r} lead from its golden input to "
+            f"{path[0]!r}, around {self._component!r}",
+        )
 
     def _maker(self, tensor: str) -> Mapping[str, Any] | None:
         return next(
@@ -112,7 +132,7 @@ class Walk:
         if said:
             raise ControlPlaneError(
                 ErrorCode.BACKEND_UNAVAILABLE,
-                f"the golden input cannot be prepared, {model} {version} does not answer: "
+                f"the golden input comes to a halt, {model} {version} does not answer: "
                 f"{said[:300]}",
             )
         raise ControlPlaneError(
@@ -120,11 +140,4 @@ class Walk:
             f"the golden input cannot be prepared: no instance serves release "
             f"{self._release.version} of {self._release.engine!r} now",
             retry_after_s=5.0,
-        )
-
-    def _unreachable(self, component: str) -> ControlPlaneError:
-        return ControlPlaneError(
-            ErrorCode.CONFIGURATION,
-            f"no steps of ensemble {self._release.engine!r} lead from its golden input to what "
-            f"{component!r} takes",
         )

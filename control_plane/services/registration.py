@@ -1,6 +1,7 @@
 """Registering a release: checked first, put into the repository whole, written down last.
 
-    file ─► fits its component? ─► runs the golden input? ─► version folder ─► registry ─► catalogue
+    file ─► fits its component? ─► runs the golden input? ─► version folder ─► registry
+                                                               golden answer, catalogue ◄──┘
 
 Nothing is routed or loaded here: a registered release is one that a rollout may be started to. A
 failure after the version folder leaves a version that no release pins; it is harmless, and said.
@@ -11,12 +12,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
 
-from control_plane.core.catalogue import Engine, Release
+from control_plane.core.answers import Tensors
+from control_plane.core.catalogue import Engine, Release, make_release
 from control_plane.core.registered import ReleaseRecord
 from control_plane.core.registering import (
     Moving,
@@ -68,6 +70,18 @@ class RegisteredRelease:
     version: int | None
     is_proved: bool
     audit: AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How a file was tried.
+
+    is_given: whether it has run the golden input. answer: what the engine would answer with it;
+        empty where that cannot be said now.
+    """
+
+    is_given: bool = False
+    answer: Tensors = field(default_factory=dict)
 
 
 class Registration:
@@ -142,23 +156,21 @@ class Registration:
             )
             if onnx is None:
                 check_pins(found, self._catalogue.specs, record.pins)
-                return await self._write_down(record, None, "", None, is_proved=False)
+                return await self._write_down(record, None, "", None, Proof())
             moving = moving_component(
                 found,
                 self._catalogue.specs,
                 self._catalogue.declared,
                 self._catalogue.pins(),
             )
-            is_proved = await self._prove(found, moving, onnx)
+            proof = await self._prove(found, moving, onnx)
             added = await self._models.add_version(
                 moving.model.name, onnx, filename=moving.filename, above=moving.above
             )
             record = replace(
                 record, pins={moving.model.name: added.number}, onnx_sha256=added.sha256
             )
-            return await self._write_down(
-                record, onnx, moving.model.name, added, is_proved=is_proved
-            )
+            return await self._write_down(record, onnx, moving.model.name, added, proof)
 
     def check(
         self,
@@ -199,8 +211,8 @@ class Registration:
             )
         return engine
 
-    async def _prove(self, engine: Engine, moving: Moving, onnx: Path) -> bool:
-        """Tries the file. Whether it has run the golden input."""
+    async def _prove(self, engine: Engine, moving: Moving, onnx: Path) -> Proof:
+        """Tries the file."""
         size = (await asyncio.to_thread(onnx.stat)).st_size
         if size > self._options.max_onnx_bytes:
             raise ControlPlaneError(
@@ -209,19 +221,28 @@ class Registration:
                 field="onnx",
             )
         golden = self._catalogue.goldens.get(engine.name)
-        inputs = None
-        if golden is not None:
-            spec = self._catalogue.specs[engine.name]
-            stable = engine.releases[self._stable(engine.name)]
-            if spec.is_ensemble:
-                walk = Walk(
-                    spec, stable, self._serving(stable), timeout_s=self._options.step_timeout_s
-                )
-                inputs = await walk.inputs_of(moving.model.name, golden)
-            else:
-                inputs = golden_tensors(golden)
-        await self._checker.check(onnx, moving.model.config, inputs)
-        return inputs is not None
+        name, config = moving.model.name, moving.model.config
+        if golden is None:
+            await self._checker.check(onnx, config, None)
+            return Proof()
+        spec = self._catalogue.specs[engine.name]
+        if not spec.is_ensemble:
+            answer = await self._checker.check(onnx, config, golden_tensors(golden))
+            return Proof(is_given=True, answer=answer)
+        stable = engine.releases[self._stable(engine.name)]
+        walk = Walk(
+            spec,
+            name,
+            stable,
+            self._serving(stable),
+            golden=golden,
+            timeout_s=self._options.step_timeout_s,
+        )
+        outputs = await self._checker.check(onnx, config, await walk.inputs())
+        others = make_release(spec, self._catalogue.specs, "", {name: stable.pins[name]})
+        if others.pins != stable.pins:
+            return Proof(is_given=True)  # the steps after it will be other ones
+        return Proof(is_given=True, answer=await walk.answer(outputs))
 
     async def _write_down(
         self,
@@ -229,8 +250,7 @@ class Registration:
         onnx: Path | None,
         component: str,
         added: AddedVersion | None,
-        *,
-        is_proved: bool,
+        proof: Proof,
     ) -> RegisteredRelease:
         left = (
             f"; version {added.number} of {component} lies in the repository, and no release "
@@ -248,6 +268,7 @@ class Registration:
             error.message += left
             error.args = (error.message,)
             raise
+        await self._keep(proof, record)
         await self._catalogue.refresh()
         release = self._engine(record.engine).releases.get(record.release)
         if release is None:
@@ -268,7 +289,21 @@ class Registration:
         entry = _audit(release, record)
         await self._audit(entry)
         number = added.number if added is not None else None
-        return RegisteredRelease(release, record, component, number, is_proved, entry)
+        return RegisteredRelease(release, record, component, number, proof.is_given, entry)
+
+    async def _keep(self, proof: Proof, record: ReleaseRecord) -> None:
+        """What the file answered is what every instance must answer from now on."""
+        if not proof.answer:
+            return
+        try:
+            await self._models.add_golden(record.engine, record.release, proof.answer)
+        except ControlPlaneError as error:
+            log.warning(
+                "a registered release has no golden answer",
+                engine=record.engine,
+                release=record.release,
+                reason=error.message,
+            )
 
     async def _audit(self, entry: AuditEntry) -> None:
         if self._record is None:

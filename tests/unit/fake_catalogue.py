@@ -24,7 +24,7 @@ class FakeModels:
     """A ModelStore in memory.
 
     complaint: what is wrong in it now; reading it raises then.
-    files: the files that were put in, by model and version.
+    files: the files that were put in, by model and version. answers: golden ones, likewise.
     """
 
     specs: dict[str, ModelSpec] = field(default_factory=lambda: dict(SPECS))
@@ -32,6 +32,7 @@ class FakeModels:
     stored: dict[str, Golden] = field(default_factory=dict)
     complaint: str = ""
     files: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Tensors] = field(default_factory=dict)
 
     async def read(self) -> RepositoryContent:
         if self.complaint:
@@ -54,6 +55,11 @@ class FakeModels:
         self.specs[model] = replace(spec, versions=(*spec.versions, number))
         self.files[model, number] = content
         return AddedVersion(number, hashlib.sha256(content).hexdigest())
+
+    async def add_golden(self, engine: str, release: str, answer: Tensors) -> None:
+        if self.complaint:
+            raise ConfigurationError(self.complaint)
+        self.answers.setdefault((engine, release), answer)
 
 
 @dataclass
@@ -109,8 +115,10 @@ class FakeChecker:
     """An OnnxChecker that finds fit what begins with ``onnx``.
 
     given: the inputs that each file was run on, None for one that was not run.
+    outputs: what each answers if it is run.
     """
 
+    outputs: Tensors = field(default_factory=dict)
     given: list[Tensors | None] = field(default_factory=list)
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
@@ -124,4 +132,4 @@ class FakeChecker:
         if not (await asyncio.to_thread(onnx.read_bytes)).startswith(b"onnx"):
             raise InvalidArgument("the ONNX file cannot be served: it is none", field="onnx")
         self.given.append(inputs)
-        return {}
+        return {} if inputs is None else self.outputs

@@ -12,7 +12,6 @@ import psutil
 import pytest
 
 from control_plane.adapters.clock import MonotonicClock, SystemCalendar
-from control_plane.adapters.golden_files import answer_file
 from control_plane.adapters.model_folder import ModelFolder
 from control_plane.adapters.onnx.checker import OnnxTrial
 from control_plane.adapters.registry.files import FileRegistry
@@ -140,9 +139,9 @@ async def test_a_retrained_network_is_registered_and_served(site: Site, tmp_path
     await site.serve(release)
     assert before <= processes_of("damage_detector"), "the stable version was not loaded anew"
     goldens = site.catalogue.goldens["damage"]
-    assert not answer_file(site.folder, "damage", "1.2.0").exists()
-    expected = {name: each[0] for name, each in goldens.answers["1.1.0"].items()}
-    assert compare_answer(await site.ask(release), expected, goldens.tolerance) == Matches()
+    for same in ("1.1.0", "1.2.0"):  # recorded by a person, and by the registration
+        expected = {name: each[0] for name, each in goldens.answers[same].items()}
+        assert compare_answer(await site.ask(release), expected, goldens.tolerance) == Matches()
     stable = site.catalogue.engines["damage"].releases["1.0.0"]
     expected = {name: each[0] for name, each in goldens.answers["1.0.0"].items()}
     assert compare_answer(await site.ask(stable), expected, goldens.tolerance) == Matches()

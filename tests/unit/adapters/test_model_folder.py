@@ -8,8 +8,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from control_plane.adapters.golden_files import MAX_BYTES
 from control_plane.adapters.model_folder import ModelFolder, onnx_file
 from control_plane.adapters.model_repository import ModelRepository
 from control_plane.adapters.staging import FOLDER
@@ -136,6 +138,47 @@ async def test_goldens_are_the_same_value_until_a_file_changes(folder: Path) -> 
     assert second["detector"].inputs["X"].tolist() == [88]
     path.unlink()
     assert await store.goldens(engines, content.declared) == {}
+
+
+async def test_a_golden_answer_is_kept_and_one_that_is_there_stays(folder: Path) -> None:
+    (folder / "detector.golden.json").write_text(
+        '{"inputs": [{"name": "X", "datatype": "INT32", "shape": [1], "data": [7]}]}'
+    )
+    store = ModelFolder(folder)
+    content = await store.read()
+    engines = build_engines(content.specs, content.declared)
+    answer = {
+        "Y": np.array([[0.5, 1e-7]], np.float32),
+        "NAMES": np.array([[b"hail", b""]], np.object_),
+    }
+    await store.add_golden("detector", "2.0.0", answer)
+    await store.add_golden("detector", "2.0.0", {"Y": np.zeros((1, 2), np.float32)})
+    kept = (await store.goldens(engines, content.declared))["detector"].answers["2.0.0"]
+    assert kept.keys() == answer.keys()
+    for name, array in answer.items():
+        np.testing.assert_array_equal(kept[name], array)
+        assert kept[name].dtype == array.dtype
+    assert not (folder / FOLDER).exists()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([b"\xff"], np.object_),
+        np.array([1j]),
+        np.array([1.0, np.nan]),
+        np.zeros(MAX_BYTES // 2, np.int8),
+    ],
+    ids=["no text", "no datatype", "no number", "too large"],
+)
+async def test_an_answer_that_json_cannot_hold(folder: Path, array: np.ndarray) -> None:
+    with pytest.raises(ConfigurationError, match="a golden answer cannot be written"):
+        await ModelFolder(folder).add_golden("detector", "2.0.0", {"Y": array})
+
+
+async def test_an_answer_for_a_folder_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"golden\.json cannot be written: No such"):
+        await ModelFolder(tmp_path / "gone").add_golden("detector", "2.0.0", {})
 
 
 def test_the_file_of_a_release() -> None:

@@ -30,7 +30,9 @@ DECODE = step("decode", {"IMAGE": "IMAGE"}, {"PIXELS": "pixels", "GEOMETRY": "ge
 SCALE = step("scale", {"X": "pixels"}, {"Y": "scaled"})
 DETECTOR = step("detector", {"A": "scaled", "B": "geometry"}, {"BOXES": "boxes"})
 LATE = step("late", {"BOXES": "boxes"}, {"OUT": "OUT"})
+BOXES = np.array([[1.0, 2.0]], np.float32)
 ANSWERS = {
+    "late": {"OUT": np.array([3.0], np.float32)},
     "decode": {"PIXELS": PIXELS, "GEOMETRY": np.array([640.0, 480.0], np.float32)},
     "scale": {"Y": SCALED},
 }
@@ -42,22 +44,26 @@ def answer(request: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResp
     return write_tensors(tensors, model_name=request.model_name)
 
 
-def walk(*instances: FakeInstance, steps: list[dict[str, Any]] | None = None) -> Walk:
+def walk(
+    *instances: FakeInstance, steps: list[dict[str, Any]] | None = None, golden: Golden = GOLDEN
+) -> Walk:
     # Triton takes the steps in any order.
     steps = [LATE, DETECTOR, SCALE, DECODE] if steps is None else steps
-    config = {"name": "damage", "ensemble_scheduling": {"step": steps}}
-    return Walk(ModelSpec("damage", config, (1,)), RELEASE, instances, timeout_s=7.0)
+    outputs = [{"name": "OUT"}, {"name": "boxes"}]
+    config = {"name": "damage", "output": outputs, "ensemble_scheduling": {"step": steps}}
+    spec = ModelSpec("damage", config, (1,))
+    return Walk(spec, "detector", RELEASE, instances, golden=golden, timeout_s=7.0)
 
 
 async def refusal(walk: Walk) -> ControlPlaneError:
     with pytest.raises(ControlPlaneError) as refused:
-        await walk.inputs_of("detector", GOLDEN)
+        await walk.inputs()
     return refused.value
 
 
 async def test_the_steps_before_it_are_asked_and_no_other() -> None:
     triton = FakeInstance(answer=answer)
-    inputs = await walk(triton).inputs_of("detector", GOLDEN)
+    inputs = await walk(triton).inputs()
     assert sorted(inputs) == ["A", "B"]
     np.testing.assert_array_equal(inputs["A"], SCALED[None])
     np.testing.assert_array_equal(inputs["B"], [[640.0, 480.0]])
@@ -68,13 +74,30 @@ async def test_the_steps_before_it_are_asked_and_no_other() -> None:
 async def test_a_component_that_takes_the_engines_own_input() -> None:
     golden = Golden(Tolerance(0.1, 0.1), inputs={"IMAGE": PIXELS[None]})
     steps = [step("detector", {"A": "IMAGE"}, {"BOXES": "boxes"})]
-    inputs = await walk(steps=steps).inputs_of("detector", golden)
+    inputs = await walk(steps=steps, golden=golden).inputs()
     np.testing.assert_array_equal(inputs["A"], PIXELS[None])
+
+
+async def test_what_the_engine_would_answer_with_the_components_answer() -> None:
+    triton = FakeInstance(answer=answer)
+    walked = walk(triton)
+    await walked.inputs()
+    answered = await walked.answer({"BOXES": BOXES, "more": BOXES})
+    assert sorted(answered) == ["OUT", "boxes"]
+    np.testing.assert_array_equal(answered["OUT"], [[3.0]])
+    assert answered["boxes"] is BOXES
+    assert triton.calls == ["decode/1", "scale/4", "late/3"], "and nothing is asked twice"
+
+
+async def test_an_answer_that_the_component_does_not_lead_to() -> None:
+    with pytest.raises(ControlPlaneError) as refused:
+        await walk(FakeInstance(answer=answer)).answer({})
+    assert refused.value.code is ErrorCode.CONFIGURATION
 
 
 async def test_the_first_instance_that_answers_decides() -> None:
     away, well = FakeInstance(is_away=True), FakeInstance(answer=answer)
-    await walk(away, well).inputs_of("detector", GOLDEN)
+    await walk(away, well).inputs()
     assert well.calls == ["decode/1", "scale/4"]
 
 
@@ -83,7 +106,7 @@ async def test_when_none_answers_what_the_first_one_said_is_said() -> None:
     error = await refusal(walk(broken, FakeInstance(is_away=True)))
     assert error.code is ErrorCode.BACKEND_UNAVAILABLE
     assert error.message == (
-        "the golden input cannot be prepared, decode 1 does not answer: INTERNAL: it is broken"
+        "the golden input comes to a halt, decode 1 does not answer: INTERNAL: it is broken"
     )
     assert AWAY[1] in (await refusal(walk(FakeInstance(is_away=True)))).message
 
@@ -107,7 +130,7 @@ async def test_an_ensemble_in_which_nothing_leads_there(steps: list[dict[str, An
     error = await refusal(walk(FakeInstance(answer=answer), steps=steps))
     assert error.code is ErrorCode.CONFIGURATION
     assert error.message == (
-        "no steps of ensemble 'damage' lead from its golden input to what 'detector' takes"
+        "no steps of ensemble 'damage' lead from its golden input to 'scaled', around 'detector'"
     )
 
 

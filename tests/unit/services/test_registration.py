@@ -25,10 +25,11 @@ from control_plane.services.registration import (
 )
 from tests.unit.fake_catalogue import FakeChecker, FakeModels, FakeRegistry
 from tests.unit.fakes import FakeCalendar, FakeClock, FakeInstance
-from tests.unit.samples import SPECS, write_tensors
+from tests.unit.samples import SPECS, plain, write_tensors
 
 CONTENT = b"onnx and so on"
 TOLERANCE = Tolerance(0.1, 0.1)
+ANSWER = {"BOXES": np.ones((1, 4), np.float32)}
 
 
 def with_maps(config: Any) -> dict[str, Any]:
@@ -38,7 +39,8 @@ def with_maps(config: Any) -> dict[str, Any]:
         {**preprocess, "input_map": {"IMAGE": "IMAGE"}, "output_map": {"PIXELS": "pixels"}},
         {**detector, "input_map": {"X": "pixels"}, "output_map": {"BOXES": "BOXES"}},
     ]
-    return {**config, "ensemble_scheduling": {"step": steps}}
+    outputs = [{"name": "BOXES"}]
+    return {**config, "output": outputs, "ensemble_scheduling": {"step": steps}}
 
 
 def preprocess(request: service_pb2.ModelInferRequest) -> service_pb2.ModelInferResponse:
@@ -47,8 +49,10 @@ def preprocess(request: service_pb2.ModelInferRequest) -> service_pb2.ModelInfer
 
 
 class Site:
-    def __init__(self) -> None:
-        self.models, self.registry, self.checker = FakeModels(), FakeRegistry(), FakeChecker()
+    def __init__(self, models: FakeModels | None = None) -> None:
+        self.models, self.registry, self.checker = (
+            models or FakeModels(), FakeRegistry(), FakeChecker()
+        )  # fmt: skip
         damage = SPECS["damage"]
         self.models.specs["damage"] = replace(damage, config=with_maps(damage.config))
         self.models.declared["volume"] = {"stable": "4.0.0", "releases": {"4.0.0": {"volume": 4}}}
@@ -99,10 +103,21 @@ async def site() -> Site:
     return made
 
 
-async def proving(engine: str, golden: Golden) -> Site:
-    """With an engine that has a golden input."""
-    made = Site()
+async def proving(
+    engine: str,
+    golden: Golden,
+    *,
+    models: FakeModels | None = None,
+    preprocess_versions: tuple[int, ...] = (1,),
+) -> Site:
+    """With an engine that has a golden input; its stable release runs the newest preprocess."""
+    made = Site(models)
     made.models.stored = {engine: golden}
+    made.checker.outputs = ANSWER
+    made.models.specs["preprocess"] = plain("preprocess", *preprocess_versions)
+    releases = dict(made.models.declared["damage"]["releases"])
+    releases["1.0.0"] = {"damage_detector": 1, "preprocess": preprocess_versions[-1]}
+    made.models.declared["damage"] = {"stable": "1.0.0", "releases": releases}
     await made.catalogue.load()
     return made
 
@@ -190,6 +205,23 @@ class TestWithAFile:
         np.testing.assert_array_equal(given["X"], np.ones((1, 3), np.float32))
         assert site.asked == ["damage 1.0.0"]
         assert site.triton.calls == ["preprocess/1"]
+        assert site.models.answers == {("damage", "1.2.0"): ANSWER}
+
+    async def test_where_other_steps_will_follow_it_no_answer_is_kept(self, onnx: Path) -> None:
+        site = await proving(
+            "damage", Golden(TOLERANCE, photo=b"photo"), preprocess_versions=(1, 2)
+        )
+        assert (await site.register(onnx=onnx)).is_proved
+        assert site.triton.calls == ["preprocess/2"]
+        assert site.models.answers == {}
+
+    async def test_an_answer_that_cannot_be_kept_is_no_failure(self, onnx: Path) -> None:
+        class Full(FakeModels):
+            async def add_golden(self, *_: object) -> None:
+                raise ConfigurationError("the disk is full")
+
+        site = await proving("damage", Golden(TOLERANCE, photo=b"photo"), models=Full())
+        assert (await site.register(onnx=onnx)).is_proved
 
     async def test_of_a_plain_model_it_is_run_on_the_golden_input_itself(self, onnx: Path) -> None:
         inputs = {"X": np.array([7], np.int32)}
@@ -198,6 +230,7 @@ class TestWithAFile:
         assert (registered.component, registered.version) == ("volume", 5)
         assert site.checker.given == [inputs]
         assert site.triton.calls == []
+        assert site.models.answers == {("volume", "5.0.0"): ANSWER}
 
     async def test_one_that_is_unfit_leaves_nothing(self, site: Site, onnx: Path) -> None:
         write(onnx, b"GIF89a")
