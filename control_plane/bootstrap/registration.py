@@ -15,8 +15,9 @@ from control_plane.core.state import AuditEntry
 from control_plane.ports import InferenceCalls, ReleaseRegistry
 from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
+from control_plane.services.file_proof import FileProver
 from control_plane.services.fleet import Fleet
-from control_plane.services.registration import Registration, RegistrationOptions
+from control_plane.services.registration import Registration
 from control_plane.settings import Settings
 
 
@@ -58,21 +59,17 @@ def make_registration(
         stored = board.state.engines.get(engine)
         return catalogue.engines[engine].stable if stored is None else stored.stable
 
-    return Registration(
+    prover = FileProver(
         catalogue,
-        models,
-        registry,
         OnnxTrial(
             timeout_s=settings.registry.check_timeout_s,
             memory_bytes=settings.registry.check_memory_bytes,
         ),
         serving=serving,
         stable=stable,
-        clock=clock,
-        calendar=calendar,
-        record=record,
-        options=RegistrationOptions(
-            max_onnx_bytes=settings.registry.max_onnx_bytes,
-            step_timeout_s=settings.requests.engine_timeout_s,
-        ),
+        max_bytes=settings.registry.max_onnx_bytes,
+        step_timeout_s=settings.requests.engine_timeout_s,
+    )
+    return Registration(
+        catalogue, models, registry, prover, clock=clock, calendar=calendar, record=record
     )

@@ -10,49 +10,33 @@ failure after the version folder leaves a version that no release pins; it is ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
-from control_plane.core.answers import Tensors
-from control_plane.core.catalogue import Engine, Release, make_release
+from control_plane.core.catalogue import Engine, Release
 from control_plane.core.registered import ReleaseRecord
-from control_plane.core.registering import (
-    Moving,
-    check_pins,
-    check_release,
-    moving_component,
-)
+from control_plane.core.registering import check_pins, check_release, moving_component
 from control_plane.core.state import AuditEntry
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.ports import (
     AddedVersion,
     Calendar,
     Clock,
-    InferenceCalls,
     ModelStore,
-    OnnxChecker,
     RegistryUnavailable,
     ReleaseRegistry,
 )
 from control_plane.services.catalogue import Catalogue
-from control_plane.services.golden_walk import Walk, golden_tensors
+from control_plane.services.file_proof import FileProver, Proof
 
 log = structlog.get_logger(__name__)
 
 MAX_WAITING = 4
 MAX_WHO, MAX_REASON = 200, 2000
-
-
-@dataclass(frozen=True, slots=True)
-class RegistrationOptions:
-    """max_onnx_bytes: of a file. step_timeout_s: for each earlier step of an ensemble."""
-
-    max_onnx_bytes: int = 512 * 1024 * 1024
-    step_timeout_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +56,9 @@ class RegisteredRelease:
     audit: AuditEntry
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """How a file was tried.
-
-    is_given: whether it has run the golden input. answer: what the engine would answer with it;
-        empty where that cannot be said now.
-    """
-
-    is_given: bool = False
-    answer: Tensors = field(default_factory=dict)
-
-
 class Registration:
     """Registers releases.
 
-    serving: the instances that serve a release now, for the steps before a component.
-    stable: an engine's stable release now.
     record: writes down who did it. The registry's own record says it too, so a release is
         registered though this fails.
     """
@@ -98,31 +68,25 @@ class Registration:
         catalogue: Catalogue,
         models: ModelStore,
         registry: ReleaseRegistry,
-        checker: OnnxChecker,
+        prover: FileProver,
         *,
-        serving: Callable[[Release], Iterable[InferenceCalls]],
-        stable: Callable[[str], str],
         clock: Clock,
         calendar: Calendar,
         record: Callable[[AuditEntry], Awaitable[None]] | None = None,
-        options: RegistrationOptions | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._models = models
         self._registry = registry
-        self._checker = checker
-        self._serving = serving
-        self._stable = stable
+        self._prover = prover
         self._clock = clock
         self._calendar = calendar
         self._record = record
-        self._options = options or RegistrationOptions()
         self._turn = asyncio.Lock()
         self._waiting = 0
 
     @property
     def max_onnx_bytes(self) -> int:
-        return self._options.max_onnx_bytes
+        return self._prover.max_bytes
 
     async def register(
         self,
@@ -163,7 +127,7 @@ class Registration:
                 self._catalogue.declared,
                 self._catalogue.pins(),
             )
-            proof = await self._prove(found, moving, onnx)
+            proof = await self._prover.prove(found, moving, onnx)
             added = await self._models.add_version(
                 moving.model.name, onnx, filename=moving.filename, above=moving.above
             )
@@ -210,39 +174,6 @@ class Registration:
                 field="engine",
             )
         return engine
-
-    async def _prove(self, engine: Engine, moving: Moving, onnx: Path) -> Proof:
-        """Tries the file."""
-        size = (await asyncio.to_thread(onnx.stat)).st_size
-        if size > self._options.max_onnx_bytes:
-            raise ControlPlaneError(
-                ErrorCode.MESSAGE_TOO_LARGE,
-                f"the ONNX file has {size} bytes; the limit is {self._options.max_onnx_bytes}",
-                field="onnx",
-            )
-        golden = self._catalogue.goldens.get(engine.name)
-        name, config = moving.model.name, moving.model.config
-        if golden is None:
-            await self._checker.check(onnx, config, None)
-            return Proof()
-        spec = self._catalogue.specs[engine.name]
-        if not spec.is_ensemble:
-            answer = await self._checker.check(onnx, config, golden_tensors(golden))
-            return Proof(is_given=True, answer=answer)
-        stable = engine.releases[self._stable(engine.name)]
-        walk = Walk(
-            spec,
-            name,
-            stable,
-            self._serving(stable),
-            golden=golden,
-            timeout_s=self._options.step_timeout_s,
-        )
-        outputs = await self._checker.check(onnx, config, await walk.inputs())
-        others = make_release(spec, self._catalogue.specs, "", {name: stable.pins[name]})
-        if others.pins != stable.pins:
-            return Proof(is_given=True)  # the steps after it will be other ones
-        return Proof(is_given=True, answer=await walk.answer(outputs))
 
     async def _write_down(
         self,

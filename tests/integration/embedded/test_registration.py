@@ -25,6 +25,7 @@ from control_plane.embedded import FleetOptions
 from control_plane.errors import InvalidArgument
 from control_plane.kserve import read_tensors, write_request
 from control_plane.services.catalogue import Catalogue
+from control_plane.services.file_proof import FileProver
 from control_plane.services.golden_walk import golden_tensors
 from control_plane.services.registration import Registration
 from tests.integration.repositories import copy_engines
@@ -87,16 +88,14 @@ async def site(running: RunningTritons) -> AsyncIterator[Site]:
     models, registry = ModelFolder(folder), FileRegistry(folder)
     catalogue = Catalogue(models, registry)
     await catalogue.load()
-    registration = Registration(
+    prover = FileProver(
         catalogue,
-        models,
-        registry,
         OnnxTrial(timeout_s=TIMEOUT_S, memory_bytes=8 * 1024**3),
         serving=lambda _: [triton],
         stable=lambda engine: catalogue.engines[engine].stable,
-        clock=MonotonicClock(),
-        calendar=SystemCalendar(),
     )
+    clock, calendar = MonotonicClock(), SystemCalendar()
+    registration = Registration(catalogue, models, registry, prover, clock=clock, calendar=calendar)
     made = Site(folder, triton, catalogue, registration)
     await made.serve(catalogue.engines["damage"].releases["1.0.0"])
     yield made

@@ -17,11 +17,11 @@ from control_plane.core.registered import ReleaseRecord
 from control_plane.core.state import AuditEntry
 from control_plane.errors import ConfigurationError, ControlPlaneError, ErrorCode
 from control_plane.services.catalogue import Catalogue
+from control_plane.services.file_proof import FileProver
 from control_plane.services.registration import (
     MAX_WAITING,
     RegisteredRelease,
     Registration,
-    RegistrationOptions,
 )
 from tests.unit.fake_catalogue import FakeChecker, FakeModels, FakeRegistry
 from tests.unit.fakes import FakeCalendar, FakeClock, FakeInstance
@@ -61,17 +61,21 @@ class Site:
         self.audited: list[AuditEntry] = []
         self.is_store_away = False
         self.catalogue = Catalogue(self.models, self.registry)
+        prover = FileProver(
+            self.catalogue,
+            self.checker,
+            serving=self._serving,
+            stable=lambda engine: self.catalogue.engines[engine].stable,
+            max_bytes=1000,
+        )
         self.registration = Registration(
             self.catalogue,
             self.models,
             self.registry,
-            self.checker,
-            serving=self._serving,
-            stable=lambda engine: self.catalogue.engines[engine].stable,
+            prover,
             clock=FakeClock(),
             calendar=FakeCalendar(),
             record=self._write_down,
-            options=RegistrationOptions(max_onnx_bytes=1000),
         )
 
     async def _write_down(self, entry: AuditEntry) -> None:
