@@ -52,6 +52,7 @@ class RolloutParts:
     rollouts: Rollouts
     follow: Follow
     catalogue: CatalogueLoop
+    registry: RegistryLoop
     measure: MeasureLoop
     lead: Lead
 
@@ -149,19 +150,20 @@ def make_rollouts(
         clock=clock,
         calendar=calendar,
     )
+    registry_loop = RegistryLoop(
+        registry=registry,
+        catalogue=catalogue,
+        board=board,
+        rollouts=rollouts,
+        plan=plan_defaults(settings).plan(PlanRequest()),
+        interval_s=settings.registry.poll_interval_s,
+    )
     duties = (
         ReconcileLoop(leading, instances.reconciler, fleet=instances.fleet, board=board),
         RolloutLoop(
             leading, judging.assess, board=board, evidence=store, clock=clock, calendar=calendar
         ),
-        RegistryLoop(
-            registry=registry,
-            catalogue=catalogue,
-            board=board,
-            rollouts=rollouts,
-            plan=plan_defaults(settings).plan(PlanRequest()),
-            interval_s=settings.registry.poll_interval_s,
-        ),
+        registry_loop,
     )
     return RolloutParts(
         rollouts=rollouts,
@@ -176,6 +178,7 @@ def make_rollouts(
             holding=holding,
         ),
         catalogue=CatalogueLoop(catalogue, interval_s=settings.rollouts.catalogue_interval_s),
+        registry=registry_loop,
         measure=MeasureLoop(measuring=measuring, store=store),
         lead=Lead(plane, leases=store, duties=duties, ttl_s=settings.leader.lease_s, clock=clock),
     )

@@ -274,5 +274,6 @@ def _edges(
         rollouts=rollouts.rollouts,
         plan_defaults=defaults,
         registration=registration,
+        hasten=rollouts.registry.hasten,
     )
     return grpc, make_http_server(settings, services)

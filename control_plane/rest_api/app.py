@@ -13,6 +13,7 @@ from control_plane.rest_api.docs import install_docs
 from control_plane.rest_api.fleet import make_fleet_router
 from control_plane.rest_api.problems import install_problem_handlers
 from control_plane.rest_api.registration import make_registration_router
+from control_plane.rest_api.registry_hook import make_registry_hook
 from control_plane.rest_api.rollouts import make_rollouts_router
 from control_plane.rest_api.schemas import Detection, Problem
 from control_plane.rest_api.services import (
@@ -61,6 +62,7 @@ def create_app(services: RestServices) -> FastAPI:
             services.registration, body_timeout_s=services.limits.body_timeout_s
         )
     )
+    app.include_router(make_registry_hook(services))
     install_docs(app)
     _name_schemas(app)
     app.add_middleware(CorrelationMiddleware, now_s=services.clock.now_s)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,9 +88,13 @@ class RestLimits:
     body_timeout_s: float = 60.0
 
 
+def _nothing() -> None:
+    """Where no registry is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class RestServices:
-    """Everything behind the REST edge."""
+    """Everything behind the REST edge. hasten: has the registry asked now."""
 
     detection: DetectionService
     status: StatusService
@@ -101,3 +106,4 @@ class RestServices:
     rollouts: RolloutService
     plan_defaults: PlanDefaults
     registration: RegistrationService
+    hasten: Callable[[], None] = _nothing

@@ -52,7 +52,10 @@ class Site:
         fallbacks: Mapping[str, str] | None = None,
         store: MemoryStore | None = None,
         mender: Callable[[Fleet, FakeClock], Mender] | None = None,
+        plane: str = "plane-1",
+        ttl_s: float = TTL_S,
     ) -> None:
+        self.plane, self.ttl_s = plane, ttl_s
         self.clock = FakeClock()
         self.calendar = FakeCalendar()
         self.tritons = list(tritons) or [FakeInstance(folders=FOLDERS) for _ in range(2)]
@@ -122,7 +125,7 @@ class Site:
 
     async def begin(self) -> None:
         """The first state is written, and this plane leads."""
-        lease = await self.store.acquire("plane-1", ttl_s=TTL_S)
+        lease = await self.store.acquire(self.plane, ttl_s=self.ttl_s)
         assert lease is not None
         self.epoch = lease.epoch
         first = Change(
@@ -144,7 +147,7 @@ class Site:
         """Looks and ticks until nothing is done any more and nothing is left to decide."""
         for _ in range(rounds):
             await self.look()
-            await self.store.acquire("plane-1", ttl_s=TTL_S)
+            await self.store.acquire(self.plane, ttl_s=self.ttl_s)
             has_moved = await self.tick()
             had_work = bool(self._tasks)
             while self._tasks:

@@ -217,6 +217,10 @@ class Edge:
     limits: RestLimits = LIMITS
     rollouts: FakeRollouts = field(default_factory=FakeRollouts)
     plan_defaults: PlanDefaults = PLAN_DEFAULTS
+    hastened: int = 0
+
+    def hasten(self) -> None:
+        self.hastened += 1
 
     def services(self) -> RestServices:
         return RestServices(
@@ -230,6 +234,7 @@ class Edge:
             rollouts=self.rollouts,
             registration=self.registration,
             plan_defaults=self.plan_defaults,
+            hasten=self.hasten,
         )
 
     @asynccontextmanager

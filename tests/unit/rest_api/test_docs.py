@@ -56,6 +56,7 @@ async def test_the_document_is_whole() -> None:
         "/api/v1/orchestrator/models",
         "/api/v1/engines",
         "/api/v1/engines/{engine}/releases",
+        "/api/v1/registry/changed",
         "/api/v1/fleet",
         "/api/v1/fleet/{instance}",
         "/api/v1/fleet/{instance}/{action}",
