@@ -1,0 +1,65 @@
+"""What the services ask of the outside world. Adapters keep these promises.
+
+Small protocols, each with the fewest methods that do; fakes for tests keep them too.
+"""
+
+from control_plane.ports.evidence import CountStore, EvidenceLog, RolloutCounts
+from control_plane.ports.instances import (
+    CallFailed,
+    CallMetadata,
+    InferenceCalls,
+    InstanceMetrics,
+    ModelControl,
+    ScrapeFailed,
+)
+from control_plane.ports.metrics import MetricQueries, QueryFailed
+from control_plane.ports.photos import PhotoInspector, PhotoSource
+from control_plane.ports.releases import (
+    AddedVersion,
+    ModelStore,
+    OnnxChecker,
+    RegistryUnavailable,
+    ReleaseRegistry,
+    RepositoryContent,
+)
+from control_plane.ports.state import (
+    AuditLog,
+    Fenced,
+    Leases,
+    Planes,
+    StaleRevision,
+    StateStore,
+    StoreUnavailable,
+)
+from control_plane.ports.time import Calendar, Clock
+
+__all__ = [
+    "AddedVersion",
+    "AuditLog",
+    "Calendar",
+    "CallFailed",
+    "CallMetadata",
+    "Clock",
+    "CountStore",
+    "EvidenceLog",
+    "Fenced",
+    "InferenceCalls",
+    "InstanceMetrics",
+    "Leases",
+    "MetricQueries",
+    "ModelControl",
+    "ModelStore",
+    "OnnxChecker",
+    "PhotoInspector",
+    "PhotoSource",
+    "Planes",
+    "QueryFailed",
+    "RegistryUnavailable",
+    "ReleaseRegistry",
+    "RepositoryContent",
+    "RolloutCounts",
+    "ScrapeFailed",
+    "StaleRevision",
+    "StateStore",
+    "StoreUnavailable",
+]
