@@ -91,25 +91,32 @@ class Leading:
         known = _releases(goals)
         facts = self._reconciler.facts(known, self._board.reports)
         change = self._decide(state, goals, facts)
-        if change is not None:
-            try:
-                self._board.put(
-                    await self._store.write(change, expected=state.revision, epoch=epoch)
-                )
-                self._is_store_away = False
-            except StaleRevision:
-                self._board.put(await self._store.read())
-                return True
-            except StoreUnavailable as error:
-                if not self._is_store_away:
-                    log.warning("a decision waits for the state store", reason=str(error))
-                self._is_store_away = True
-                change = None
+        if change is not None and not await self._write(change, state.revision, epoch):
+            change = None
         goals = goals_of(self._board.state, self._engines, self._fallbacks)
         known = _releases(goals)
         desired = self._desired(goals, known, facts)
         self._reconciler.step(desired, known=known, facts=facts, spawn=spawn)
         return change is not None
+
+    async def _write(self, change: Change, expected: int, epoch: int) -> bool:
+        """Whether there is another state now, by this write or by the one that came before it.
+
+        Raises Fenced.
+        """
+        try:
+            try:
+                after = await self._store.write(change, expected=expected, epoch=epoch)
+            except StaleRevision:
+                after = await self._store.read()
+        except StoreUnavailable as error:
+            if not self._is_store_away:
+                log.warning("a decision waits for the state store", reason=str(error))
+            self._is_store_away = True
+            return False
+        self._is_store_away = False
+        self._board.put(after)
+        return True
 
     def _decide(
         self, state: Stored, goals: Sequence[Goal], facts: Mapping[str, InstanceFacts]

@@ -285,3 +285,22 @@ async def test_while_the_store_is_away_the_instances_are_looked_after_by_what_is
     store.is_away = False
     await site.settle()
     assert site.reconciler.facts([DAMAGE_NEXT])["triton-0"].is_ready(DAMAGE_NEXT)
+
+
+async def test_a_store_that_goes_away_once_another_was_faster_ends_nothing() -> None:
+    class Away(MemoryStore):
+        is_away = False
+
+        async def read(self) -> Stored:
+            if self.is_away:
+                raise StoreUnavailable("connection refused")
+            return await super().read()
+
+    store = Away(Site().clock.now_s)
+    site = await begun(store=store)
+    await store.write(Change(), expected=site.board.state.revision)  # another plane's
+    store.is_away = True
+    assert not await site.tick()
+    store.is_away = False
+    await site.settle()
+    assert state_of(site) is State.STEP
