@@ -91,13 +91,16 @@ class Leading:
         known = _releases(goals)
         facts = self._reconciler.facts(known, self._board.reports)
         change = self._decide(state, goals, facts)
-        if change is not None and not await self._write(change, state.revision, epoch):
-            change = None
-        goals = goals_of(self._board.state, self._engines, self._fallbacks)
-        known = _releases(goals)
+        has_moved = False
+        if change is not None:
+            has_moved = await self._write(change, state.revision, epoch)
+            # Looked at anew: while it was written, requests have begun by the table before.
+            goals = goals_of(self._board.state, self._engines, self._fallbacks)
+            known = _releases(goals)
+            facts = self._reconciler.facts(known, self._board.reports)
         desired = self._desired(goals, known, facts)
         self._reconciler.step(desired, known=known, facts=facts, spawn=spawn)
-        return change is not None
+        return has_moved
 
     async def _write(self, change: Change, expected: int, epoch: int) -> bool:
         """Whether there is another state now, by this write or by the one that came before it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,12 +14,28 @@ from control_plane.core.routing import ALL_BP, Shadow, Trial
 from control_plane.core.state import Change, PlaneReport
 from control_plane.core.state import State as Stored
 from control_plane.ports import Fenced, StoreUnavailable
+from control_plane.services.instance import Place
 from tests.unit.fakes import FakeInstance
 from tests.unit.samples import DAMAGE_NEXT, ENGINES, FOLDERS
 from tests.unit.site import TTL_S, Site
 
 PLAN = Plan(steps_percent=(5, 50, 100), min_step_s=10.0, max_step_s=100.0, min_samples=20)
 NEW = ("damage", "1.1.0")
+
+
+class Busy(MemoryStore):
+    """A request may begin while it writes."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        super().__init__(now_s)
+        self.meanwhile: Callable[[], Place] | None = None
+        self.places: list[Place] = []
+
+    async def write(self, change: Change, *, expected: int, epoch: int | None = None) -> Stored:
+        if self.meanwhile is not None:
+            self.places.append(self.meanwhile())
+            self.meanwhile = None
+        return await super().write(change, expected=expected, epoch=epoch)
 
 
 async def begun(*tritons: FakeInstance, plan: Plan | None = PLAN, **options: object) -> Site:
@@ -304,3 +321,22 @@ async def test_a_store_that_goes_away_once_another_was_faster_ends_nothing() -> 
     store.is_away = False
     await site.settle()
     assert state_of(site) is State.STEP
+
+
+async def test_a_request_that_began_while_the_rollback_was_written_is_waited_for() -> None:
+    store = Busy(Site().clock.now_s)
+    site = await begun(store=store)
+    await site.settle()
+    store.meanwhile = lambda: site.fleet.reserve(DAMAGE_NEXT)  # the table still names it
+    site.judge(Verdict.WORSE)
+    await site.look()
+    await site.tick()
+    assert state_of(site) is State.ROLLING_BACK
+    with store.places.pop():
+        await site.settle()
+        assert [triton.twins.keys() >= {"damage--1.1.0"} for triton in site.tritons].count(
+            True
+        ) == 1
+        assert state_of(site) is State.ROLLING_BACK
+    await site.settle()
+    assert state_of(site) is State.ROLLED_BACK
