@@ -20,9 +20,11 @@ from control_plane.core.catalogue import Engine, Release
 from control_plane.core.reconcile import (
     Desired,
     InstanceFacts,
+    ReleaseKey,
     desired_of,
     is_gone,
     is_ready_everywhere,
+    key_of,
     refusal,
     routable,
 )
@@ -71,6 +73,9 @@ class Leading:
         self._calendar = calendar
         self._assessments: dict[str, Assessment] = {}
         self._is_store_away = False
+        # The revision of the present table, and one of the state by which it was in force.
+        self._table_revision = -1
+        self._table_since = 0
         self.judged = asyncio.Event()
 
     def assessed(self, engine: str, rollout: Rollout, assessment: Assessment) -> None:
@@ -214,11 +219,23 @@ class Leading:
     def _desired(
         self, goals: Sequence[Goal], known: Sequence[Release], facts: Mapping[str, InstanceFacts]
     ) -> Desired:
-        routed = {(one.engine, one.version) for one in self._board.table.releases()}
-        for report in self._board.reports:
-            routed |= report.routed
         wanted = [each for goal in goals for each in goal.wanted]
-        return desired_of(wanted, known=known, fleet=facts, routed=routed)
+        return desired_of(wanted, known=known, fleet=facts, routed=self._routed(known))
+
+    def _routed(self, known: Sequence[Release]) -> set[ReleaseKey]:
+        """What some plane may send requests to.
+
+        One whose report is from before the present table may have come to any table since.
+        """
+        state, reports = self._board.state, self._board.reports
+        has_gone_back = state.revision < self._table_since  # a backup was restored
+        if state.table.revision != self._table_revision or has_gone_back:
+            self._table_revision, self._table_since = state.table.revision, state.revision
+        if any(report.revision < self._table_since for report in reports):
+            return {key_of(release) for release in known}
+        return {key_of(release) for release in state.table.releases()}.union(
+            *(report.routed for report in reports)
+        )
 
 
 def is_compared(rollout: Rollout) -> bool:

@@ -21,6 +21,8 @@ from tests.unit.site import TTL_S, Site
 
 PLAN = Plan(steps_percent=(5, 50, 100), min_step_s=10.0, max_step_s=100.0, min_samples=20)
 NEW = ("damage", "1.1.0")
+LATER = 1000
+"""A revision that no test comes to."""
 
 
 class Busy(MemoryStore):
@@ -217,15 +219,43 @@ async def test_a_target_that_is_refused_twice_fails_the_rollout() -> None:
 async def test_what_another_plane_still_routes_or_answers_is_kept() -> None:
     site = await begun()
     await site.settle()
-    site.board.reports = (PlaneReport("plane-2", 1, frozenset({NEW})),)
+    site.board.reports = (PlaneReport("plane-2", LATER, frozenset({NEW})),)
     await site.rollouts.roll_back("damage", to=None, who="ann", reason="no")
     await site.settle()
     assert state_of(site) is State.ROLLING_BACK
     assert all("damage--1.1.0" in triton.twins for triton in site.tritons)
-    site.board.reports = (PlaneReport("plane-2", 2, frozenset(), {"triton-1": {NEW: 1}}),)
+    site.board.reports = (PlaneReport("plane-2", LATER, frozenset(), {"triton-1": {NEW: 1}}),)
     await site.settle()
     assert ["damage--1.1.0" in triton.twins for triton in site.tritons] == [False, True]
     site.board.reports = ()
+    await site.settle()
+    assert state_of(site) is State.ROLLED_BACK
+
+
+async def test_nothing_is_taken_away_before_every_plane_goes_by_the_present_table() -> None:
+    site = await begun()
+    before = site.board.state.revision
+    await site.settle()
+    assert site.route().weights_bp["1.1.0"] == 500
+    # It did not follow the target yet when it said so, and may do by now.
+    site.board.reports = (PlaneReport("plane-2", before, frozenset()),)
+    await site.rollouts.roll_back("damage", to=None, who="ann", reason="no")
+    await site.settle()
+    assert state_of(site) is State.ROLLING_BACK
+    assert all("damage--1.1.0" in triton.twins for triton in site.tritons)
+    site.board.reports = (PlaneReport("plane-2", site.board.state.revision, frozenset()),)
+    await site.settle()
+    assert state_of(site) is State.ROLLED_BACK
+    assert not any("damage--1.1.0" in triton.twins for triton in site.tritons)
+
+
+async def test_a_state_of_before_is_gone_by_like_any_other() -> None:
+    site = await begun()
+    await site.settle()
+    await site.rollouts.roll_back("damage", to=None, who="ann", reason="no")
+    site.board.go_to(replace(site.board.state, revision=3))
+    site.store._state = site.board.state
+    site.board.reports = (PlaneReport("plane-2", 3, frozenset()),)
     await site.settle()
     assert state_of(site) is State.ROLLED_BACK
 
