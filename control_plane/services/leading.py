@@ -71,7 +71,8 @@ class Leading:
         self._trial_for = trial_for
         self._clock = clock
         self._calendar = calendar
-        self._assessments: dict[str, Assessment] = {}
+        # By engine: of which rollout, and how it stands.
+        self._assessments: dict[str, tuple[str, Assessment]] = {}
         self._is_store_away = False
         # The revision of the present table, and one of the state by which it was in force.
         self._table_revision = -1
@@ -81,7 +82,7 @@ class Leading:
     def assessed(self, engine: str, rollout: Rollout, assessment: Assessment) -> None:
         """Take in the latest judgement of an engine's rollout, and say so by ``judged``."""
         if self._board.state.engines[engine].rollout == rollout:
-            self._assessments[engine] = assessment
+            self._assessments[engine] = rollout.rollout_id, assessment
             self.judged.set()
 
     async def tick(self, epoch: int, spawn: Spawn) -> bool:
@@ -148,7 +149,8 @@ class Leading:
             here = state.engines[name]
             moved = self._advanced(here, goal, desired, known, facts)
             if here.rollout is not None and moved.rollout not in (None, here.rollout):
-                evidence = self._assessments.pop(name, None)
+                evidence = self._assessment(here.rollout)
+                self._assessments.pop(name, None)
                 audit.append(move_entry(TIDEGATE, here.rollout, moved.rollout, evidence))
             if moved != here:
                 engines[name] = moved
@@ -195,8 +197,8 @@ class Leading:
             is_gone=is_gone(target, desired, known, facts),
             refusal=refusal(target, facts),
         )
-        assessment = self._assessments.get(goal.engine.name)
-        if assessment is None or assessment.step != rollout.step:
+        assessment = self._assessment(rollout)
+        if assessment is None:
             return found
         return replace(
             found,
@@ -204,6 +206,12 @@ class Leading:
             verdict_reason=assessment.reason,
             samples=assessment.samples,
         )
+
+    def _assessment(self, rollout: Rollout) -> Assessment | None:
+        """The latest of its present step, if there is one."""
+        of, assessment = self._assessments.get(rollout.engine, ("", None))
+        is_its = of == rollout.rollout_id
+        return assessment if is_its and assessment and assessment.step == rollout.step else None
 
     def _trial(self, rollout: Rollout, present: Trial | None) -> Trial | None:
         """What the step that a rollout is in is measured by: fixed once, when it begins."""

@@ -149,6 +149,19 @@ async def test_a_judgement_of_another_step_is_not_taken_for_this_one() -> None:
     assert (rollout.state, rollout.step) == (State.STEP, 2)
 
 
+async def test_a_judgement_of_another_rollout_is_not_taken_for_this_one() -> None:
+    site = await begun()
+    await site.settle()
+    site.judge(Verdict.WORSE)
+    before = site.board.state.engines["damage"]
+    # Another plane led meanwhile: it took that one back, and has begun another one.
+    other = replace(before.rollout, rollout_id="damage-other")  # type: ignore[type-var]
+    change = Change(engines={"damage": replace(before, rollout=other, trial=None)})
+    site.board.put(await site.store.write(change, expected=site.board.state.revision))
+    await site.settle()
+    assert state_of(site) is State.STEP
+
+
 async def test_each_step_is_measured_by_what_was_fixed_as_it_began() -> None:
     site = await begun()
     await site.settle()
