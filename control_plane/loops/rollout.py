@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from control_plane.core.rollout import Assessment, Rollout
+from control_plane.core.rollout import Assessment, Rollout, Verdict
 from control_plane.core.rollout.states import FORWARD, State
 from control_plane.core.routing import Trial
 from control_plane.ports import Calendar, Clock, EvidenceLog, StoreUnavailable
@@ -51,6 +51,7 @@ class RolloutLoop:
         self._calendar = calendar
         self._interval_s = interval_s
         self._kept: dict[str, Assessment] = {}
+        self._failing: set[str] = set()
 
     async def run(self, epoch: int) -> None:
         """Until cancelled."""
@@ -64,23 +65,39 @@ class RolloutLoop:
                 if not is_away:
                     log.warning("no judgement without the state store", reason=str(error))
                 is_away = True
-            except Exception:  # a judgement that fails decides nothing: no data is no success
-                log.exception("judging failed unexpectedly")
             await asyncio.sleep(self._interval_s)
 
     async def assess_all(self) -> None:
-        """One round over all engines."""
+        """One round over all engines. Raises StoreUnavailable."""
         for engine, here in self._board.state.engines.items():
             rollout = here.rollout
             if rollout is None or rollout.state not in FORWARD or rollout.place not in JUDGED:
                 self._kept.pop(engine, None)
+                self._failing.discard(engine)
                 continue
-            now_s = self._calendar.utc(self._clock.now_s()).timestamp()
-            assessment = await self._judge(rollout, here.trial, now_s)
+            assessment = await self._assess(rollout, here.trial)
             self._leading.assessed(engine, rollout, assessment)
             if self._is_news(self._kept.get(engine), assessment):
                 self._kept[engine] = assessment
                 await self._evidence.add_assessment(rollout.rollout_id, assessment)
+
+    async def _assess(self, rollout: Rollout, trial: Trial | None) -> Assessment:
+        """A judgement that fails is one too: what was found before holds no more, and the other
+        engines' rollouts are judged as ever. Raises StoreUnavailable."""
+        engine, now_s = rollout.engine, self._calendar.utc(self._clock.now_s()).timestamp()
+        try:
+            assessment = await self._judge(rollout, trial, now_s)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            if engine not in self._failing:
+                log.exception("judging failed unexpectedly", engine=engine)
+            self._failing.add(engine)
+            step = 0 if rollout.place is State.SHADOW else rollout.step
+            reason = f"judging failed: unexpected {type(error).__name__}: {error}"
+            return Assessment(now_s, step, Verdict.ERROR, reason, 0)
+        self._failing.discard(engine)
+        return assessment
 
     def _is_news(self, kept: Assessment | None, now: Assessment) -> bool:
         if kept is None or (kept.verdict, kept.step) != (now.verdict, now.step):

@@ -78,7 +78,7 @@ class TestReconcileLoop:
 
 class TestRolloutLoop:
     async def begun(self) -> tuple[Site, list[tuple[str, Trial | None]], RolloutLoop]:
-        site = Site()
+        site = Site(engines=dict(ENGINES))
         await site.begin()
         await site.settle()
         await site.rollouts.start("damage", "1.1.0", PLAN, who="ann", reason="")
@@ -170,6 +170,36 @@ class TestRolloutLoop:
         rollout = site.rollout()
         assert rollout is not None
         assert rollout.state is State.STEP
+
+    async def test_one_that_cannot_be_judged_is_not_let_on_and_keeps_no_other_from_it(self) -> None:
+        site, _, loop = await self.begun()
+        next_one = replace(ENGINES["volume"].releases["4.0.0"], version="5.0.0", pins={"volume": 3})
+        known = replace(
+            ENGINES["volume"], releases={**ENGINES["volume"].releases, "5.0.0": next_one}
+        )
+        site.engines["volume"] = known  # type: ignore[index]
+        await site.rollouts.start("volume", "5.0.0", PLAN, who="ann", reason="")
+        await site.settle()
+        self.verdict = Verdict.NOT_WORSE
+        judge = loop._judge
+        await loop.assess_all()
+
+        async def fail(rollout: Rollout, trial: Trial | None, now_s: float) -> Assessment:
+            if rollout.engine == "damage":
+                raise KeyError("x")
+            return replace(await judge(rollout, trial, now_s), samples=100)
+
+        loop._judge = fail
+        with capture_logs() as logs:
+            await loop.assess_all()
+            await loop.assess_all()
+        site.clock.advance(10.0)
+        await site.settle()
+        assert [one["engine"] for one in logs] == ["damage"]
+        assert site.route("damage").weights_bp["1.1.0"] == 500
+        assert site.route("volume").weights_bp["5.0.0"] == 5000
+        kept = await site.rollouts.evidence("damage")
+        assert kept[-1].reason == "judging failed: unexpected KeyError: 'x'"
 
 
 class FakeRegistry:
