@@ -22,6 +22,7 @@ from control_plane.loops.reconcile import ReconcileLoop
 from control_plane.loops.registry import RegistryLoop
 from control_plane.loops.rollout import RolloutLoop
 from control_plane.ports import Fenced, RegistryUnavailable, StoreUnavailable
+from control_plane.services.reconciling import Spawn
 from tests.unit.samples import ENGINES, STABLE
 from tests.unit.site import TTL_S, Site
 
@@ -74,6 +75,27 @@ class TestReconcileLoop:
             await self.loop(site).run(site.epoch)
         facts = site.reconciler.facts([ENGINES["damage"].releases["1.0.0"]])
         assert all(not one.under_way for one in facts.values())
+
+    async def test_a_tick_that_fails_is_told_once_and_ends_nothing(self) -> None:
+        site = Site()
+        await site.begin()
+        await site.look()
+        tick, ticks = site.leading.tick, 0
+
+        async def fail_twice(epoch: int, spawn: Spawn) -> bool:
+            nonlocal ticks
+            ticks += 1
+            if ticks <= 2:
+                raise KeyError("x")
+            return await tick(epoch, spawn)
+
+        site.leading.tick = fail_twice  # type: ignore[method-assign]
+        watches = [watch.run() for watch in site.watches]
+        with capture_logs() as logs:
+            async with running(*watches, self.loop(site).run(site.epoch)):
+                await until(lambda: all(one.serving == STABLE for one in site.instances))
+        told = [one["event"] for one in logs]
+        assert told.count("a tick of the leader failed unexpectedly") == 1
 
 
 class TestRolloutLoop:
