@@ -60,14 +60,21 @@ class RegistryLoop:
                 await self.sync()
                 self._is_away = False
             except RegistryUnavailable as error:
-                if not self._is_away:
-                    log.warning("the registry is away; it is asked again", reason=str(error))
-                self._is_away = True
+                self._note_failure(str(error))
+            except Exception as error:  # what it holds must not end the control plane
+                self._note_failure(str(error), error)
             try:
                 async with asyncio.timeout(self._interval_s):
                     await self._again.wait()
             except TimeoutError:
                 continue
+
+    def _note_failure(self, reason: str, unexpected: Exception | None = None) -> None:
+        """Once, until it has gone well again."""
+        if not self._is_away:
+            words = "the registry is away; it is asked again"
+            log.warning(words, reason=reason, exc_info=unexpected)
+        self._is_away = True
 
     async def sync(self) -> None:
         """One round. Raises RegistryUnavailable."""

@@ -353,6 +353,19 @@ class TestRegistryLoop:
         told = [one["event"] for one in logs]
         assert told.count("the registry is away; it is asked again") == 1
 
+    async def test_one_whose_words_make_no_sense_is_asked_again_too(self) -> None:
+        _, registry, loop = await self.begun()
+
+        async def odd() -> Mapping[str, str]:
+            registry.asked += 1
+            raise KeyError("tags")
+
+        registry.candidates = odd  # type: ignore[method-assign]
+        async with running(loop.run(1)):
+            await until(lambda: registry.asked == 1)
+            loop.hasten()
+            await until(lambda: registry.asked == 2)
+
     async def test_a_store_that_is_away_is_no_reason_to_end(self) -> None:
         site, registry, loop = await self.begun()
 
