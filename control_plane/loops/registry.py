@@ -45,6 +45,8 @@ class RegistryLoop:
         self._interval_s = interval_s
         self._again = asyncio.Event()
         self._said: dict[str, str] = {}
+        # Candidates that are marked as such still, though they have been begun: not again.
+        self._heard: dict[str, str] = {}
         self._is_away = False
 
     def hasten(self) -> None:
@@ -77,17 +79,28 @@ class RegistryLoop:
         self._is_away = True
 
     async def sync(self) -> None:
-        """One round. Raises RegistryUnavailable."""
+        """One round. Raises RegistryUnavailable, after all that could be done."""
         candidates = await self._registry.candidates()
+        self._heard = {
+            engine: release
+            for engine, release in self._heard.items()
+            if candidates.get(engine) == release
+        }
         if candidates.keys() - self._said.keys():
             await self._catalogue.refresh()  # what is moved may just have been registered
-        taken = {
-            engine: release
-            for engine, release in candidates.items()
-            if await self._take(engine, release)
-        }
+        for engine, release in candidates.items():
+            if engine not in self._heard and await self._take(engine, release):
+                self._heard[engine] = release
+        failures = []
         for engine in self._board.state.engines:
-            await self._mark(engine, taken.get(engine))
+            try:
+                await self._mark(engine, self._heard.get(engine))
+            except RegistryUnavailable as error:
+                failures.append(error)
+            else:
+                self._heard.pop(engine, None)
+        if failures:
+            raise failures[0]
 
     async def _take(self, engine: str, release: str) -> bool:
         """Begin a rollout, unless one is under way; whether the candidate has been heard."""

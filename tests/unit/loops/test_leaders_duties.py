@@ -353,6 +353,47 @@ class TestRegistryLoop:
         told = [one["event"] for one in logs]
         assert told.count("the registry is away; it is asked again") == 1
 
+    async def test_a_candidate_that_cannot_be_unmarked_is_not_begun_again_and_again(self) -> None:
+        site, registry, loop = await self.begun()
+        mark = registry.mark
+
+        async def refuse(*_: Any, **__: Any) -> None:
+            raise RegistryUnavailable("forbidden")
+
+        registry.mark = refuse  # type: ignore[method-assign]
+        registry.wanted["damage"] = "1.1.0"
+        with pytest.raises(RegistryUnavailable):
+            await loop.sync()
+        await site.rollouts.roll_back("damage", to=None, who="ann", reason="bad")
+        await site.settle()
+        with pytest.raises(RegistryUnavailable):
+            await loop.sync()
+        rollout = site.rollout()
+        assert rollout is not None
+        assert rollout.state is State.ROLLED_BACK
+        registry.mark = mark  # type: ignore[method-assign]
+        await loop.sync()
+        assert registry.wanted == {}
+        registry.wanted["damage"] = "1.1.0"  # somebody wants it once more
+        await loop.sync()
+        rollout = site.rollout()
+        assert rollout is not None
+        assert rollout.state is State.PENDING
+
+    async def test_an_engine_that_cannot_be_marked_keeps_no_other_from_it(self) -> None:
+        _, registry, loop = await self.begun()
+        mark = registry.mark
+
+        async def refuse_damage(engine: str, **releases: Any) -> None:
+            if engine == "damage":
+                raise RegistryUnavailable("it has no tag")
+            await mark(engine, **releases)
+
+        registry.mark = refuse_damage  # type: ignore[method-assign]
+        with pytest.raises(RegistryUnavailable, match="no tag"):
+            await loop.sync()
+        assert registry.marks.keys() == {"materials", "volume"}
+
     async def test_one_whose_words_make_no_sense_is_asked_again_too(self) -> None:
         _, registry, loop = await self.begun()
 
