@@ -95,9 +95,11 @@ class Lead:
     async def _keep(self, lease: Lease, asked_s: float) -> None:
         """Renew it again and again. Raises LeaseLost."""
         while True:
-            await asyncio.sleep(self._ttl_s / RENEWALS_IN_TTL)
+            ends_s = asked_s + KEPT_SHARE * self._ttl_s
+            left_s = ends_s - self._clock.now_s()
+            await asyncio.sleep(min(self._ttl_s / RENEWALS_IN_TTL, max(0.0, left_s)))
             asks_s = self._clock.now_s()
-            left_s = asked_s + KEPT_SHARE * self._ttl_s - asks_s
+            left_s = ends_s - asks_s
             if left_s <= 0:
                 raise LeaseLost("the lease was not renewed in time")
             try:

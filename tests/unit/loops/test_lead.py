@@ -52,9 +52,11 @@ class Store(MemoryStore):
         super().__init__(LoopClock().now_s)
         self.is_away = False
         self.takes_s = 0.0
+        self.refuses_s = 0.0
 
     async def acquire(self, holder: str, *, ttl_s: float) -> Lease | None:
         if self.is_away:
+            await asyncio.sleep(self.refuses_s)
             raise StoreUnavailable("connection refused")
         lease = await super().acquire(holder, ttl_s=ttl_s)
         await asyncio.sleep(self.takes_s)
@@ -131,6 +133,19 @@ def test_a_store_that_hangs_is_not_waited_for_longer_than_the_lease_lasts() -> N
         running = asyncio.create_task(lead(store, work).run())
         await asyncio.sleep(0.1)
         store.takes_s = 100 * TTL_S
+        await asyncio.sleep(2 * TTL_S)
+        assert work.spans == [(0.0, 0.75 * TTL_S)]
+        await stopped(running)
+
+    virtually(story)
+
+
+def test_no_pause_between_two_renewals_outlasts_the_time_that_is_led_by() -> None:
+    async def story() -> None:
+        store, work = Store(), Work()
+        running = asyncio.create_task(lead(store, work).run())
+        await asyncio.sleep(0.1)
+        store.is_away, store.refuses_s = True, 0.45 * TTL_S / 4
         await asyncio.sleep(2 * TTL_S)
         assert work.spans == [(0.0, 0.75 * TTL_S)]
         await stopped(running)
