@@ -87,7 +87,7 @@ class Lead:
                     group.create_task(duty.run(lease.epoch))
                 group.create_task(self._keep(lease, asked_s))
         except* (Fenced, LeaseLost) as lost:
-            log.warning("leading no more", plane=self._plane, reason=str(lost.exceptions[0]))
+            log.warning("leading no more", plane=self._plane, reason=_reason(lost))
         finally:
             self._lease = None
             await self._give_back(lease)
@@ -121,3 +121,10 @@ class Lead:
                 await self._leases.release(lease)
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("the lease was not given back; it expires", reason=str(error))
+
+
+def _reason(error: BaseException) -> str:
+    """What was raised first, however many groups it came through."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from control_plane.adapters.stores import MemoryStore
 from control_plane.core.state import Lease
@@ -179,6 +180,20 @@ def test_a_duty_that_is_fenced_ends_the_leading_and_not_the_process() -> None:
         assert work.spans == [(0.0, 1.0)]
         await asyncio.sleep(TTL_S)
         assert len(work.epochs) >= 2
+        await stopped(running)
+
+    virtually(story)
+
+
+def test_why_it_leads_no_more_is_said_in_the_words_of_the_cause() -> None:
+    cause = ExceptionGroup("a loop of loops", [Fenced("another one leads")])
+
+    async def story() -> None:
+        running = asyncio.create_task(lead(Store(), Work(ends=cause, after_s=1.0)).run())
+        with capture_logs() as logs:
+            await asyncio.sleep(1.5)
+        (told,) = (one for one in logs if one["event"] == "leading no more")
+        assert told["reason"] == "another one leads"
         await stopped(running)
 
     virtually(story)
