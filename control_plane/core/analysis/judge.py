@@ -105,7 +105,7 @@ def _conclude(
     options: AnalysisOptions,
 ) -> tuple[Verdict, str]:
     """WORSE goes before ERROR: where the split is in doubt too, stable is the safe place."""
-    worse = [m.metric for m in metrics if m.verdict is Verdict.WORSE]
+    worse = [_guilty(m) for m in metrics if m.verdict is Verdict.WORSE]
     is_split_off = any(m.verdict is Verdict.ERROR for m in metrics)
     if worse:
         doubt = "; the split is not what the route says" if is_split_off else ""
@@ -125,6 +125,14 @@ def _conclude(
     if waiting:
         return Verdict.UNDECIDED, f"not enough evidence yet: {', '.join(waiting)}"
     return Verdict.NOT_WORSE, "no metric is worse by its margin"
+
+
+def _guilty(found: MetricJudgement) -> str:
+    """A metric by its name; of the one that can be worse either way, also which way it went."""
+    stable, canary = found.stable, found.canary
+    if found.metric is not Metric.CONFIDENCE or stable is None or canary is None:
+        return found.metric
+    return f"{found.metric} {stable:.2f} → {canary:.2f}"
 
 
 def _is_judged(metric: Metric, strata: Sequence[StepCounts], options: AnalysisOptions) -> bool:

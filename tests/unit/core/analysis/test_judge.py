@@ -59,15 +59,25 @@ def test_as_good_in_everything_is_not_worse() -> None:
     [
         (arm(500, 60, 25, 14), "errors"),
         (arm(500, 0, 150, 14), "latency"),
-        (arm(500, 0, 25, 10), "confidence"),
-        (arm(500, 0, 25, 18), "confidence"),
+        (arm(500, 0, 25, 10), "confidence 0.72 → 0.53"),
+        (arm(500, 0, 25, 18), "confidence 0.72 → 0.93"),
         (arm(500, 60, 150, 14), "errors, latency"),
+        (arm(500, 0, 150, 10), "latency, confidence 0.72 → 0.53"),
     ],
 )
 def test_one_bad_metric_is_enough_to_be_worse(canary: ArmCounts, guilty: str) -> None:
     judgement = judged(arm(500, 0, 25, 14), canary)
     assert judgement.verdict is Verdict.WORSE
     assert judgement.reason == f"the canary is worse: {guilty}"
+
+
+@pytest.mark.parametrize("arms", [(arm(9), arm(9, bucket=18)), (arm(9, bucket=14), arm(9))])
+def test_where_a_step_has_not_seen_both_it_does_not_say_which_way_they_moved(
+    arms: tuple[ArmCounts, ArmCounts],
+) -> None:
+    past = StepCounts(HALF, 0, arm(500, 0, 25, 14), arm(500, 0, 25, 18))
+    judgement = judge([past, StepCounts(Step(2, 5_001), 0, *arms)], OPTIONS)
+    assert judgement.reason == "the canary is worse: confidence"
 
 
 def test_worse_needs_no_least_number_of_units() -> None:
