@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from control_plane.core.analysis import AnalysisOptions, Judgement, Metric
+from control_plane.core.analysis import AnalysisOptions, Judgement, Metric, StepCounts, seen
 from control_plane.core.rollout import MetricFigures, Rollout, Verdict
 from control_plane.core.rollout.plan import Kind
 
@@ -34,15 +34,16 @@ def options_for(rollout: Rollout, options: AnalysisOptions, *, is_shadow: bool) 
     """How a rollout's shadow, or its steps, are judged.
 
     A rollout has one alpha. One that has both a shadow and steps is judged twice, on two sets of
-    counts, so each has half of it. A shadow has no split whose ratio could be off.
+    counts, so each has half of it. A shadow has no split whose ratio could be off. The share of
+    what is ignored goes to nobody, so that the other tests are as they always are.
     """
     plan = rollout.plan
     if plan.shadow_bp and plan.kind is not Kind.SHADOW:
         options = replace(options, alpha=options.alpha / 2)
+    without = {Metric(metric): 0.0 for metric in plan.ignored}
     if is_shadow:
-        shares = {**options.alpha_shares, Metric.SAMPLE_RATIO: 0.0}
-        options = replace(options, alpha_shares=shares)
-    return options
+        without[Metric.SAMPLE_RATIO] = 0.0
+    return replace(options, alpha_shares={**options.alpha_shares, **without})
 
 
 def conclude(judged: Judgement, gates: Sequence[Found]) -> tuple[Verdict, str]:
@@ -74,6 +75,15 @@ def figures_of(judged: Judgement) -> tuple[MetricFigures, ...]:
             target=one.canary,
         )
         for one in judged.metrics
+    )
+
+
+def ignored_figures(rollout: Rollout, counts: Sequence[StepCounts]) -> tuple[MetricFigures, ...]:
+    """What was seen of the metrics that do not decide about a rollout; nothing is claimed."""
+    found = [(metric, *seen(counts, Metric(metric))) for metric in rollout.plan.ignored]
+    return tuple(
+        MetricFigures(metric, Verdict.UNDECIDED, stable=stable, target=target)
+        for metric, stable, target in found
     )
 
 

@@ -48,7 +48,14 @@ from control_plane.core.analysis import (
     judge,
 )
 from control_plane.core.analysis import Verdict as Judged
-from control_plane.core.assessing import Found, conclude, detection_figures, figures_of, options_for
+from control_plane.core.assessing import (
+    Found,
+    conclude,
+    detection_figures,
+    figures_of,
+    ignored_figures,
+    options_for,
+)
 from control_plane.core.rollout import Assessment, MetricFigures, Rollout, State, Verdict
 from control_plane.core.routing import ALL_BP, Trial
 from control_plane.core.state import KeyedUnit
@@ -150,15 +157,16 @@ class Judging:
         except StoreUnavailable as away:
             judged = Judgement(Judged.ERROR, f"the counts cannot be read: {away}")
             return _assessment(rollout, now_s, judged, gates, 0)
+        is_shadow = rollout.place is State.SHADOW
+        compared = (*counts.steps, *keyed, *_current(rollout, trial))
+        if is_shadow:
+            compared = counts.shadow
         options = self._by_engine.get(rollout.engine, self._options)
-        if rollout.place is State.SHADOW:
-            options = options_for(rollout, options, is_shadow=True)
-            judged = judge(counts.shadow, options)
-            boxes = (detection_figures(counts.details),)
-            return _assessment(rollout, now_s, judged, gates, counts.samples.get(0, 0), boxes)
-        options = options_for(rollout, options, is_shadow=False)
-        judged = judge([*counts.steps, *keyed, *_current(rollout, trial)], options)
-        return _assessment(rollout, now_s, judged, gates, _samples(rollout, counts))
+        judged = judge(compared, options_for(rollout, options, is_shadow=is_shadow))
+        more = ignored_figures(rollout, compared)
+        if is_shadow:
+            more = (*more, detection_figures(counts.details))
+        return _assessment(rollout, now_s, judged, gates, _samples(rollout, counts), more)
 
     async def _merged(self, rollout_id: str) -> RolloutCounts:
         """What all planes have counted; of this one, what it has counted by now."""

@@ -285,6 +285,7 @@ def move_entry(
 
 def start_entry(who: str, rollout: Rollout) -> AuditEntry:
     """A rollout's beginning, for the audit."""
+    plan = rollout.plan
     return AuditEntry(
         who,
         rollout.state.value,
@@ -292,7 +293,11 @@ def start_entry(who: str, rollout: Rollout) -> AuditEntry:
         rollout.engine,
         rollout.rollout_id,
         before={"stable": rollout.stable},
-        after={**_shown(rollout), "kind": rollout.plan.kind.value},
+        after={
+            **_shown(rollout),
+            "kind": plan.kind.value,
+            **({"ignored": list(plan.ignored)} if plan.ignored else {}),
+        },
     )
 
 

@@ -36,9 +36,15 @@ class RolloutService(Protocol):
         ...
 
     async def experiment(
-        self, engine: str, split: Mapping[str, int], *, who: str, reason: str
+        self,
+        engine: str,
+        split: Mapping[str, int],
+        *,
+        ignored: tuple[str, ...] = (),
+        who: str,
+        reason: str,
     ) -> RolloutView:
-        """As ``start``."""
+        """As ``start``. ignored: as of a plan."""
         ...
 
     async def roll_back(self, engine: str, *, to: str | None, who: str, reason: str) -> RolloutView:
@@ -86,15 +92,17 @@ class PlanRequest:
     max_step_s: float | None = None
     min_samples: int | None = None
     is_manual: bool | None = None
+    ignored: tuple[str, ...] = ()
 
 
 _KNOWN: Mapping[Kind, frozenset[str]] = {
     Kind.CANARY: frozenset(
         {"steps_percent", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "manual"}
+        | {"ignore"}
     ),
-    Kind.SHADOW: frozenset({"shadow_percent"}),
+    Kind.SHADOW: frozenset({"shadow_percent", "ignore"}),
     Kind.DIRECT: frozenset(),
-    Kind.EXPERIMENT: frozenset(),
+    Kind.EXPERIMENT: frozenset({"ignore"}),
 }
 
 
@@ -124,7 +132,13 @@ class PlanDefaults:
                 return Plan.direct(max_prepare_s=self.max_prepare_s)
             case Kind.SHADOW:
                 share = _or(asked.shadow_percent, self.shadow_percent)
-                return Plan(Kind.SHADOW, (), share, max_prepare_s=self.max_prepare_s)
+                return Plan(
+                    Kind.SHADOW,
+                    (),
+                    share,
+                    max_prepare_s=self.max_prepare_s,
+                    ignored=asked.ignored,
+                )
             case Kind.EXPERIMENT:
                 raise InvalidArgument("an experiment has a split, not a plan", field="kind")
             case Kind.CANARY:
@@ -145,6 +159,7 @@ class PlanDefaults:
             min_samples=_or(asked.min_samples, self.min_samples),
             max_prepare_s=self.max_prepare_s,
             is_manual=bool(asked.is_manual),
+            ignored=asked.ignored,
         )
 
 
@@ -157,6 +172,7 @@ def check_known(asked: PlanRequest) -> None:
         "max_step_s": asked.max_step_s is not None,
         "min_samples": asked.min_samples is not None,
         "manual": bool(asked.is_manual),
+        "ignore": bool(asked.ignored),
     }
     for field, is_said in said.items():
         if is_said and field not in _KNOWN[asked.kind]:

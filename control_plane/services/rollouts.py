@@ -106,7 +106,13 @@ class Rollouts:
         return await self._command(engine, plan.kind.value, decide, who=who)
 
     async def experiment(
-        self, engine: str, split: Mapping[str, int], *, who: str, reason: str
+        self,
+        engine: str,
+        split: Mapping[str, int],
+        *,
+        ignored: tuple[str, ...] = (),
+        who: str,
+        reason: str,
     ) -> RolloutView:
         """split: percent by release; stable is one of the two. Raises as ``start`` does."""
 
@@ -117,7 +123,7 @@ class Rollouts:
                 known,
                 stable=here.stable,
                 target=target,
-                plan=Plan.experiment(percent),
+                plan=Plan.experiment(percent, ignored=ignored),
                 last=here.rollout,
                 now_s=now_s,
                 reason=reason,

@@ -82,11 +82,18 @@ class FakeRollouts:
         return self.view(made)
 
     async def experiment(
-        self, engine: str, split: Mapping[str, int], *, who: str, reason: str
+        self,
+        engine: str,
+        split: Mapping[str, int],
+        *,
+        ignored: tuple[str, ...] = (),
+        who: str,
+        reason: str,
     ) -> RolloutView:
         self._engine(engine)
         target, share = read_split(split, self._stable(engine))
-        return await self.start(engine, target, Plan.experiment(share), who=who, reason=reason)
+        plan = Plan.experiment(share, ignored=ignored)
+        return await self.start(engine, target, plan, who=who, reason=reason)
 
     async def roll_back(self, engine: str, *, to: str | None, who: str, reason: str) -> RolloutView:
         known, last = self._engine(engine), self._last(engine)

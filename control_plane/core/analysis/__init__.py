@@ -22,6 +22,7 @@ from control_plane.core.analysis.judge import (
     MetricJudgement,
     Verdict,
     judge,
+    seen,
 )
 from control_plane.core.analysis.options import AnalysisOptions, Margin, Metric
 from control_plane.core.analysis.tally import Observed, Tally, digest_of
@@ -45,4 +46,5 @@ __all__ = [
     "digest_of",
     "judge",
     "merge",
+    "seen",
 ]

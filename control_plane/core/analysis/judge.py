@@ -87,7 +87,7 @@ def judge(counts: Iterable[StepCounts], options: AnalysisOptions) -> Judgement:
     strata = merge(counts)
     if not strata:
         return Judgement(Verdict.ERROR, "no request has been counted")
-    current = [part for part in strata if part.step.number == strata[-1].step.number]
+    current = _current(strata)
     stable, canary = _sum(part.stable for part in current), _sum(part.canary for part in current)
     metrics = tuple(
         _judge_metric(metric, strata, current, options)
@@ -96,6 +96,15 @@ def judge(counts: Iterable[StepCounts], options: AnalysisOptions) -> Judgement:
     )
     verdict, reason = _conclude(metrics, stable, canary, options)
     return Judgement(verdict, reason, metrics)
+
+
+def seen(counts: Iterable[StepCounts], metric: Metric) -> tuple[float | None, float | None]:
+    """What was seen of a metric in the current step, judged or not: of stable, of the canary."""
+    return _seen(metric, _current(merge(counts)))
+
+
+def _current(strata: Sequence[StepCounts]) -> list[StepCounts]:
+    return [part for part in strata if part.step.number == strata[-1].step.number]
 
 
 def _conclude(

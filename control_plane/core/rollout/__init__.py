@@ -9,13 +9,14 @@ from control_plane.core.rollout.advance import Decision, Facts, Verdict, advance
 from control_plane.core.rollout.assessment import Assessment, MetricFigures
 from control_plane.core.rollout.commands import Command, obey, roll_back
 from control_plane.core.rollout.goals import Goal, routes_of
-from control_plane.core.rollout.plan import DEFAULT_STEPS_PERCENT, Kind, Plan, read_split
+from control_plane.core.rollout.plan import DEFAULT_STEPS_PERCENT, IGNORABLE, Kind, Plan, read_split
 from control_plane.core.rollout.rollout import Rollout, Traffic, start
 from control_plane.core.rollout.states import FINISHED, Event, IllegalEvent, State
 
 __all__ = [
     "DEFAULT_STEPS_PERCENT",
     "FINISHED",
+    "IGNORABLE",
     "Assessment",
     "Command",
     "Decision",

@@ -18,6 +18,9 @@ LONGEST_S = 30 * 24 * 3600.0
 """The longest time that a step or the preparing may be given: 30 days."""
 
 DEFAULT_STEPS_PERCENT = (1, 5, 25, 50, 100)
+IGNORABLE = ("confidence", "latency")
+"""What need not decide. Errors always do, and so does a split that is not what the route says."""
+
 BP_PER_PERCENT = 100
 
 
@@ -45,6 +48,8 @@ class Plan:
     max_step_s: a step that is not decided by then is paused, and a person is asked.
     max_prepare_s: a target that is not proved by then has failed.
     is_manual: whether a person says when each step is over. WORSE still takes it back.
+    ignored: metrics of the analysis in which the target is meant to differ, so that they do not
+        decide about this rollout; of IGNORABLE, sorted.
 
     Raises InvalidArgument.
     """
@@ -57,6 +62,7 @@ class Plan:
     min_samples: int = 100
     max_prepare_s: float = 600.0
     is_manual: bool = False
+    ignored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_steps(self.kind, self.steps_percent)
@@ -67,6 +73,9 @@ class Plan:
         # At least one, because no data is never success.
         _check_range("min_samples", self.min_samples, 1, MOST_SAMPLES)
         _check_range("max_prepare_s", self.max_prepare_s, 1, LONGEST_S)
+        _check_ignored(self.kind, self.ignored)
+        # Equal plans are to be equal, in whatever order they were said.
+        object.__setattr__(self, "ignored", tuple(sorted(self.ignored)))
 
     @property
     def steps(self) -> int:
@@ -94,9 +103,9 @@ class Plan:
         return cls(Kind.SHADOW, (), percent)
 
     @classmethod
-    def experiment(cls, percent: int) -> Plan:
+    def experiment(cls, percent: int, *, ignored: tuple[str, ...] = ()) -> Plan:
         """percent: the target's share."""
-        return cls(Kind.EXPERIMENT, (percent,))
+        return cls(Kind.EXPERIMENT, (percent,), ignored=ignored)
 
 
 _SHADOW_PERCENT: Mapping[Kind, tuple[int, int]] = {
@@ -153,6 +162,22 @@ def _check_steps(kind: Kind, steps_percent: tuple[int, ...]) -> None:
                 f"{field} is {percent}, after {before}; steps must rise", field=field
             )
         before = percent
+
+
+def _check_ignored(kind: Kind, ignored: tuple[str, ...]) -> None:
+    if ignored and kind is Kind.DIRECT:
+        raise InvalidArgument(
+            f"ignore means nothing to a rollout of kind {kind}: nothing is compared",
+            field="ignore",
+        )
+    for number, metric in enumerate(ignored):
+        if metric not in IGNORABLE:
+            raise InvalidArgument(
+                f"ignore names {metric[:80]!r}; what may be ignored: {', '.join(IGNORABLE)}",
+                field="ignore",
+            )
+        if metric in ignored[:number]:
+            raise InvalidArgument(f"ignore names {metric} twice", field="ignore")
 
 
 def _check_range(field: str, value: float, least: float, most: float) -> None:

@@ -19,6 +19,7 @@ from control_plane.core.assessing import (
     conclude,
     detection_figures,
     figures_of,
+    ignored_figures,
     options_for,
 )
 from control_plane.core.rollout import Kind, MetricFigures, Plan, Rollout, Verdict
@@ -95,6 +96,38 @@ def test_a_shadow_has_no_split_to_be_off() -> None:
     options = options_for(rollout(Plan.shadow(10)), AnalysisOptions(), is_shadow=True)
     assert options.alpha_shares[Metric.SAMPLE_RATIO] == 0
     assert options.alpha_shares[Metric.ERRORS] == 0.75
+
+
+@pytest.mark.parametrize("is_shadow", [True, False])
+def test_what_is_ignored_has_no_share_and_leaves_it_to_nobody(is_shadow: bool) -> None:
+    ignoring = rollout(Plan(ignored=("confidence", "latency")))
+    shares = options_for(ignoring, AnalysisOptions(), is_shadow=is_shadow).alpha_shares
+    assert shares == {
+        Metric.ERRORS: 0.75,
+        Metric.LATENCY: 0.0,
+        Metric.CONFIDENCE: 0.0,
+        Metric.SAMPLE_RATIO: 0.0 if is_shadow else 0.05,
+    }
+
+
+def test_what_an_engine_does_not_judge_stays_so_whatever_a_rollout_ignores() -> None:
+    shares = {Metric.ERRORS: 0.9, Metric.LATENCY: 0.1, Metric.CONFIDENCE: 0.0}
+    options = AnalysisOptions(alpha_shares=shares, confidence_tolerance=0.05)
+    for plan, latency in ((Plan(), 0.1), (Plan(ignored=("latency",)), 0.0)):
+        found = options_for(rollout(plan), options, is_shadow=False)
+        assert found.alpha_shares == {**shares, Metric.LATENCY: latency}
+        assert found.confidence_tolerance == 0.05
+
+
+def test_what_is_ignored_is_shown_and_claims_nothing() -> None:
+    arms = ArmCounts(100, 2, 5), ArmCounts(100, 4, 30)
+    counts = [StepCounts(Step(1, 5_000), 0, *arms)]
+    ignoring = rollout(Plan(ignored=("latency", "confidence")))
+    assert ignored_figures(ignoring, counts) == (
+        MetricFigures("confidence", U),
+        MetricFigures("latency", U, stable=0.05, target=0.3),
+    )
+    assert ignored_figures(rollout(Plan()), counts) == ()
 
 
 @pytest.mark.parametrize(

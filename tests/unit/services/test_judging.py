@@ -196,6 +196,37 @@ async def test_an_engine_may_be_judged_by_options_of_its_own() -> None:
     assert (await judging.assess(other, SECOND, 5000.0)).verdict is Verdict.WORSE
 
 
+def sure(units: int, bucket: int) -> ArmCounts:
+    return ArmCounts(units, confidences=tuple(units if b == bucket else 0 for b in range(20)))
+
+
+async def test_what_a_rollout_ignores_is_shown_and_decides_nothing() -> None:
+    setup = Setup()
+    await setup.put(steps=arms(sure(60_000, 6), sure(3_100, 10)))
+    found = await setup.assess()
+    assert (found.verdict, found.reason) == (
+        Verdict.WORSE,
+        "the canary is worse: confidence 0.33 → 0.53",
+    )
+    found = await setup.assess(replace(ROLLOUT, plan=Plan(ignored=("confidence",))))
+    assert found.verdict is Verdict.NOT_WORSE
+    figures = by_metric(found)
+    assert list(figures) == ["errors", "latency", "sample_ratio", "confidence"]
+    ignored = figures["confidence"]
+    assert (ignored.log_threshold, ignored.clear_log_threshold) == (0.0, None)
+    assert (ignored.stable, ignored.target) == pytest.approx((0.325, 0.525))
+
+
+async def test_a_release_that_finds_nothing_at_all_is_no_release_that_is_less_sure() -> None:
+    setup = Setup()
+    await setup.put(steps=arms(sure(60_000, 6), ArmCounts(3_100)))
+    found = await setup.assess(replace(ROLLOUT, plan=Plan(ignored=("confidence",))))
+    assert (found.verdict, found.reason) == (
+        Verdict.ERROR,
+        "canary gives no confidences, the other release does",
+    )
+
+
 async def test_a_store_that_is_away_is_an_error_and_never_good() -> None:
     setup = Setup()
     setup.store.is_away = True
@@ -246,6 +277,17 @@ async def test_a_shadow_is_judged_by_its_pairs_and_without_a_sample_ratio() -> N
     figures = by_metric(found)
     assert set(figures) == {"errors", "latency", "detections"}
     assert figures["detections"].target == 0.75
+
+
+async def test_a_shadow_ignores_what_its_rollout_does() -> None:
+    setup = Setup()
+    slow = arms(ArmCounts(4_000), ArmCounts(4_000, slow=2_000), PAIRS)
+    await setup.put(shadow=slow, details={"compared": 4_000})
+    assert (await setup.assess(SHADOW)).reason == "the canary is worse: latency"
+    found = await setup.assess(replace(SHADOW, plan=replace(SHADOW.plan, ignored=("latency",))))
+    assert found.verdict is Verdict.NOT_WORSE
+    assert list(by_metric(found)) == ["errors", "latency", "detections"]
+    assert by_metric(found)["latency"].target == 0.5
 
 
 async def test_how_boxes_compare_decides_nothing() -> None:

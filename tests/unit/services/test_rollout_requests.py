@@ -21,6 +21,14 @@ DEFAULTS = PlanDefaults((5, 50), 30.0, 600.0, 20, shadow_percent=7, max_prepare_
             PlanRequest(Kind.SHADOW, shadow_percent=100),
             Plan(Kind.SHADOW, (), 100, max_prepare_s=90.0),
         ),
+        (
+            PlanRequest(ignored=("latency", "confidence")),
+            Plan(Kind.CANARY, (5, 50), 0, 30.0, 600.0, 20, 90.0, ignored=("confidence", "latency")),
+        ),
+        (
+            PlanRequest(Kind.SHADOW, ignored=("confidence",)),
+            Plan(Kind.SHADOW, (), 7, max_prepare_s=90.0, ignored=("confidence",)),
+        ),
     ],
 )
 def test_what_is_left_out_takes_the_defaults(asked: PlanRequest, plan: Plan) -> None:
@@ -59,11 +67,14 @@ def test_two_limits_that_contradict_each_other_are_refused() -> None:
     [
         (PlanRequest(Kind.DIRECT, steps_percent=(1,)), "steps_percent"),
         (PlanRequest(Kind.DIRECT, shadow_percent=1), "shadow_percent"),
+        (PlanRequest(Kind.DIRECT, ignored=("confidence",)), "ignore"),
+        (PlanRequest(ignored=("errors",)), "ignore"),
         (PlanRequest(Kind.SHADOW, max_step_s=1.0), "max_step_s"),
         (PlanRequest(Kind.SHADOW, min_samples=1), "min_samples"),
         (PlanRequest(Kind.SHADOW, is_manual=True), "manual"),
         (PlanRequest(Kind.EXPERIMENT, min_step_s=1.0), "min_step_s"),
         (PlanRequest(Kind.EXPERIMENT), "kind"),
+        (PlanRequest(Kind.EXPERIMENT, ignored=("latency",)), "kind"),
     ],
 )
 def test_what_a_kind_does_not_know_is_refused(asked: PlanRequest, field: str) -> None:

@@ -108,6 +108,20 @@ class TestStarting:
         )
         assert error.field == "split"
 
+    async def test_what_an_experiment_ignores_is_checked_and_written_down(self) -> None:
+        site = await begun()
+        split = {"1.0.0": 70, "1.1.0": 30}
+        error = await refusal(
+            site.rollouts.experiment("damage", split, ignored=("errors",), who="ann", reason="")
+        )
+        assert (error.field, site.rollout()) == ("ignore", None)
+        view = await site.rollouts.experiment(
+            "damage", split, ignored=("latency",), who="ann", reason=""
+        )
+        assert view.rollout.plan.ignored == ("latency",)
+        (record,) = await site.rollouts.audit(rollout_id=view.rollout.rollout_id)
+        assert record.entry.after["ignored"] == ["latency"]
+
 
 class TestRollingBack:
     async def test_the_traffic_is_back_with_the_same_write_and_without_a_leader(self) -> None:

@@ -24,6 +24,7 @@ from control_plane.core.analysis import ArmCounts, Step, StepCounts
 from control_plane.core.analysis.counts import ALL_BP, BUCKETS
 from control_plane.core.catalogue import Release
 from control_plane.core.rollout import (
+    IGNORABLE,
     Assessment,
     Kind,
     MetricFigures,
@@ -76,6 +77,7 @@ plans = st.one_of(
         min_samples=st.integers(1, 1000),
         max_prepare_s=st.floats(1, 1000),
         is_manual=st.booleans(),
+        ignored=st.permutations(IGNORABLE).map(tuple) | st.just(()),
     ),
     st.builds(Plan.shadow, st.integers(1, 100)),
     st.builds(Plan.experiment, st.integers(1, 99)),
@@ -252,6 +254,17 @@ def test_an_older_document_lacks_what_has_a_default(value: Any) -> None:
     assert {name: read[name] for name in needed} == bare
 
 
+def test_a_rollout_stored_before_anything_could_be_ignored_ignores_nothing() -> None:
+    document = json.loads(to_json(samples.rollout()))
+    del document["plan"]["ignored"]
+
+    read = from_json(Rollout, json.dumps(document))
+
+    plan = samples.rollout().plan
+    assert plan.ignored == ("confidence", "latency")
+    assert read == replace(samples.rollout(), plan=replace(plan, ignored=()))
+
+
 def with_field(text: str, path: tuple[str | int, ...], name: str = "later") -> str:
     document = json.loads(text)
     place = document
@@ -349,6 +362,7 @@ def test_what_is_no_json_is_refused(odd: Any) -> None:
         (PlaneReport, '{"plane": "a", "revision": 1, "routed": [["x"]]}', "should have 2 parts"),
         (PlaneReport, '{"plane": "a", "revision": 1, "routed": {}}', "routed should be list"),
         (Plan, '{"steps_percent": [5, 5]}', "Plan cannot be: steps_percent"),
+        (Plan, '{"ignored": ["errors"]}', "Plan cannot be: ignore names 'errors'"),
         (ArmCounts, '{"units": 1, "errors": 2}', "ArmCounts cannot be: counts must not"),
         (RoutingTable, '{"routes": {"a": {"engine": 1}}}', "RoutingTable.routes['a'] lacks"),
     ],

@@ -22,6 +22,7 @@ from control_plane.core.analysis import (
     StepCounts,
     Verdict,
     judge,
+    seen,
 )
 
 OPTIONS = AnalysisOptions()
@@ -78,6 +79,14 @@ def test_where_a_step_has_not_seen_both_it_does_not_say_which_way_they_moved(
     past = StepCounts(HALF, 0, arm(500, 0, 25, 14), arm(500, 0, 25, 18))
     judgement = judge([past, StepCounts(Step(2, 5_001), 0, *arms)], OPTIONS)
     assert judgement.reason == "the canary is worse: confidence"
+
+
+def test_what_was_seen_is_told_of_the_current_step_judged_or_not() -> None:
+    past = StepCounts(HALF, 0, arm(10, 0, 5, 14), arm(10, 0, 5, 18))
+    now = StepCounts(Step(2, 7_500), 0, arm(50, 0, 5, 10), arm(10, 1, 2, 18))
+    assert seen([now, past], Metric.LATENCY) == (0.1, 0.2)
+    assert seen([now, past], Metric.CONFIDENCE) == pytest.approx((0.525, 0.925))
+    assert seen([], Metric.CONFIDENCE) == (None, None)
 
 
 def test_worse_needs_no_least_number_of_units() -> None:

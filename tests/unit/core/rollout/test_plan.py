@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.core.rollout import Kind, Plan, read_split
+from control_plane.core.rollout import IGNORABLE, Kind, Plan, read_split
 from control_plane.errors import InvalidArgument
 
 
@@ -21,6 +21,7 @@ def test_the_defaults() -> None:
         min_samples=100,
         max_prepare_s=600.0,
         is_manual=False,
+        ignored=(),
     )
 
 
@@ -36,6 +37,14 @@ def test_the_other_kinds() -> None:
     assert Plan.direct().max_prepare_s == 600.0
     assert Plan.shadow(100) == Plan(Kind.SHADOW, (), shadow_percent=100)
     assert Plan.experiment(99) == Plan(Kind.EXPERIMENT, (99,))
+    ignoring = Plan.experiment(99, ignored=("latency",))
+    assert ignoring == Plan(Kind.EXPERIMENT, (99,), ignored=("latency",))
+
+
+def test_what_is_ignored_has_one_order() -> None:
+    plan = Plan(ignored=("latency", "confidence"))
+    assert plan.ignored == IGNORABLE == ("confidence", "latency")
+    assert Plan(Kind.SHADOW, (), 5, ignored=("confidence",)).ignored == ("confidence",)
 
 
 def test_who_stays_where_it_is() -> None:
@@ -149,6 +158,31 @@ def test_limits_are_within_limits(fields: dict[str, Any]) -> None:
             "min_samples is 10000001; it must be 1 to 10000000",
         ),
         ({"max_prepare_s": 0.5}, "max_prepare_s", "max_prepare_s is 0.5; it must be 1 to 2592000"),
+        (
+            {"ignored": ("confidence", "errors")},
+            "ignore",
+            "ignore names 'errors'; what may be ignored: confidence, latency",
+        ),
+        (
+            {"ignored": ("sample_ratio",)},
+            "ignore",
+            "ignore names 'sample_ratio'; what may be ignored: confidence, latency",
+        ),
+        (
+            {"ignored": ("x" * 81,)},
+            "ignore",
+            f"ignore names '{'x' * 80}'; what may be ignored: confidence, latency",
+        ),
+        (
+            {"ignored": ("latency", "confidence", "latency")},
+            "ignore",
+            "ignore names latency twice",
+        ),
+        (
+            {"kind": Kind.DIRECT, "steps_percent": (), "ignored": ("latency",)},
+            "ignore",
+            "ignore means nothing to a rollout of kind direct: nothing is compared",
+        ),
     ],
 )
 def test_a_wrong_plan_is_refused(fields: dict[str, Any], field: str, message: str) -> None:
