@@ -142,7 +142,9 @@ class RolloutCalls:
     async def _experiment(self, asked: pb.StartExperimentRequest) -> Message:
         who, reason = _signature(asked)
         split = dict(asked.split)
-        view = await self.rollouts.experiment(_engine(asked.engine), split, who=who, reason=reason)
+        view = await self.rollouts.experiment(
+            _engine(asked.engine), split, ignored=tuple(asked.ignore), who=who, reason=reason
+        )
         return write_rollout(view)
 
     async def _roll_back(self, asked: pb.RollBackRequest) -> Message:
@@ -205,6 +207,7 @@ def _read_plan(asked: pb.StartRolloutRequest) -> PlanRequest:
         max_step_s=said("max_step_s"),
         min_samples=said("min_samples"),
         is_manual=asked.manual,
+        ignored=tuple(asked.ignore),
     )
 
 

@@ -63,6 +63,7 @@ def write_rollout(view: RolloutView) -> pb.Rollout:
         min_step_s=plan.min_step_s,
         max_step_s=plan.max_step_s,
         min_samples=plan.min_samples,
+        ignored=plan.ignored,
         instances=view.instances,
         verdict=VERDICTS[look.verdict] if look else pb.VERDICT_UNSPECIFIED,
         samples=look.samples if look else 0,

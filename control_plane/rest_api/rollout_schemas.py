@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from control_plane.core.rollout import IGNORABLE
 from control_plane.rest_api.fleet_schemas import DEFAULT_WHO
 from control_plane.services.operations import DEFAULT_REASON, MAX_REASON_CHARACTERS
 from control_plane.services.rollout_requests import MAX_WHO_CHARACTERS
@@ -31,7 +32,8 @@ VERDICTS = "`worse`, `not_worse`, `undecided`, or `error`: there was nothing to 
 class Metric(BaseModel):
     """One test. Evidence is the natural logarithm of an e-process; null where it is no number.
 
-    What a query says, and how a shadow's detections compare, has a figure and no evidence.
+    What a query says, and how a shadow's detections compare, has a figure and no evidence; what
+    the rollout ignores has its figures and no threshold, and is `undecided`.
     """
 
     metric: str = Field(
@@ -108,6 +110,9 @@ class Rollout(BaseModel):
     min_step_s: float = Field(examples=[60.0])
     max_step_s: float = Field(examples=[3600.0])
     min_samples: int = Field(examples=[100])
+    ignored: list[str] = Field(
+        description="Of the plan: metrics that do not decide about it.", examples=[["confidence"]]
+    )
     instances: dict[str, str] = Field(
         description="What the target is on each instance, in words.",
         examples=[{"triton-0": "ready", "triton-1": "loading"}],
@@ -199,6 +204,12 @@ class StartBody(BaseModel):
         None,
         description="Of an experiment: the shares of two releases in percent, one of them stable.",
         examples=[{"1.0.0": 50, "1.1.0": 50}],
+    )
+    ignore: list[str] = Field(
+        default_factory=list,
+        description="Metrics in which the target is meant to differ: they do not decide about this "
+        f"rollout. What may be ignored: {', '.join(IGNORABLE)}. Not of a direct one.",
+        examples=[["confidence"]],
     )
     reason: str = REASON
     who: str = WHO

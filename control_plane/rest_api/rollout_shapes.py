@@ -40,6 +40,7 @@ def show_rollout(view: RolloutView) -> schemas.Rollout:
         min_step_s=plan.min_step_s,
         max_step_s=plan.max_step_s,
         min_samples=plan.min_samples,
+        ignored=list(plan.ignored),
         instances=dict(view.instances),
         verdict=look.verdict.value if look else None,
         samples=look.samples if look else 0,

@@ -40,7 +40,9 @@ START = """
 - `shadow`: a copy of `shadow_percent` of the traffic goes to the target; no answer is used.
 - `experiment`: a `split` that stays until `advance` promotes the target or `abort` ends it.
 
-A target that is found worse is taken back at once, whatever the kind. What is left out takes
+A target that is found worse is taken back at once, whatever the kind. One that is meant to be
+slower, or surer or less sure of itself, needs `ignore`: what it names is shown and decides nothing
+about this rollout. What is left out takes
 the server's defaults. One rollout of an engine at a time (`conflict`).
 
 `Content-Type: application/json` is required; that keeps web pages of other origins out.
@@ -176,13 +178,16 @@ async def _start(services: RestServices, asked: schemas.StartBody) -> RolloutVie
         max_step_s=asked.max_step_s,
         min_samples=asked.min_samples,
         is_manual=asked.manual,
+        ignored=tuple(asked.ignore),
     )
     who, reason = _signed(asked)
     engine = _engine(asked.engine)
     if plan.kind is Kind.EXPERIMENT:
         check_known(plan)
         split = _split(asked)
-        return await services.rollouts.experiment(engine, split, who=who, reason=reason)
+        return await services.rollouts.experiment(
+            engine, split, ignored=plan.ignored, who=who, reason=reason
+        )
     if asked.split is not None:
         raise InvalidArgument(
             f"split means nothing to a rollout of kind {asked.kind}", field="split"

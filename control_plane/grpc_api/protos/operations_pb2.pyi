@@ -289,7 +289,7 @@ class RolloutAssessment(_message.Message):
     def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., step: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reason: _Optional[str] = ..., samples: _Optional[int] = ..., metrics: _Optional[_Iterable[_Union[RolloutMetric, _Mapping]]] = ...) -> None: ...
 
 class Rollout(_message.Message):
-    __slots__ = ("id", "engine", "kind", "state", "paused_in", "step", "steps_percent", "weight_bp", "shadow_bp", "stable", "target", "reason", "started_at", "since", "is_finished", "is_manual", "is_reversal", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "instances", "verdict", "samples", "assessment")
+    __slots__ = ("id", "engine", "kind", "state", "paused_in", "step", "steps_percent", "weight_bp", "shadow_bp", "stable", "target", "reason", "started_at", "since", "is_finished", "is_manual", "is_reversal", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "instances", "verdict", "samples", "assessment", "ignored")
     class InstancesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -322,6 +322,7 @@ class Rollout(_message.Message):
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     ASSESSMENT_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_FIELD_NUMBER: _ClassVar[int]
     id: str
     engine: str
     kind: RolloutKind
@@ -347,10 +348,11 @@ class Rollout(_message.Message):
     verdict: Verdict
     samples: int
     assessment: RolloutAssessment
-    def __init__(self, id: _Optional[str] = ..., engine: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., state: _Optional[_Union[RolloutState, str]] = ..., paused_in: _Optional[_Union[RolloutState, str]] = ..., step: _Optional[int] = ..., steps_percent: _Optional[_Iterable[int]] = ..., weight_bp: _Optional[int] = ..., shadow_bp: _Optional[int] = ..., stable: _Optional[str] = ..., target: _Optional[str] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_finished: _Optional[bool] = ..., is_manual: _Optional[bool] = ..., is_reversal: _Optional[bool] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., instances: _Optional[_Mapping[str, str]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., samples: _Optional[int] = ..., assessment: _Optional[_Union[RolloutAssessment, _Mapping]] = ...) -> None: ...
+    ignored: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., engine: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., state: _Optional[_Union[RolloutState, str]] = ..., paused_in: _Optional[_Union[RolloutState, str]] = ..., step: _Optional[int] = ..., steps_percent: _Optional[_Iterable[int]] = ..., weight_bp: _Optional[int] = ..., shadow_bp: _Optional[int] = ..., stable: _Optional[str] = ..., target: _Optional[str] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_finished: _Optional[bool] = ..., is_manual: _Optional[bool] = ..., is_reversal: _Optional[bool] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., instances: _Optional[_Mapping[str, str]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., samples: _Optional[int] = ..., assessment: _Optional[_Union[RolloutAssessment, _Mapping]] = ..., ignored: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StartRolloutRequest(_message.Message):
-    __slots__ = ("engine", "release", "kind", "steps_percent", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "manual", "reason", "who")
+    __slots__ = ("engine", "release", "kind", "steps_percent", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "manual", "reason", "who", "ignore")
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -362,6 +364,7 @@ class StartRolloutRequest(_message.Message):
     MANUAL_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
+    IGNORE_FIELD_NUMBER: _ClassVar[int]
     engine: str
     release: str
     kind: RolloutKind
@@ -373,10 +376,11 @@ class StartRolloutRequest(_message.Message):
     manual: bool
     reason: str
     who: str
-    def __init__(self, engine: _Optional[str] = ..., release: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., steps_percent: _Optional[_Iterable[int]] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., manual: _Optional[bool] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+    ignore: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, engine: _Optional[str] = ..., release: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., steps_percent: _Optional[_Iterable[int]] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., manual: _Optional[bool] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., ignore: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StartExperimentRequest(_message.Message):
-    __slots__ = ("engine", "split", "reason", "who")
+    __slots__ = ("engine", "split", "reason", "who", "ignore")
     class SplitEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -388,11 +392,13 @@ class StartExperimentRequest(_message.Message):
     SPLIT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
+    IGNORE_FIELD_NUMBER: _ClassVar[int]
     engine: str
     split: _containers.ScalarMap[str, int]
     reason: str
     who: str
-    def __init__(self, engine: _Optional[str] = ..., split: _Optional[_Mapping[str, int]] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+    ignore: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, engine: _Optional[str] = ..., split: _Optional[_Mapping[str, int]] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., ignore: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RollBackRequest(_message.Message):
     __slots__ = ("engine", "to", "reason", "who")

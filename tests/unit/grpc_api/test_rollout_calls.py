@@ -75,11 +75,16 @@ async def test_all_of_a_plan_may_be_said(edge: Edge) -> None:
         manual=True,
         who="ada",
         reason="new data",
+        ignore=["latency", "confidence"],
     )
     begun = await ask(edge, request)
     assert (begun.engine, begun.shadow_percent, begun.is_manual) == ("materials", 25, True)
     (made,) = edge.rollouts.all
-    assert made.plan == Plan(Kind.CANARY, (2, 20), 25, 0, 50.5, 7, 600, is_manual=True)
+    ignored = ("confidence", "latency")
+    assert made.plan == Plan(
+        Kind.CANARY, (2, 20), 25, 0, 50.5, 7, 600, is_manual=True, ignored=ignored
+    )
+    assert tuple(begun.ignored) == ignored
     (record,) = edge.rollouts.records
     assert (record.entry.who, record.entry.reason) == ("ada", "new data")
 
@@ -98,6 +103,12 @@ async def test_all_of_a_plan_may_be_said(edge: Edge) -> None:
         (
             pb.StartExperimentRequest(engine="damage", split={"1.0.0": 60, "1.1.0": 40}),
             Plan.experiment(40),
+        ),
+        (
+            pb.StartExperimentRequest(
+                engine="damage", split={"1.0.0": 60, "1.1.0": 40}, ignore=["confidence"]
+            ),
+            Plan.experiment(40, ignored=("confidence",)),
         ),
     ],
 )
@@ -144,6 +155,12 @@ async def test_every_kind_begins(edge: Edge, request_: Message, plan: Plan) -> N
             "INVALID_ARGUMENT",
             None,
             "min_step_s",
+        ),
+        (
+            pb.StartRolloutRequest(engine="damage", release="1.1.0", ignore=["errors"]),
+            "INVALID_ARGUMENT",
+            None,
+            "ignore",
         ),
         (
             pb.StartRolloutRequest(engine="damage", release="1.1.0", who="a\x1b[2J"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ ROLLOUTS = "/api/v1/rollouts"
 ROLL_BACK = "/api/v1/engines/damage/rollback"
 START = {"engine": "damage", "release": "1.1.0"}
 SPLIT = {"1.0.0": 60, "1.1.0": 40}
+EXPECTED_SLOWER = Plan.experiment(40, ignored=("latency",))
 BEGUN = {
     "id": "damage-0001",
     "engine": "damage",
@@ -41,6 +43,7 @@ BEGUN = {
     "min_step_s": 30.0,
     "max_step_s": 600.0,
     "min_samples": 20,
+    "ignored": [],
     "instances": {"triton-0": "ready", "triton-1": "loading"},
     "verdict": None,
     "samples": 0,
@@ -81,10 +84,15 @@ async def test_all_of_a_plan_may_be_said(edge: Edge) -> None:
         "max_step_s": 50.5,
         "min_samples": 7,
         "manual": True,
+        "ignore": ["latency", "confidence"],
     }
-    await begin(edge, **plan, kind="canary", who=" ada ", reason=" new data ")
+    begun = await begin(edge, **plan, kind="canary", who=" ada ", reason=" new data ")
     (made,) = edge.rollouts.all
-    assert made.plan == Plan(Kind.CANARY, (2, 20), 25, 5, 50.5, 7, 600, is_manual=True)
+    ignored = ("confidence", "latency")
+    assert made.plan == Plan(
+        Kind.CANARY, (2, 20), 25, 5, 50.5, 7, 600, is_manual=True, ignored=ignored
+    )
+    assert begun["ignored"] == list(ignored)
     (record,) = edge.rollouts.records
     assert (record.entry.who, record.entry.reason) == ("ada", "new data")
 
@@ -97,6 +105,8 @@ async def test_all_of_a_plan_may_be_said(edge: Edge) -> None:
         ({"kind": "shadow", "shadow_percent": 3}, Plan.shadow(3)),
         ({"kind": "experiment", "split": SPLIT}, Plan.experiment(40)),
         ({"kind": "experiment", "split": SPLIT, "release": None}, Plan.experiment(40)),
+        ({"kind": "experiment", "split": SPLIT, "ignore": ["latency"]}, EXPECTED_SLOWER),
+        ({"kind": "shadow", "ignore": ["latency"]}, replace(Plan.shadow(10), ignored=("latency",))),
     ],
 )
 async def test_every_kind_begins(edge: Edge, body: dict[str, Any], plan: Plan) -> None:
@@ -119,6 +129,11 @@ async def test_an_engine_is_known_by_its_other_name_too(edge: Edge) -> None:
         ({"kind": "direct", "min_samples": 4}, "min_samples"),
         ({"kind": "shadow", "steps_percent": [1]}, "steps_percent"),
         ({"kind": "direct", "manual": True}, "manual"),
+        ({"kind": "direct", "ignore": ["latency"]}, "ignore"),
+        ({"kind": "experiment", "split": SPLIT, "ignore": ["errors"]}, "ignore"),
+        ({"ignore": ["sample_ratio"]}, "ignore"),
+        ({"ignore": ["latency", "latency"]}, "ignore"),
+        ({"ignore": "latency"}, "ignore"),
         ({"split": SPLIT}, "split"),
         ({"kind": "experiment"}, "split"),
         ({"kind": "experiment", "split": SPLIT, "min_step_s": 4}, "min_step_s"),
