@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.failure import Refused
-from cli.rollout_words import Rollout, Test, place_of, seen_of, test_of, words
+from cli.rollout_words import Rollout, Test, place_of, seen_of, test_of, verdict_of, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -179,7 +179,7 @@ def _draw_evidence(
 
 def _name(panel: Axes, test: Test, last: Look) -> None:
     """What it is and says, and beside it what was seen last."""
-    title = panel.set_title(f"{test.name.capitalize()}: {words(str(last['verdict']))}")
+    title = panel.set_title(f"{test.name.capitalize()}: {words(verdict_of(last))}")
     panel.annotate(
         f"{test.seen}: {seen_of(last)}",
         (1, 0),

@@ -18,6 +18,7 @@ from cli.rollout_words import (
     figure,
     stays,
     test_of,
+    verdict_of,
     words,
 )
 
@@ -53,7 +54,7 @@ def show_report(
 
 def test_words(metric: Metric) -> str:
     """One test, a line for each of its figures."""
-    test, verdict = test_of(str(metric["metric"])), str(metric["verdict"])
+    test, verdict = test_of(str(metric["metric"])), verdict_of(metric)
     stable, target = (figure(metric[arm], is_share=test.is_share) for arm in ("stable", "target"))
     both = target if test.is_one else f"{test.of_stable} {stable}, {test.of_target} {target}"
     said = [f"{VERDICT_MARKS.get(verdict, '?')} {test.name}: {words(verdict)}"]
@@ -66,7 +67,12 @@ def test_words(metric: Metric) -> str:
 
 
 def plan_words(rollout: Rollout) -> str:
-    """How it was to go."""
+    """How it was to go, and what did not decide about it."""
+    ignored = rollout.get("ignored")
+    return f"{_course(rollout)}; ignored: {', '.join(ignored)}" if ignored else _course(rollout)
+
+
+def _course(rollout: Rollout) -> str:
     kind, shares = str(rollout["kind"]), rollout["steps_percent"]
     if kind == "shadow":
         return f"a copy of {rollout['shadow_percent']} % of the traffic, until told"

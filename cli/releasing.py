@@ -11,7 +11,7 @@ from cli.client import ControlPlane
 from cli.options import DEFAULT_URL, AsJson, Reason, Token, Url, Who, signed
 from cli.printing import print_json
 from cli.rollout import Interval, watch_to_the_end
-from cli.rollout_options import ROLLOUTS, Engine, Release
+from cli.rollout_options import ROLLOUTS, Engine, Ignored, Release, ignored_of
 from cli.rollout_story import begun_words, taken_back
 from cli.rollout_words import FINISHED_WELL
 from cli.watching import Watch
@@ -55,6 +55,7 @@ def promote(
     direct: Annotated[
         bool, typer.Option("--direct", help="All traffic at once, after it is loaded and proved.")
     ] = False,
+    ignore: Ignored = None,
     reason: Reason = "",
     who: Who = None,
     is_watching: Watch = False,
@@ -75,6 +76,7 @@ def promote(
         "--min-samples": ("min_samples", min_samples),
         "--shadow": ("shadow_percent", shadow_percent),
         "--manual": ("manual", manual or None),
+        "--ignore": ("ignore", ignored_of(ignore)),
     }
     said = {option: pair for option, pair in plan.items() if pair[1] is not None}
     if direct and said:
@@ -97,6 +99,7 @@ def experiment(
             help="The shares of two releases in percent; one of them is stable.",
         ),
     ],
+    ignore: Ignored = None,
     reason: Reason = "",
     who: Who = None,
     is_watching: Watch = False,
@@ -111,6 +114,7 @@ def experiment(
     the new one is found worse, its traffic goes back by itself.
     """
     body = {"engine": engine, "kind": "experiment", "split": _split(split)}
+    body |= _said(ignore=ignored_of(ignore))
     begun = ControlPlane(url, token).post(ROLLOUTS, body | signed(who, reason))
     _go_on(begun, url, token, is_watching=is_watching, interval_s=interval, as_json=as_json)
 
@@ -127,6 +131,7 @@ def shadow(
             help="How much of the traffic is copied; else as the server is set.",
         ),
     ] = None,
+    ignore: Ignored = None,
     reason: Reason = "",
     who: Who = None,
     is_watching: Watch = False,
@@ -139,9 +144,9 @@ def shadow(
 
     It stays until `tidegate rollout advance` or `abort` ends it.
     """
-    body = {"engine": engine, "release": release, "kind": "shadow"}
-    extra = {} if share is None else {"shadow_percent": share}
-    begun = ControlPlane(url, token).post(ROLLOUTS, body | extra | signed(who, reason))
+    body: dict[str, Any] = {"engine": engine, "release": release, "kind": "shadow"}
+    body |= _said(shadow_percent=share, ignore=ignored_of(ignore))
+    begun = ControlPlane(url, token).post(ROLLOUTS, body | signed(who, reason))
     _go_on(begun, url, token, is_watching=is_watching, interval_s=interval, as_json=as_json)
 
 
@@ -216,6 +221,11 @@ def _tell(rollout: dict[str, Any], said: str, *, as_json: bool) -> None:
         print_json(rollout)
     else:
         typer.echo(said)
+
+
+def _said(**fields: object) -> dict[str, Any]:
+    """Without what is None."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _steps(said: str) -> list[int]:

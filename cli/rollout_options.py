@@ -25,10 +25,24 @@ Named = Annotated[
         help="An id, the beginning of one, or an engine for its latest; else the one under way.",
     ),
 ]
+Ignored = Annotated[
+    str | None,
+    typer.Option(
+        "--ignore",
+        metavar="confidence,latency",
+        show_default=False,
+        help="What is meant to differ, one or both: it is shown and decides nothing this time.",
+    ),
+]
 
 
 def rollout_path(name: str) -> str:
     return f"{ROLLOUTS}/{quote(name, safe='')}"
+
+
+def ignored_of(said: str | None) -> list[str] | None:
+    """The names in --ignore, which the control plane checks; None where nothing was said."""
+    return None if said is None else [part.strip() for part in said.split(",")]
 
 
 def with_query(path: str, **query: object) -> str:

@@ -20,6 +20,7 @@ from cli.rollout_words import (
     duration,
     elapsed_s,
     evidence_of,
+    if_meant,
     moved,
     percent,
     place_of,
@@ -27,6 +28,7 @@ from cli.rollout_words import (
     seen_of,
     stays,
     test_of,
+    verdict_of,
     weight_of,
     words,
 )
@@ -134,7 +136,7 @@ def evidence_table(metrics: Sequence[Metric], rollout: Rollout, *, width: int) -
     cells = EVIDENCE_CELLS if width >= WIDE else FEW_EVIDENCE_CELLS
     rows: list[list[str | Text]] = []
     for metric in metrics:
-        verdict = str(metric["verdict"])
+        verdict = verdict_of(metric)
         rows.append(
             [
                 test_of(str(metric["metric"])).name,
@@ -243,6 +245,8 @@ def _decision(rollout: Rollout) -> Text:
         said.append(f": {look.get('reason')}\n")
     said.append(f"{rollout.get('reason') or '-'}\n", style="bold")
     said.append(next_of(rollout), style="dim")
+    if meant := if_meant(rollout):
+        said.append(f"\n{meant}")
     return said
 
 

@@ -21,6 +21,8 @@ def begun_words(rollout: dict[str, Any], url: str) -> str:
     ]
     if rollout["kind"] != "direct":
         lines.append(f"If it is found worse than {stable}, the traffic goes back by itself.")
+    if ignored := rollout.get("ignored"):
+        lines.append(f"Ignored, so that it decides nothing here: {', '.join(ignored)}.")
     commands = [
         (f"tidegate rollout watch {engine}", "see it live, with the evidence of each test"),
         (f"tidegate rollout pause {engine}", "hold it where it is; `resume` goes on"),

@@ -27,7 +27,8 @@ MARKS = {
     "rolled_back": "✗",
     "failed": "✗",
 }
-VERDICT_MARKS = {"not_worse": "✓", "worse": "✗", "undecided": "…", "error": "?"}
+VERDICT_MARKS = {"not_worse": "✓", "worse": "✗", "undecided": "…", "error": "?", "ignored": "·"}
+IGNORABLE = ("confidence", "latency")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,32 @@ def test_of(metric: str) -> Test:
     if name != metric:
         return Test(name, "the query's result", is_share=False, is_one=True)
     return Test(words(name), words(name), is_share=False)
+
+
+def verdict_of(metric: Metric) -> str:
+    """Its verdict; of what has figures and no threshold because the rollout ignores it, that."""
+    is_ignored = metric["metric"] in IGNORABLE and not metric.get("threshold")
+    return "ignored" if is_ignored else str(metric["verdict"])
+
+
+def if_meant(rollout: Rollout) -> str:
+    """What to say if all that it was taken back for is meant; "" where that would not help."""
+    look = rollout.get("assessment") or {}
+    if (
+        rollout["state"] != "rolled_back"
+        or rollout["is_reversal"]
+        or look.get("verdict") != "worse"
+    ):
+        return ""
+    guilty = [one for one in look["metrics"] if one["verdict"] in ("worse", "error")]
+    named = {str(one["metric"]) for one in guilty}
+    if not named or named - set(IGNORABLE):
+        return ""
+    differs = " and ".join(_difference(one) for one in guilty)
+    ignored = ",".join(sorted(named | set(rollout.get("ignored") or ())))
+    return (
+        f"if {rollout['target']} is meant to be {differs}: {_command(rollout)} --ignore {ignored}"
+    )
 
 
 def seen_of(metric: Metric) -> str:
@@ -141,6 +168,8 @@ def line_of(rollout: Rollout) -> str:
         parts.append(f"{rollout['samples']} samples, {words(str(verdict))}: {look.get('reason')}")
     if rollout.get("reason") and rollout["reason"] != look.get("reason"):
         parts.append(str(rollout["reason"]))
+    if meant := if_meant(rollout):
+        parts.append(meant)
     return "  ·  ".join(parts)
 
 
@@ -179,6 +208,25 @@ def elapsed_s(rollout: Rollout, now: datetime) -> float:
 
 def words(word: str) -> str:
     return word.replace("_", " ")
+
+
+def _difference(metric: Metric) -> str:
+    if metric["metric"] == "latency":
+        return "slower"
+    stable, target = metric.get("stable"), metric.get("target")
+    if stable is None or target is None:
+        return "surer or less sure of itself"
+    return f"{'surer' if target > stable else 'less sure'} of itself"
+
+
+def _command(rollout: Rollout) -> str:
+    """What begins such a rollout anew; its steps and times are the person's to say again."""
+    engine, stable, target = rollout["engine"], rollout["stable"], rollout["target"]
+    if rollout["kind"] == "experiment":
+        share = rollout["steps_percent"][0]
+        return f"tidegate experiment {engine} --split {stable}={100 - share},{target}={share}"
+    command = "shadow" if rollout["kind"] == "shadow" else "promote"
+    return f"tidegate {command} {engine} {target}"
 
 
 def _place(state: str, rollout: Rollout, *, with_share: bool) -> str:

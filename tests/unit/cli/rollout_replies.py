@@ -27,6 +27,24 @@ SPLIT = {
     "stable": 0.05,
     "target": None,
 }
+CONFIDENCE = {
+    **ERRORS,
+    "metric": "confidence",
+    "verdict": "worse",
+    "evidence": 8.0,
+    "stable": 0.335,
+    "target": 0.514,
+}
+IGNORED = {
+    "metric": "confidence",
+    "verdict": "undecided",
+    "evidence": None,
+    "threshold": None,
+    "clear_evidence": None,
+    "clear_threshold": None,
+    "stable": 0.335,
+    "target": 0.514,
+}
 QUERY = {
     "metric": "query:gpu_errors",
     "verdict": "not_worse",
@@ -70,6 +88,7 @@ ROLLOUT: dict[str, Any] = {
     "min_step_s": 60.0,
     "max_step_s": 3600.0,
     "min_samples": 100,
+    "ignored": [],
     "instances": {"triton-0": "ready", "triton-1": "refused: [red]no golden[/]"},
     "verdict": "undecided",
     "samples": 40,
@@ -102,6 +121,18 @@ ROLLED_BACK = {
     "verdict": "worse",
     "reason": "the canary is worse: errors",
 }
+SURER: dict[str, Any] = {
+    **ROLLED_BACK,
+    "reason": "the canary is worse: confidence 0.34 → 0.51",
+    "assessment": {
+        **LOOK,
+        "verdict": "worse",
+        "reason": "the canary is worse: confidence 0.34 → 0.51",
+        "metrics": [ERRORS, CONFIDENCE, SPLIT],
+    },
+}
+"""Taken back because of its confidence alone."""
+
 ENTRY = {
     "number": 17,
     "at": "2025-01-31T12:00:00Z",

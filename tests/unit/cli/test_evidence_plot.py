@@ -17,6 +17,7 @@ from tests.unit.cli.rollout_replies import (
     BEGUN,
     DETECTIONS,
     ERRORS,
+    IGNORED,
     LOOK,
     QUERY,
     ROLLED_BACK,
@@ -98,11 +99,13 @@ def test_a_test_that_came_later_and_evidence_without_bounds_are_drawn(tmp_path: 
 
 
 def test_what_has_no_evidence_is_drawn_as_it_is(tmp_path: Path) -> None:
-    found = [{**look, "metrics": [QUERY, DETECTIONS]} for look in looks(5)]
+    found = [{**look, "metrics": [QUERY, DETECTIONS, IGNORED]} for look in looks(5)]
     found[1]["metrics"] = [{**QUERY, "target": None}, {**DETECTIONS, "target": None}]
     picture = drawn(tmp_path, ROLLOUT, found)
     assert "the query's result: 0.25" in picture
     assert "boxes that both releases have found: 97.50 %" in picture
+    assert "Confidence: ignored" in picture
+    assert "mean confidence: 0.335 → 0.514" in picture
     assert ">result<" in picture
     assert ">evidence<" not in picture
 

@@ -61,6 +61,7 @@ def test_the_first_promotion_says_what_happens_and_how_to_stop_it(
 def test_all_of_a_plan_can_be_said(tidegate: Tidegate, promoting: Plane) -> None:
     options = ["--canary", "2, 20", "--min-step-s", 5, "--max-step-s", 50.5, "--min-samples", 7]
     more = ["--shadow", 10, "--manual", "--reason", "new data", "--who", "ada"]
+    more += ["--ignore", "confidence, latency"]
     result = tidegate("promote", "damage", "1.1.0", *options, *more, "--url", promoting.url)
 
     assert result.exit_code == 0
@@ -74,6 +75,7 @@ def test_all_of_a_plan_can_be_said(tidegate: Tidegate, promoting: Plane) -> None
         "min_samples": 7,
         "shadow_percent": 10,
         "manual": True,
+        "ignore": ["confidence", "latency"],
         "who": "ada",
         "reason": "new data",
     }
@@ -85,6 +87,7 @@ def test_all_of_a_plan_can_be_said(tidegate: Tidegate, promoting: Plane) -> None
         ({"is_manual": True}, ["until you say `advance`", "tidegate rollout advance damage"]),
         ({"shadow_percent": 10}, ["Then 10 % of the traffic is copied to it first."]),
         ({"kind": "direct", "steps_percent": []}, ["all traffic goes to 1.1.0 at once"]),
+        ({"ignored": ["confidence"]}, ["Ignored, so that it decides nothing here: confidence."]),
     ],
 )
 def test_what_happens_next_is_that_of_the_plan(
@@ -99,7 +102,13 @@ def test_what_happens_next_is_that_of_the_plan(
 def test_a_direct_one_has_no_steps(tidegate: Tidegate, promoting: Plane) -> None:
     assert tidegate("promote", "damage", "1.1.0", "--direct", "--url", promoting.url).exit_code == 0
     assert asked(promoting)["kind"] == "direct"
-    for option in (["--canary", "1"], ["--manual"], ["--shadow", "1"], ["--min-samples", "1"]):
+    for option in (
+        ["--canary", "1"],
+        ["--manual"],
+        ["--shadow", "1"],
+        ["--min-samples", "1"],
+        ["--ignore", "latency"],
+    ):
         result = tidegate("promote", "damage", "1.1.0", "--direct", *option)
         assert result.exit_code == 2
         assert option[0] in result.stderr
@@ -114,6 +123,10 @@ def test_an_experiment_has_a_split(tidegate: Tidegate, promoting: Plane) -> None
     assert "it answers 40 % of the traffic, until you end it" in result.stdout
     body = asked(promoting)
     assert (body["kind"], body["split"]) == ("experiment", {"1.0.0": 60, "1.1.0": 40})
+    assert "ignore" not in body
+    ignoring = ["--ignore", "confidence", "--url", promoting.url]
+    tidegate("experiment", "damage", "--split", split, *ignoring)
+    assert json.loads(promoting.seen[1].body)["ignore"] == ["confidence"]
 
 
 def test_a_shadow_has_a_share(tidegate: Tidegate, promoting: Plane) -> None:
@@ -122,11 +135,12 @@ def test_a_shadow_has_a_share(tidegate: Tidegate, promoting: Plane) -> None:
     result = tidegate("shadow", "damage", "1.1.0", "--url", promoting.url)
     assert "10 % of the traffic is copied to it, and no caller gets its answers" in result.stdout
     assert "end it" in result.stdout
-    tidegate("shadow", "damage", "1.1.0", "--percent", 25, "--url", promoting.url)
+    more = ["--percent", 25, "--ignore", "latency", "--url", promoting.url]
+    tidegate("shadow", "damage", "1.1.0", *more)
     first, second = (json.loads(seen.body) for seen in promoting.seen)
     assert first["kind"] == "shadow"
-    assert "shadow_percent" not in first
-    assert second["shadow_percent"] == 25
+    assert not first.keys() & {"shadow_percent", "ignore"}
+    assert (second["shadow_percent"], second["ignore"]) == (25, ["latency"])
 
 
 @pytest.mark.parametrize(

@@ -17,20 +17,23 @@ from typer.testing import Result
 from cli.evidence_report import plan_words
 from cli.history import changes_of
 from cli.rollout_picture import rollout_picture, rollouts_table, steps_line
-from cli.rollout_words import duration, evidence_of, reached
+from cli.rollout_words import duration, evidence_of, if_meant, reached
 from control_plane.rest_api import rollout_schemas as schemas
 from tests.unit.cli.plane import Plane, Reply, Seen, problem
 from tests.unit.cli.rollout_replies import (
     COMPLETED,
+    CONFIDENCE,
     DETECTIONS,
     ENTRY,
     ERRORS,
+    IGNORED,
     LOOK,
     QUERY,
     ROLLED_BACK,
     ROLLOUT,
     ROLLOUTS,
     SPLIT,
+    SURER,
     serve,
 )
 
@@ -58,7 +61,7 @@ def in_turn(*replies: Reply) -> Callable[[Seen], Reply]:
 
 
 def test_the_replies_are_those_of_the_control_plane() -> None:
-    for reply in (ROLLOUT, COMPLETED, ROLLED_BACK):
+    for reply in (ROLLOUT, COMPLETED, ROLLED_BACK, SURER):
         schemas.Rollout.model_validate(reply)
     schemas.AuditEntry.model_validate(ENTRY)
 
@@ -120,6 +123,97 @@ def test_what_has_no_evidence_is_shown_as_it_is(tidegate: Tidegate, plane: Plane
     assert "boxes that both releases have found: 97.50 %" in rows
     assert "needed" not in text
     assert "Evidence is what" not in text
+
+
+def test_what_is_ignored_is_shown_as_that(tidegate: Tidegate, plane: Plane) -> None:
+    look = {**LOOK, "metrics": [ERRORS, IGNORED]}
+    serve(plane, {**ROLLOUT, "ignored": ["confidence"], "assessment": look})
+    text = tidegate("rollout", "show", "damage", "--url", plane.url).stdout
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "confidence · ignored - - 0.335 → 0.514" in rows
+    at = rows.index("· confidence: ignored")
+    assert rows[at + 1] == "mean confidence: stable 0.335, target 0.514"
+    assert any(row.endswith("asks after 1 h; ignored: confidence") for row in rows)
+
+
+MEANT = "if 1.1.0 is meant to be surer of itself: tidegate promote damage 1.1.0 --ignore confidence"
+
+
+def test_what_was_taken_back_for_one_difference_says_what_to_do_if_it_is_meant(
+    tidegate: Tidegate, plane: Plane
+) -> None:
+    serve(plane, SURER)
+    shown = tidegate("rollout", "show", "damage", "--url", plane.url).stdout
+    assert f"\nall traffic is with 1.0.0\n{MEANT}\n" in shown
+    watched = tidegate("rollout", "watch", "damage", "--url", plane.url).stdout
+    assert watched.endswith(f"the canary is worse: confidence 0.34 → 0.51  ·  {MEANT}\n")
+    assert MEANT in picture(**SURER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "metric", "meant"),
+    [
+        ({}, {"target": 0.2}, "less sure of itself: tidegate promote damage 1.1.0"),
+        ({}, {"target": None}, "surer or less sure of itself: tidegate promote damage 1.1.0"),
+        ({}, {"stable": None}, "surer or less sure of itself: tidegate promote damage 1.1.0"),
+        ({"kind": "shadow"}, {}, "surer of itself: tidegate shadow damage 1.1.0"),
+        (
+            {"kind": "experiment", "steps_percent": [40]},
+            {},
+            "surer of itself: tidegate experiment damage --split 1.0.0=60,1.1.0=40",
+        ),
+    ],
+)
+def test_it_says_which_difference_and_how_to_begin_anew(
+    changes: dict[str, Any], metric: dict[str, Any], meant: str
+) -> None:
+    look = {**SURER["assessment"], "metrics": [{**CONFIDENCE, **metric}]}
+    said = if_meant({**SURER, "assessment": look, **changes})
+    assert said == f"if 1.1.0 is meant to be {meant} --ignore confidence"
+
+
+def test_what_was_ignored_before_is_ignored_again() -> None:
+    look = {**SURER["assessment"], "metrics": [IGNORED, {**CONFIDENCE, "metric": "latency"}]}
+    said = if_meant({**SURER, "ignored": ["confidence"], "assessment": look})
+    assert said == (
+        "if 1.1.0 is meant to be slower: tidegate promote damage 1.1.0 --ignore confidence,latency"
+    )
+
+
+def test_all_that_it_was_taken_back_for_is_named() -> None:
+    slow = {**CONFIDENCE, "metric": "latency"}
+    look = {**SURER["assessment"], "metrics": [ERRORS, slow, CONFIDENCE, SPLIT]}
+    assert if_meant({**SURER, "assessment": look}) == (
+        "if 1.1.0 is meant to be slower and surer of itself: "
+        "tidegate promote damage 1.1.0 --ignore confidence,latency"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "rolling_back"},
+        {"is_reversal": True},
+        {"assessment": None},
+        {"assessment": {**SURER["assessment"], "verdict": "undecided"}},
+        {"assessment": {**SURER["assessment"], "metrics": []}},
+        {"assessment": {**SURER["assessment"], "metrics": [{**ERRORS, "verdict": "worse"}]}},
+        {
+            "assessment": {
+                **SURER["assessment"],
+                "metrics": [CONFIDENCE, {**SPLIT, "verdict": "error"}],
+            }
+        },
+        {
+            "assessment": {
+                **SURER["assessment"],
+                "metrics": [CONFIDENCE, {**QUERY, "verdict": "worse"}],
+            }
+        },
+    ],
+)
+def test_where_it_would_not_help_nothing_is_said_of_ignoring(changes: dict[str, Any]) -> None:
+    assert if_meant({**SURER, **changes}) == ""
 
 
 @pytest.mark.parametrize(
