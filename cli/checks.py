@@ -247,3 +247,27 @@ def check_running(control_plane: ControlPlane) -> Iterator[Check]:
             detail = f"release {found.get('stable')} is ready on no instance"
             level = Level.WARN if is_loading else Level.FAIL
             yield Check(level, f"engine {engine}", detail, "tidegate fleet says why")
+    yield from _check_standing(health)
+
+
+def _check_standing(health: Mapping[str, Any]) -> Iterator[Check]:
+    """What the control plane says of its place among the others, its store and its catalogue."""
+    leader, state = health.get("leader"), health.get("state")
+    if leader is None or state is None:
+        return  # an older one
+    others = len(health.get("other_planes", []))
+    if state["is_away"]:
+        detail = (
+            f"it does not answer the control plane, which goes on by revision {state['revision']}: "
+            "requests are served, and no release is moved, loaded or mended"
+        )
+        yield Check(Level.FAIL, "state store", detail, "bring it back; nothing else is to be done")
+    elif not leader["is_leading"] and not others:
+        detail = "this control plane does not lead, and it knows of no other one"
+        remedy = "after a crash wait leader.lease_s; else look at its log"
+        yield Check(Level.WARN, "leader", detail, remedy)
+    else:
+        words = f"leads, epoch {leader['epoch']}" if leader["is_leading"] else "follows"
+        yield Check(Level.OK, "leader", f"this control plane {words}; others beside it: {others}")
+    for complaint in health.get("complaints", []):
+        yield Check(Level.WARN, "catalogue", str(complaint), "docs/registering.md says what to do")

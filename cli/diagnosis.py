@@ -32,7 +32,7 @@ def doctor(
 ) -> None:
     """Say what is wrong here, and how to mend it.
 
-    Looks at the settings, this machine, the models, the ports and the control plane.
+    Looks at the settings, this machine, the models, the stores, the ports and the control plane.
     Every line is ok, warn or fail, with its remedy. Exit status 1 when one is fail.
     """
     from cli.checks import Level
@@ -48,7 +48,7 @@ def doctor(
 
 
 def _checks(config: Path | None, url: str | None, token: str | None) -> list[Check]:
-    from cli import checks
+    from cli import checks, store_checks
     from cli.client import ControlPlane
     from control_plane.errors import ConfigurationError
     from control_plane.settings import load_settings
@@ -67,6 +67,8 @@ def _checks(config: Path | None, url: str | None, token: str | None) -> list[Che
     here = ControlPlane(checks.url_of(settings.http), token)
     found += checks.check_machine(settings)
     found += checks.check_model_repository(settings.model_repository)
+    found += store_checks.check_store(settings)
+    found += store_checks.check_registry(settings)
     found += checks.check_ports(settings, is_running=checks.is_answering(here))
     found += checks.check_instances(settings.instances)
     return [*found, *checks.check_running(ControlPlane(url, token) if url else here)]

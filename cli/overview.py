@@ -165,13 +165,28 @@ def _picture(look: Mapping[str, Any], url: str) -> RenderableType:
         ]
         for name, engine in look.get("engines", {}).items()
     ]
+    troubles = [Text(line, style="yellow") for line in _standing_troubles(look)]
     return Group(
         Text.assemble((state, style_of(state)), f"  Tidegate {look.get('version', '')} at {url}"),
+        *troubles,
         "",
         table(["engine", "ready", "stable", "ready on"], engine_rows),
         "",
         fleet_picture({"instances": look.get("fleet", [])}, datetime.now().astimezone()),
     )
+
+
+def _standing_troubles(look: Mapping[str, Any]) -> list[str]:
+    """A line for a store that is away, and for each complaint about the catalogue."""
+    lines = [f"catalogue: {complaint}" for complaint in look.get("complaints", [])]
+    state = look.get("state", {})
+    if state.get("is_away"):
+        lines.insert(
+            0,
+            f"the state store is away: requests are served by revision {state['revision']}, "
+            "and nothing else moves",
+        )
+    return lines
 
 
 def _release_row(release: Mapping[str, Any]) -> list[str]:

@@ -42,6 +42,7 @@ from control_plane.services.measuring import Measuring
 from control_plane.services.rollout_requests import PlanRequest
 from control_plane.services.rollouts import Rollouts
 from control_plane.services.shadowing import Shadowing
+from control_plane.services.standing import Standings
 from control_plane.settings import Settings, analysis_by_engine, analysis_options, gates_of
 
 
@@ -55,6 +56,7 @@ class RolloutParts:
     registry: RegistryLoop
     measure: MeasureLoop
     lead: Lead
+    standings: Standings
 
 
 def name_plane() -> str:
@@ -120,15 +122,7 @@ def make_rollouts(
     clock: MonotonicClock,
     calendar: SystemCalendar,
 ) -> RolloutParts:
-    judging = Judging(
-        store=store,
-        measuring=measuring,
-        options=analysis_options(settings.analysis),
-        by_engine=analysis_by_engine(settings.analysis),
-        try_s=call_times(settings).of_try,
-        gates=gates,
-        max_keys=settings.analysis.max_keys,
-    )
+    judging = _judging(settings, store, measuring, gates)
     leading = Leading(
         board=board,
         store=store,
@@ -165,20 +159,55 @@ def make_rollouts(
         ),
         registry_loop,
     )
+    follow = Follow(
+        plane,
+        board=board,
+        store=store,
+        planes=store,
+        fleet=instances.fleet,
+        times=FollowTimes(interval_s=settings.leader.follow_interval_s),
+        clock=clock,
+        holding=holding,
+    )
+    lead = Lead(plane, leases=store, duties=duties, ttl_s=settings.leader.lease_s, clock=clock)
     return RolloutParts(
         rollouts=rollouts,
-        follow=Follow(
-            plane,
-            board=board,
-            store=store,
-            planes=store,
-            fleet=instances.fleet,
-            times=FollowTimes(interval_s=settings.leader.follow_interval_s),
-            clock=clock,
-            holding=holding,
-        ),
+        follow=follow,
         catalogue=CatalogueLoop(catalogue, interval_s=settings.rollouts.catalogue_interval_s),
         registry=registry_loop,
         measure=MeasureLoop(measuring=measuring, store=store),
-        lead=Lead(plane, leases=store, duties=duties, ttl_s=settings.leader.lease_s, clock=clock),
+        lead=lead,
+        standings=_standings(plane, board, catalogue, follow, lead, calendar),
+    )
+
+
+def _standings(
+    plane: str,
+    board: Board,
+    catalogue: Catalogue,
+    follow: Follow,
+    lead: Lead,
+    calendar: SystemCalendar,
+) -> Standings:
+    return Standings(
+        plane,
+        board=board,
+        lease=lambda: lead.held,
+        is_store_away=lambda: follow.is_away,
+        complaints=lambda: catalogue.complaints,
+        calendar=calendar,
+    )
+
+
+def _judging(
+    settings: Settings, store: SqlStore, measuring: Measuring, gates: Gates | None
+) -> Judging:
+    return Judging(
+        store=store,
+        measuring=measuring,
+        options=analysis_options(settings.analysis),
+        by_engine=analysis_by_engine(settings.analysis),
+        try_s=call_times(settings).of_try,
+        gates=gates,
+        max_keys=settings.analysis.max_keys,
     )

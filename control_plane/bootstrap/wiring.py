@@ -275,5 +275,6 @@ def _edges(
         plan_defaults=defaults,
         registration=registration,
         hasten=rollouts.registry.hasten,
+        standing=rollouts.standings,
     )
     return grpc, make_http_server(settings, services)

@@ -64,6 +64,11 @@ class Follow:
         self._is_away = False
         self._was_older = False
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the store did not answer when it was asked last."""
+        return self._is_away
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:

@@ -51,12 +51,17 @@ class Lead:
         self._duties = tuple(duties)
         self._ttl_s = ttl_s
         self._clock = clock
-        self._lease: Lease | None = None
+        self._held: tuple[Lease, float] | None = None
         self._is_away = False
 
     @property
+    def held(self) -> tuple[Lease, float] | None:
+        """The lease that is led by, and since when by the clock."""
+        return self._held
+
+    @property
     def is_leading(self) -> bool:
-        return self._lease is not None
+        return self._held is not None
 
     async def run(self) -> None:
         """Until cancelled. The lease is given back then, so that nobody waits for its end."""
@@ -80,7 +85,7 @@ class Lead:
 
     async def _lead(self, lease: Lease, asked_s: float) -> None:
         log.info("leading", plane=self._plane, epoch=lease.epoch)
-        self._lease = lease
+        self._held = lease, self._clock.now_s()
         try:
             async with asyncio.TaskGroup() as group:
                 for duty in self._duties:
@@ -89,7 +94,7 @@ class Lead:
         except* (Fenced, LeaseLost) as lost:
             log.warning("leading no more", plane=self._plane, reason=_reason(lost))
         finally:
-            self._lease = None
+            self._held = None
             await self._give_back(lease)
 
     async def _keep(self, lease: Lease, asked_s: float) -> None:

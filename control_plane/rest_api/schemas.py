@@ -225,8 +225,25 @@ class EngineHealth(BaseModel):
     ready_on: list[str] = Field(description="Instances where the stable release is ready.")
 
 
+class Leader(BaseModel):
+    """Of the control plane that answers: one at a time loads, mends and moves rollouts."""
+
+    is_leading: bool
+    epoch: int | None = Field(description="Greater with every new leader; null without a lease.")
+    since: datetime | None
+
+
+class StateHealth(BaseModel):
+    revision: int = Field(description="Of the state that this control plane goes by.")
+    is_away: bool = Field(
+        description="The state store does not answer: requests are served by what was read, and "
+        "nothing moves."
+    )
+
+
 class Health(BaseModel):
-    """`ok`: everything is ready and healthy; `degraded`: something is not, or is held back.
+    """`ok`: everything is ready and healthy; `degraded`: something is not, or is held back, or
+    the state store is away.
 
     `unavailable`: no engine is ready.
     """
@@ -235,6 +252,15 @@ class Health(BaseModel):
     version: str
     engines: dict[str, EngineHealth]
     instances: dict[str, str] = Field(examples=[{"triton-0": "ready"}])
+    plane: str = Field(description="The name of this control plane, another one at each start.")
+    other_planes: list[str] = Field(description="Those that share its state store.")
+    leader: Leader
+    state: StateHealth
+    complaints: list[str] = Field(
+        description="What is not as it should be in the catalogue of releases, as this control "
+        "plane last read it.",
+        examples=[[]],
+    )
 
 
 class Alive(BaseModel):

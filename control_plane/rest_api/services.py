@@ -14,6 +14,7 @@ from control_plane.ports import Clock, PhotoSource
 from control_plane.rest_api.registration import RegistrationService
 from control_plane.services.operations import Action
 from control_plane.services.rollout_requests import PlanDefaults, RolloutService
+from control_plane.services.standing import Standing
 from control_plane.services.status import ChangeView, EngineView, InstanceView
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "RestLimits",
     "RestServices",
     "RolloutService",
+    "Standing",
+    "StandingService",
     "StatusService",
 ]
 
@@ -58,6 +61,12 @@ class StatusService(Protocol):
 
     def is_ready(self) -> bool:
         """Whether requests are to be sent to this process."""
+        ...
+
+
+class StandingService(Protocol):
+    def now(self) -> Standing:
+        """What this control plane is among the others."""
         ...
 
 
@@ -106,4 +115,5 @@ class RestServices:
     rollouts: RolloutService
     plan_defaults: PlanDefaults
     registration: RegistrationService
+    standing: StandingService
     hasten: Callable[[], None] = _nothing

@@ -99,17 +99,25 @@ def _add_health(router: APIRouter, services: RestServices) -> None:
     async def health() -> schemas.Health:
         status = services.status
         engines, instances = status.engines(), status.instances()
+        standing = services.standing.now()
         ready = [engine.is_ready for engine in engines]
         word: Any = "degraded"
         if not any(ready):
             word = "unavailable"
-        elif all(ready) and all(map(_is_well, instances)) and not status.is_stopping:
-            word = "ok"
+        elif not (status.is_stopping or standing.is_store_away):
+            word = "ok" if all(ready) and all(map(_is_well, instances)) else word
         return schemas.Health(
             status=word,
             version=services.version,
             engines={engine.name: _show_engine_health(engine) for engine in engines},
             instances={view.name: view.state for view in instances},
+            plane=standing.plane,
+            other_planes=list(standing.others),
+            leader=schemas.Leader(
+                is_leading=standing.is_leading, epoch=standing.epoch, since=standing.led_since
+            ),
+            state=schemas.StateHealth(revision=standing.revision, is_away=standing.is_store_away),
+            complaints=list(standing.complaints),
         )
 
 

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from control_plane.adapters.stores.database import Database
+from control_plane.adapters.stores.location import locate
 from control_plane.errors import ConfigurationError
 
 VERSION_TABLE = "schema_version"
@@ -34,12 +35,25 @@ async def migrate(database: Database) -> None:
         await connection.run_sync(upgrade)
 
 
+async def version_of(location: str | Path, *, timeout_s: float) -> str | None:
+    """The version of a store's tables, which stay as they are; None while there are none.
+
+    SQLite's file has to be there. Raises as ``migrate`` does, for tables that are too new too.
+    """
+    database = Database(locate(location), timeout_s=timeout_s, pool_size=1)
+    try:
+        async with database.reading() as connection:
+            await connection.run_sync(is_current)
+            return await connection.run_sync(_version)
+    finally:
+        await database.dispose()
+
+
 def is_current(connection: Connection) -> bool:
     """Raises ConfigurationError for tables of a newer Tidegate."""
     scripts = ScriptDirectory.from_config(_config())
     newest = scripts.get_current_head()
-    opts = {"version_table": VERSION_TABLE}
-    current = MigrationContext.configure(connection, opts=opts).get_current_revision()
+    current = _version(connection)
     if current is not None and current not in {one.revision for one in scripts.walk_revisions()}:
         raise ConfigurationError(
             f"the state store was made by a newer Tidegate: its tables are version {current}, "
@@ -47,6 +61,11 @@ def is_current(connection: Connection) -> bool:
             field="store.url",
         )
     return current == newest
+
+
+def _version(connection: Connection) -> str | None:
+    opts = {"version_table": VERSION_TABLE}
+    return MigrationContext.configure(connection, opts=opts).get_current_revision()
 
 
 def upgrade(connection: Connection) -> None:

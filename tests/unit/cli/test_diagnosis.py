@@ -283,3 +283,52 @@ def test_a_stranger_on_the_port_of_the_control_plane_is_no_tidegate(plane: Plane
     assert not checks.is_answering(control_plane)
     (found,) = checks.check_running(control_plane)
     assert found.level is Level.FAIL
+
+
+STANDING: dict[str, Any] = {
+    "other_planes": [],
+    "leader": {"is_leading": True, "epoch": 3, "since": "2025-01-31T12:00:00Z"},
+    "state": {"revision": 7, "is_away": False},
+    "complaints": [],
+}
+FOLLOWS = {"is_leading": False, "epoch": None, "since": None}
+
+
+def standing_checks(plane: Plane, **changes: object) -> list[Check]:
+    health = {**HEALTH, **STANDING, **changes}
+    plane.replies["/api/v1/orchestrator/health"] = Reply(health)
+    names = {"state store", "leader", "catalogue"}
+    found = checks.check_running(checks.ControlPlane(plane.url))
+    return [check for check in found if check.name in names]
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "said"),
+    [
+        ({}, Level.OK, "leads, epoch 3; others beside it: 0"),
+        ({"leader": FOLLOWS, "other_planes": ["b"]}, Level.OK, "follows; others beside it: 1"),
+        ({"leader": FOLLOWS}, Level.WARN, "does not lead, and it knows of no other one"),
+    ],
+)
+def test_who_leads_is_told(
+    plane: Plane, changes: dict[str, object], level: Level, said: str
+) -> None:
+    (found,) = standing_checks(plane, **changes)
+    assert (found.name, found.level) == ("leader", level)
+    assert said in found.detail
+
+
+def test_a_store_that_is_away_fails(plane: Plane) -> None:
+    (found,) = standing_checks(plane, leader=FOLLOWS, state={"revision": 7, "is_away": True})
+    assert (found.name, found.level) == ("state store", Level.FAIL)
+    assert "revision 7" in found.detail
+
+
+def test_each_complaint_about_the_catalogue_is_a_warning(plane: Plane) -> None:
+    _, first, second = standing_checks(plane, complaints=["one", "two"])
+    assert [first.detail, second.detail] == ["one", "two"]
+    assert first.level is second.level is Level.WARN
+
+
+def test_of_a_control_plane_that_says_nothing_of_it_nothing_is_said(plane: Plane) -> None:
+    assert standing_checks(plane, leader=None) == []

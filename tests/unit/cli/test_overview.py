@@ -219,3 +219,16 @@ def test_the_token_goes_as_bearer_and_its_absence_is_hinted_at(
     assert plane.seen[0].headers["authorization"] == "Bearer t-1"
     assert "authorization" not in plane.seen[1].headers
     assert "who are you? (set --token or TIDEGATE_TOKEN)" in refused.stderr
+
+
+def test_status_tells_of_a_store_that_is_away_and_of_the_catalogue(
+    tidegate: Tidegate, plane: Plane
+) -> None:
+    trouble = {
+        "state": {"revision": 7, "is_away": True},
+        "complaints": ["1.1.0 is in use, but not in the catalogue any more"],
+    }
+    plane.replies["/api/v1/orchestrator/health"] = Reply({**HEALTH, **trouble})
+    lines = tidegate("status", "--url", plane.url).stdout.splitlines()
+    assert lines[1].startswith("the state store is away: requests are served by revision 7")
+    assert "catalogue: 1.1.0 is in use" in "\n".join(lines[2:4])

@@ -147,8 +147,10 @@ async def test_while_the_store_is_away_all_stays_and_it_is_told_once() -> None:
         await site.follow.follow()
         await site.follow.follow()
         assert site.board.table == TABLE
+        assert site.follow.is_away
         site.store.is_away = False
         await site.follow.follow()
+        assert not site.follow.is_away
     assert [one["event"] for one in logs] == [
         "state store is away; going on by what was read",
         "state store is back",

@@ -85,9 +85,12 @@ def test_it_leads_as_long_as_it_renews_and_gives_the_lease_back_at_the_end() -> 
         running = asyncio.create_task(leads.run())
         await asyncio.sleep(10 * TTL_S)
         assert leads.is_leading
+        assert leads.held is not None
+        assert (leads.held[0].epoch, leads.held[1]) == (work.epochs[0], 0.0)
         await stopped(running)
         assert work.spans == [(0.0, 10 * TTL_S)]
         assert not leads.is_leading
+        assert leads.held is None
         assert await store.acquire("b", ttl_s=TTL_S) is not None
 
     virtually(story)

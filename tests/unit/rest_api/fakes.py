@@ -24,6 +24,7 @@ from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.app import RestLimits, RestServices, create_app
 from control_plane.services.operations import Action
 from control_plane.services.rollout_requests import PlanDefaults
+from control_plane.services.standing import Standing
 from control_plane.services.status import (
     ChangeView,
     EngineThereView,
@@ -190,6 +191,14 @@ class FakeStatus:
 
 
 @dataclass
+class FakeStanding:
+    standing: Standing = field(default_factory=lambda: Standing("gate-1"))
+
+    def now(self) -> Standing:
+        return self.standing
+
+
+@dataclass
 class FakeOperations:
     """Remembers what was done, or refuses it."""
 
@@ -210,6 +219,7 @@ class Edge:
 
     detection: FakeDetection = field(default_factory=FakeDetection)
     status: FakeStatus = field(default_factory=FakeStatus)
+    standing: FakeStanding = field(default_factory=FakeStanding)
     operations: FakeOperations = field(default_factory=FakeOperations)
     registration: FakeRegistration = field(default_factory=FakeRegistration)
     photos: FakePhotos = field(default_factory=FakePhotos)
@@ -233,6 +243,7 @@ class Edge:
             version="0.1.0",
             rollouts=self.rollouts,
             registration=self.registration,
+            standing=self.standing,
             plan_defaults=self.plan_defaults,
             hasten=self.hasten,
         )

@@ -8,7 +8,15 @@ import pytest
 
 from control_plane.errors import ErrorCode
 from control_plane.rest_api import schemas
-from tests.unit.rest_api.fakes import Edge, FakeStatus, check_problem, engine_view, instance_view
+from control_plane.services.standing import Standing
+from tests.unit.rest_api.fakes import (
+    NOON,
+    Edge,
+    FakeStatus,
+    check_problem,
+    engine_view,
+    instance_view,
+)
 
 RELEASES = [
     {
@@ -157,3 +165,34 @@ async def test_not_ready_says_who_is_missing(
         assert response.json()["engines"] == named
         assert response.headers["retry-after"] == "1"
         assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_health_tells_of_a_plane_that_follows(edge: Edge) -> None:
+    answer = await get(edge, "/api/v1/orchestrator/health")
+    assert answer["status"] == "ok"
+    assert answer["plane"] == "gate-1"
+    assert answer["other_planes"] == []
+    assert answer["leader"] == {"is_leading": False, "epoch": None, "since": None}
+    assert answer["state"] == {"revision": 0, "is_away": False}
+    assert answer["complaints"] == []
+
+
+async def test_health_tells_of_the_leader_and_of_what_the_catalogue_lacks(edge: Edge) -> None:
+    edge.standing.standing = Standing(
+        "gate-1", ("gate-2",), epoch=3, led_since=NOON, revision=7, complaints=("1.1.0 is gone",)
+    )
+    answer = await get(edge, "/api/v1/orchestrator/health")
+    schemas.Health.model_validate(answer)
+    assert answer["status"] == "ok"
+    assert answer["other_planes"] == ["gate-2"]
+    assert answer["leader"] == {"is_leading": True, "epoch": 3, "since": "2025-01-31T12:00:00Z"}
+    assert answer["state"]["revision"] == 7
+    assert answer["complaints"] == ["1.1.0 is gone"]
+
+
+async def test_without_its_store_a_plane_is_degraded_and_still_ready(edge: Edge) -> None:
+    edge.standing.standing = Standing("gate-1", is_store_away=True)
+    answer = await get(edge, "/api/v1/orchestrator/health")
+    assert answer["status"] == "degraded"
+    assert answer["state"]["is_away"] is True
+    assert (await get(edge, "/readyz"))["status"] == "ok"

@@ -1,0 +1,75 @@
+"""What one control plane is among the others, as a value to be shown.
+
+Whether it leads, which state it goes by and whether it hears the store, and what is wrong with
+the catalogue of releases: what an operator asks when a rollout does not move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from control_plane.core.state import Lease
+from control_plane.ports import Calendar
+from control_plane.services.board import Board
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One control plane now.
+
+    plane: its name, another one after each start. others: those that it hears of.
+    epoch, led_since: of its lease; None while it does not lead.
+    revision: of the state that it goes by. is_store_away: whether it cannot ask for a newer one.
+    complaints: what was wrong with the catalogue at the latest reading, each in a sentence.
+    """
+
+    plane: str
+    others: tuple[str, ...] = ()
+    epoch: int | None = None
+    led_since: datetime | None = None
+    revision: int = 0
+    is_store_away: bool = False
+    complaints: tuple[str, ...] = ()
+
+    @property
+    def is_leading(self) -> bool:
+        return self.epoch is not None
+
+
+class Standings:
+    """Tells the standing of this plane.
+
+    lease: the one that is held, and since when by the monotonic clock; None while none is.
+    is_store_away: as it was at the latest question to the store.
+    """
+
+    def __init__(
+        self,
+        plane: str,
+        *,
+        board: Board,
+        lease: Callable[[], tuple[Lease, float] | None],
+        is_store_away: Callable[[], bool],
+        complaints: Callable[[], Sequence[str]],
+        calendar: Calendar,
+    ) -> None:
+        self._plane = plane
+        self._board = board
+        self._lease = lease
+        self._is_store_away = is_store_away
+        self._complaints = complaints
+        self._calendar = calendar
+
+    def now(self) -> Standing:
+        held = self._lease()
+        return Standing(
+            plane=self._plane,
+            others=tuple(sorted(report.plane for report in self._board.reports)),
+            epoch=held[0].epoch if held else None,
+            led_since=self._calendar.utc(held[1]) if held else None,
+            revision=self._board.state.revision,
+            is_store_away=self._is_store_away(),
+            complaints=tuple(self._complaints()),
+        )
