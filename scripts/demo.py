@@ -1,4 +1,4 @@
-"""First light: two real Tritons, the control plane, sample photos, answers, pictures.
+"""Two real Tritons, the control plane, sample photos, answers, pictures, and a new release.
 
 What ``make demo`` runs. Everything it starts ends with it; the annotated pictures stay in
 ``demo-output/``. Ports are free ones, so a Tidegate that already runs is not disturbed.
@@ -56,6 +56,8 @@ def main() -> int:
                 f"--triton-base-port={free_port_range(10 * TRITONS)}",
                 f"--http-port={http_port}",
                 f"--grpc-port={grpc_port}",
+                # Nothing of a Tidegate that is kept here is read, and it stays as it is.
+                f"--state-dir={OUTPUT / 'state'}",
             ],
             stdout=log,
             stderr=log,
@@ -72,6 +74,9 @@ def main() -> int:
         for subject, engine in SUBJECTS.items():
             photos = [str(photo.relative_to(ROOT)) for photo in PHOTOS if subject in photo.name]
             steps.append(["detect", *photos, "--types", engine, "--annotate", OUTPUT.name])
+        roof = next(photo for photo in PHOTOS if "roof" in photo.name)
+        steps.append(["promote", "damage", "1.1.0", "--direct", "--watch"])
+        steps.append(["detect", str(roof.relative_to(ROOT)), "--types", "damage"])
         for step in steps:
             console.rule(f"tidegate {' '.join(step)}")
             done = subprocess.run([str(TIDEGATE), *step], env=environment, check=False, cwd=ROOT)
