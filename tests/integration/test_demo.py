@@ -33,6 +33,10 @@ def test_the_demo_shows_answers_writes_pictures_and_ends_well() -> None:
     for word in ("triton-0", "triton-1", "completed", "damage", "materials", "volume", "m³"):
         assert word in done.stdout
     assert "failed" not in done.stdout
+    before, _, after = done.stdout.partition("tidegate promote")
+    assert "v1.1.0" not in before
+    assert "v1.1.0" in after
+    assert (output / "state" / "tidegate.db").exists()
     pictures = sorted(output.glob("*.jpg"))
     assert [path.name for path in pictures] == [f"{p.stem}.annotated.jpg" for p in SAMPLES]
     for picture, photo in zip(pictures, SAMPLES, strict=True):
