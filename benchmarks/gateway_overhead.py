@@ -70,6 +70,7 @@ def start_everything(stack: ExitStack) -> dict[str, str]:
     tidegate = [str(Path(sys.executable).parent / "tidegate"), "up", "--tritons", "1"]
     tidegate += ["--model-repository", str(HERE / "models"), "--log-level", "warning"]
     tidegate += ["--triton-base-port", str(triton_port)]
+    tidegate += ["--state-dir", stack.enter_context(tempfile.TemporaryDirectory())]
     tidegate += ["--http-port", str(http_port), "--grpc-port", str(grpc_port)]
     stack.enter_context(process(tidegate))
     urls = {

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -23,6 +23,8 @@ from tests.integration.running import (
     wait_until,
 )
 
+Up = Callable[..., subprocess.CompletedProcess[str]]
+
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
@@ -32,21 +34,28 @@ def taken_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def up(**flags: object) -> subprocess.CompletedProcess[str]:
-    chosen = {
-        "tritons": 1,
-        "model_repository": SHIPPED,
-        "http_port": free_port(),
-        "grpc_port": free_port(),
-        "triton_base_port": free_ports(10),
-        **flags,
-    }
-    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
-    return command_line("up", *arguments, timeout_s=60)
+@pytest.fixture
+def up(tmp_path_factory: pytest.TempPathFactory) -> Up:
+    """Runs ``tidegate up`` to its end, with a state of its own."""
+
+    def run(**flags: object) -> subprocess.CompletedProcess[str]:
+        chosen = {
+            "tritons": 1,
+            "model_repository": SHIPPED,
+            "state_dir": tmp_path_factory.mktemp("state"),
+            "http_port": free_port(),
+            "grpc_port": free_port(),
+            "triton_base_port": free_ports(10),
+            **flags,
+        }
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
+        return command_line("up", *arguments, timeout_s=60)
+
+    return run
 
 
 @pytest.mark.parametrize("flag", ["http_port", "grpc_port", "triton_base_port"])
-def test_a_taken_port_is_named_with_its_remedy(taken_port: int, flag: str) -> None:
+def test_a_taken_port_is_named_with_its_remedy(up: Up, taken_port: int, flag: str) -> None:
     done = up(**{flag: taken_port})
     assert done.returncode == 1
     complaint = done.stderr.splitlines()[-1]
@@ -58,20 +67,20 @@ def test_a_taken_port_is_named_with_its_remedy(taken_port: int, flag: str) -> No
     assert "Traceback" not in done.stderr
 
 
-def test_a_missing_model_repository(tmp_path: Path) -> None:
+def test_a_missing_model_repository(up: Up, tmp_path: Path) -> None:
     done = up(model_repository=tmp_path / "nothing")
     assert done.returncode == 1
     assert done.stderr.startswith("tidegate: ")
     assert f"{tmp_path / 'nothing'} is not a folder" in done.stderr
 
 
-def test_an_empty_model_repository(tmp_path: Path) -> None:
+def test_an_empty_model_repository(up: Up, tmp_path: Path) -> None:
     done = up(model_repository=tmp_path)
     assert done.returncode == 1
     assert "holds no model" in done.stderr
 
 
-def test_a_release_that_pins_what_is_not_there(tmp_path: Path) -> None:
+def test_a_release_that_pins_what_is_not_there(up: Up, tmp_path: Path) -> None:
     repository = copy_engines(tmp_path / "models", "damage")
     releases = repository / "releases.yaml"
     releases.write_text("engines: {damage: {stable: 2.0.0, releases: {2.0.0: {preprocess: 7}}}}")
@@ -81,7 +90,7 @@ def test_a_release_that_pins_what_is_not_there(tmp_path: Path) -> None:
         assert word in done.stderr
 
 
-def test_a_setting_that_is_wrong_names_field_origin_and_limit() -> None:
+def test_a_setting_that_is_wrong_names_field_origin_and_limit(up: Up) -> None:
     done = up(http_port=70_000)
     assert done.returncode == 1
     for word in ("http.port", "--http-port", "65535"):
@@ -108,6 +117,7 @@ def test_serve_without_its_tritons_is_alive_and_says_so(tmp_path: Path) -> None:
                 f"--model-repository={SHIPPED}",
                 f"--http-port={http_port}",
                 f"--grpc-port={free_port()}",
+                f"--state-dir={tmp_path / 'state'}",
             ],
             env=environment(TIDEGATE_INSTANCES=instances),
             stdout=log,
