@@ -144,14 +144,7 @@ def make_rollouts(
         clock=clock,
         calendar=calendar,
     )
-    registry_loop = RegistryLoop(
-        registry=registry,
-        catalogue=catalogue,
-        board=board,
-        rollouts=rollouts,
-        plan=plan_defaults(settings).plan(PlanRequest()),
-        interval_s=settings.registry.poll_interval_s,
-    )
+    registry_loop = _registry_loop(settings, registry, catalogue, board, rollouts)
     duties = (
         ReconcileLoop(leading, instances.reconciler, fleet=instances.fleet, board=board),
         RolloutLoop(
@@ -178,6 +171,23 @@ def make_rollouts(
         measure=MeasureLoop(measuring=measuring, store=store),
         lead=lead,
         standings=_standings(plane, board, catalogue, follow, lead, calendar),
+    )
+
+
+def _registry_loop(
+    settings: Settings,
+    registry: ReleaseRegistry,
+    catalogue: Catalogue,
+    board: Board,
+    rollouts: Rollouts,
+) -> RegistryLoop:
+    return RegistryLoop(
+        registry=registry,
+        catalogue=catalogue,
+        board=board,
+        rollouts=rollouts,
+        plan=plan_defaults(settings).plan(PlanRequest()),
+        interval_s=settings.registry.poll_interval_s,
     )
 
 

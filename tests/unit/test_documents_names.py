@@ -25,7 +25,8 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 # A folder may stand before it; "tidegate" alone, or with a dot, is a name of something else.
 CALL = re.compile(r"(?<![\w-])tidegate +([a-z][^\n#|`)]*)")
 NAME = re.compile(r"[a-z_]+(\.[a-z_]+)+(?![\w.])")
-SETTINGS = tuple(flatten(Settings()))
+OF_ENGINES = {"engines": {"damage": {}}}
+SETTINGS = tuple(flatten(Settings(analysis=OF_ENGINES, requests=OF_ENGINES)))
 SECTIONS = {name.partition(".")[0] for name in SETTINGS if "." in name}
 # Fields of answers that begin like a section.
 NO_SETTINGS = {"leader.is_leading"}
