@@ -44,6 +44,7 @@ class ReconcileLoop:
 
     async def run(self, epoch: int) -> None:
         """Until cancelled; the work that it began is cancelled with it."""
+        self._reconciler.begin()
         try:
             async with asyncio.TaskGroup() as group:
                 while True:

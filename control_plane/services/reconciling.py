@@ -144,12 +144,24 @@ class Reconciler:
         self._rng = rng
         self._mender = mender
         self._work: dict[str, Work] = {}
+        self._leading_from_s = float("-inf")
         self._records = {instance.name: Record() for instance in fleet.instances}
 
     @property
     def is_informed(self) -> bool:
-        """Whether every instance has been looked at, with or without an answer."""
-        return all(one.observed_at_s is not None for one in self._fleet.instances)
+        """Whether every instance has been looked at, with or without an answer, and nothing is
+        known of any from before this plane began to lead."""
+        return all(
+            one.observed_at_s is not None
+            and (one.observation is None or one.looked_from_s >= self._leading_from_s)
+            for one in self._fleet.instances
+        )
+
+    def begin(self) -> None:
+        """This plane leads from now on: until now another one may have worked on the instances."""
+        self._leading_from_s = self._clock.now_s()
+        for instance in self._fleet.instances:
+            instance.look_again.set()
 
     def forget_work(self) -> None:
         """Nothing is under way any more: whoever ran it has stopped."""

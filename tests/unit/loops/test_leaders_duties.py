@@ -67,14 +67,44 @@ class TestReconcileLoop:
     async def test_it_ends_when_another_one_leads_and_stops_its_work(self) -> None:
         site = Site()
         await site.begin()
-        await site.look()
         site.clock.advance(TTL_S + 1)
+        await site.look()
         await site.store.acquire("plane-2", ttl_s=TTL_S)
         await site.rollouts.start("damage", "1.1.0", PLAN, who="ann", reason="")
         with pytest.RaisesGroup(Fenced):
             await self.loop(site).run(site.epoch)
         facts = site.reconciler.facts([ENGINES["damage"].releases["1.0.0"]])
         assert all(not one.under_way for one in facts.values())
+
+    async def test_what_was_seen_before_it_led_counts_for_nothing(self) -> None:
+        site = Site()
+        await site.begin()
+        await site.settle()
+        site.tritons[0].restart()  # it was seen to serve all, and another plane led
+        before = list(site.tritons[1].calls)
+        site.tritons[1].loaded["damage_detector"] = set()
+        site.tritons[1].twins.clear()
+        await site.watches[1].look()
+        site.clock.advance(0.1)
+        async with running(self.loop(site).run(site.epoch)):
+            await asyncio.sleep(0.1)
+            assert site.tritons[1].calls == before
+            assert all(one.look_again.is_set() for one in site.instances)
+            for watch in site.watches:
+                await watch.look()
+            await until(lambda: len(site.tritons[1].calls) > len(before))
+
+    async def test_an_instance_that_does_not_answer_keeps_nobody_from_leading(self) -> None:
+        site = Site()
+        await site.begin()
+        await site.settle()
+        site.tritons[0].is_away = True
+        await site.look()
+        site.tritons[1].restart()
+        site.clock.advance(0.1)
+        async with running(self.loop(site).run(site.epoch)):
+            await site.watches[1].look()
+            await until(lambda: site.tritons[1].loaded != {})
 
     async def test_a_tick_that_fails_is_told_once_and_ends_nothing(self) -> None:
         site = Site()
