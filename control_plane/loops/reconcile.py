@@ -1,4 +1,4 @@
-"""The reconcile loop of the leader: a tick whenever something was seen, said or judged.
+"""The reconcile loop of the leader: a tick whenever there is news: seen, said or judged.
 
 Level-triggered: what a tick does depends on how things are, not on what has happened. So a
 tick too many is harmless, and one that was missed is made up for by the next.

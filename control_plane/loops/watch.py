@@ -73,8 +73,11 @@ class InstanceWatch:
     async def run(self) -> None:
         """Until cancelled. What goes wrong with this instance, expected or not, stays with it."""
         while True:
+            is_asked_for = self._look_again.is_set()
             self._look_again.clear()
             await self._look_safely()
+            if is_asked_for:
+                self._fleet.tell()
             await self._pause()
 
     async def _look_safely(self) -> None:
@@ -125,6 +128,7 @@ class InstanceWatch:
             if seen.is_serving(release)
         )
         instance = self._fleet.instance(self._name)
+        is_news = observed != instance.observation
         instance.observation, instance.looked_from_s = observed, began_s
         has_changed = self._fleet.publish(
             self._name,
@@ -136,6 +140,8 @@ class InstanceWatch:
             reason=reason,
             now_s=self._clock.now_s(),
         )
+        if is_news:
+            self._fleet.tell()
         if has_changed:
             shown = sorted(f"{engine} {version}" for engine, version in serving)
             self._log.info("instance changed", is_live=is_live, serving=shown, reason=reason)

@@ -69,10 +69,15 @@ class Fleet:
         self._placed: dict[str, dict[Served, bool]] = {name: {} for name in self._by_name}
 
     def listen(self) -> asyncio.Event:
-        """An event that is set whenever something was seen, proved or said of an instance."""
+        """An event that is set whenever something is known of an instance that was not before."""
         event = asyncio.Event()
         self._listeners.append(event)
         return event
+
+    def tell(self) -> None:
+        """Something is known of an instance that somebody waits for."""
+        for event in self._listeners:
+            event.set()
 
     def reserve(
         self,
@@ -293,7 +298,7 @@ class Fleet:
             return False
         return self._pools[served].breaker_state(name) is not BreakerState.CLOSED
 
-    def _file(self, instance: Instance, changes: Iterable[Change]) -> None:
+    def _file(self, instance: Instance, changes: Collection[Change]) -> None:
         """Put what an instance serves where its health says. The only place where it moves."""
         health, name, now_s = self._health[instance.name], instance.name, self._clock.now_s()
         fit, standby = health.fit_engines, health.standby_engines
@@ -302,6 +307,7 @@ class Fleet:
             for served in instance.serving
             if label(served) in fit or label(served) in standby
         }
+        has_changed = bool(changes) or wanted != self._placed[name]
         for gone in self._placed[name].keys() - wanted.keys():
             self._pools[gone].remove(name)
         for served, is_standby in wanted.items():
@@ -317,8 +323,8 @@ class Fleet:
         self._placed[name] = wanted
         for change in changes:
             _report(name, change)
-        for event in self._listeners:
-            event.set()
+        if has_changed:
+            self.tell()
 
 
 def _report(name: str, change: Change) -> None:

@@ -106,6 +106,26 @@ class TestReconcileLoop:
             await site.watches[1].look()
             await until(lambda: site.tritons[1].loaded != {})
 
+    async def test_looks_and_probes_that_find_nothing_new_cost_no_tick(self) -> None:
+        site = Site(probed=("damage",))
+        await site.begin()
+        await site.settle_proving()
+        tick, ticks = site.leading.tick, 0
+
+        async def count(epoch: int, spawn: Spawn) -> bool:
+            nonlocal ticks
+            ticks += 1
+            return await tick(epoch, spawn)
+
+        site.leading.tick = count  # type: ignore[method-assign]
+        loop = ReconcileLoop(
+            site.leading, site.reconciler, fleet=site.fleet, board=site.board, interval_s=3600.0
+        )
+        watches = [watch.run() for watch in site.watches]
+        async with running(*watches, loop.run(site.epoch)), site.proving():
+            await asyncio.sleep(0.3)
+        assert ticks <= 4
+
     async def test_a_tick_that_fails_is_told_once_and_ends_nothing(self) -> None:
         site = Site()
         await site.begin()
