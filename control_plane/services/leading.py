@@ -96,7 +96,8 @@ class Leading:
         goals = goals_of(state, self._engines, self._fallbacks)
         known = _releases(goals)
         facts = self._reconciler.facts(known, self._board.reports)
-        change = self._decide(state, goals, facts)
+        desired = self._desired(goals, known, facts)
+        change = self._decide(state, goals, desired, facts)
         has_moved = False
         if change is not None:
             has_moved = await self._write(change, state.revision, epoch)
@@ -104,7 +105,7 @@ class Leading:
             goals = goals_of(self._board.state, self._engines, self._fallbacks)
             known = _releases(goals)
             facts = self._reconciler.facts(known, self._board.reports)
-        desired = self._desired(goals, known, facts)
+            desired = self._desired(goals, known, facts)
         self._reconciler.step(desired, known=known, facts=facts, spawn=spawn)
         return has_moved
 
@@ -128,7 +129,11 @@ class Leading:
         return True
 
     def _decide(
-        self, state: Stored, goals: Sequence[Goal], facts: Mapping[str, InstanceFacts]
+        self,
+        state: Stored,
+        goals: Sequence[Goal],
+        desired: Desired,
+        facts: Mapping[str, InstanceFacts],
     ) -> Change | None:
         """What is to be written; None if all stays as it is."""
         engines = {
@@ -143,7 +148,6 @@ class Leading:
             for engine, new in engines.items()
         ]
         known = _releases(goals)
-        desired = self._desired(goals, known, facts)
         for goal in goals:
             name = goal.engine.name
             here = state.engines[name]

@@ -172,8 +172,9 @@ class Reconciler:
     ) -> dict[str, InstanceFacts]:
         """What is known of every instance now. reports: of the other planes."""
         releases, others = tuple(known), tuple(reports)
+        keys = {label(key): key for key in map(key_of, releases)}
         return {
-            instance.name: self._facts(instance, releases, others)
+            instance.name: self._facts(instance, releases, keys, others)
             for instance in self._fleet.instances
         }
 
@@ -190,12 +191,13 @@ class Reconciler:
             kept = {key_of(goal.release) for goal in wanted}
             record = self._records[name]
             record.strikes = {key: had for key, had in record.strikes.items() if key in kept}
-            is_complete = not plan_instance(
-                wanted, known=known, facts=replace(facts[name], resting=())
-            )
-            if is_complete and facts[name].can_be_changed and not facts[name].under_way:
+            instance, seen = self._fleet.instance(name), facts[name]
+            has_failed = record.rests or record.strikes or instance.work_failure
+            if not has_failed or seen.under_way or not seen.can_be_changed:
+                continue
+            if not plan_instance(wanted, known=known, facts=replace(seen, resting=())):
                 # Also when a load that ran out of time here was finished there.
-                self._fleet.instance(name).work_failure = ""
+                instance.work_failure = ""
                 self._records[name] = Record()
         for name, actions in plan_fleet(desired, known=known, fleet=facts).items():
             # What fails its proof is not asked again but mended, or given up.
@@ -211,7 +213,11 @@ class Reconciler:
                     self._begin_mend(name, desired, self._mender, spawn)
 
     def _facts(
-        self, instance: Instance, known: Sequence[Release], reports: Iterable[PlaneReport]
+        self,
+        instance: Instance,
+        known: Sequence[Release],
+        keys: Mapping[str, ReleaseKey],
+        reports: Iterable[PlaneReport],
     ) -> InstanceFacts:
         name, now_s = instance.name, self._clock.now_s()
         work = self._work.get(name)
@@ -228,12 +234,15 @@ class Reconciler:
         )
         proved: set[ReleaseKey] = set()
         refused: dict[ReleaseKey, str] = {}
-        for release in known if observed is not None else ():
-            key, served = key_of(release), label(key_of(release))
-            fitness = health.fitness(served)
+        # Of a long catalogue few are here.
+        here = {*map(label, instance.serving), *health.judged} if observed is not None else ()
+        for served in here:
+            fitness, key = health.fitness(served), keys.get(served)
+            if key is None:
+                continue
             if fitness in (Fitness.UNFIT, Fitness.GIVEN_UP):
                 refused[key] = health.fitness_reason(served)
-            is_believed = fitness is None and release.engine not in self._probed
+            is_believed = fitness is None and key[0] not in self._probed
             if (fitness is Fitness.FIT or is_believed) and key in instance.serving:
                 proved.add(key)
                 record.strikes.pop(key, None)

@@ -127,6 +127,11 @@ class InstanceHealth:
         """The latest changes, oldest first."""
         return tuple(self._history)
 
+    @property
+    def judged(self) -> AbstractSet[str]:
+        """The engines that have a fitness here."""
+        return self._fitness.keys()
+
     def fitness(self, engine: str) -> Fitness | None:
         """None for an engine that is not known here or has no probe."""
         known = self._fitness.get(engine)

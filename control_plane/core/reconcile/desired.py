@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from control_plane.core.catalogue import Release
-from control_plane.core.reconcile.facts import Fleet, InstanceFacts, ReleaseKey, key_of
+from control_plane.core.reconcile.facts import Fleet, ReleaseKey, key_of
 
 
 class Reason(StrEnum):
@@ -52,18 +52,14 @@ def desired_of(
     known: every release that may be on an instance: the whole catalogue.
     routed: what is named by any table that a control plane may still follow, the present one too.
     """
-    goals, releases = tuple(wanted), tuple(known)
+    goals = tuple(wanted)
     names = {key_of(goal.release) for goal in goals}
-    spare = [release for release in releases if key_of(release) not in names]
-    return {
-        name: (
-            *goals,
-            *(Wanted(one, Reason.DRAINING) for one in spare if _is_used(one, facts, routed)),
-        )
-        for name, facts in fleet.items()
-    }
-
-
-def _is_used(release: Release, facts: InstanceFacts, routed: Collection[ReleaseKey]) -> bool:
-    key = key_of(release)
-    return key in routed or facts.in_flight.get(key, 0) > 0
+    spare = {key: release for release in known if (key := key_of(release)) not in names}
+    still_routed = spare.keys() & routed
+    desired = {}
+    for name, facts in fleet.items():
+        in_flight = (key for key, count in facts.in_flight.items() if count > 0)
+        used = still_routed.union(spare.keys() & in_flight)
+        draining = (one for key, one in spare.items() if key in used) if used else ()
+        desired[name] = (*goals, *(Wanted(one, Reason.DRAINING) for one in draining))
+    return desired

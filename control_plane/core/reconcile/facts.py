@@ -60,8 +60,11 @@ class InstanceFacts:
         What is being taken away counts as gone already: between the decision and the next look
         a rollout could come to want it again, and find it there.
         """
-        is_leaving = any(takes_away(action, release) for action in self.under_way)
-        return key_of(release) in self.proved and self.is_serving(release) and not is_leaving
+        return (
+            key_of(release) in self.proved
+            and self.is_serving(release)
+            and not any(takes_away(action, release) for action in self.under_way)
+        )
 
 
 Fleet = Mapping[str, InstanceFacts]
@@ -85,6 +88,9 @@ def routable(known: Iterable[Release], fleet: Fleet) -> frozenset[ReleaseKey]:
     What an operator drains or isolates takes no requests, so it does not count.
     """
     takers = [facts for facts in fleet.values() if not facts.is_held_back]
+    proved = frozenset[ReleaseKey]().union(*(facts.proved for facts in takers))
     return frozenset(
-        key_of(release) for release in known if any(facts.is_ready(release) for facts in takers)
+        key
+        for release in known
+        if (key := key_of(release)) in proved and any(facts.is_ready(release) for facts in takers)
     )

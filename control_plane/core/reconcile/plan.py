@@ -98,28 +98,29 @@ def spare_versions(
     takes the twin down. A model that is about to be widened keeps all it has: narrowing it by
     the same look would undo that.
     """
-    ours = _versions(release.pins for release in known)
+    releases = tuple(known)
     needed = _versions(goal.release.pins for goal in wanted)
     pinned = _versions(observed.twin_pins.values())
     none: frozenset[int] = frozenset()
-    spare = {
-        model: ready & ours.get(model, none) - needed.get(model, none) - pinned.get(model, none)
-        for model, ready in sorted(observed.ready_versions.items())
-        if needed.get(model, none) <= ready
-    }
-    return {model: versions for model, versions in spare.items() if versions}
+    spare: dict[str, frozenset[int]] = {}
+    for model, ready in sorted(observed.ready_versions.items()):
+        unused = ready - needed.get(model, none) - pinned.get(model, none)
+        # Mostly there is none, and the long catalogue has not to be looked through.
+        if unused and needed.get(model, none) <= ready:
+            ours = frozenset(release.pins.get(model) for release in releases)
+            if unused & ours:
+                spare[model] = unused & ours
+    return spare
 
 
 def spare_twins(
     wanted: Iterable[Wanted], known: Iterable[Release], observed: Observation
 ) -> tuple[Release, ...]:
     """The releases whose twins are ready and can go."""
-    kept = {key_of(goal.release) for goal in wanted}
-    return tuple(
-        release
-        for release in known
-        if release.model_name in observed.twin_pins and key_of(release) not in kept
-    )
+    unused = observed.twin_pins.keys() - {goal.release.model_name for goal in wanted}
+    if not unused:
+        return ()
+    return tuple(release for release in known if release.model_name in unused)
 
 
 def engines_at_risk(

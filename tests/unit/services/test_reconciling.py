@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from structlog.testing import capture_logs
@@ -12,7 +14,7 @@ from control_plane.core.health import ProbeResult
 from control_plane.core.rollout import Plan
 from control_plane.core.state import PlaneReport
 from tests.unit.fakes import FakeInstance, call_failed
-from tests.unit.samples import DAMAGE, DAMAGE_NEXT, FOLDERS, STABLE, VOLUME
+from tests.unit.samples import DAMAGE, DAMAGE_NEXT, ENGINES, FOLDERS, STABLE, VOLUME
 from tests.unit.site import Site
 
 LOADS = [
@@ -273,3 +275,35 @@ async def test_work_that_was_stopped_is_not_under_way() -> None:
     assert site.reconciler.facts([DAMAGE])["triton-0"].under_way == ()
     await site.settle()
     assert site.instances[0].serving == STABLE
+
+
+async def test_a_long_catalogue_is_not_looked_through_for_every_instance() -> None:
+    damage, asked = ENGINES["damage"], 0
+
+    class Counted(dict[str, int]):
+        def __iter__(self) -> Iterator[str]:
+            nonlocal asked
+            asked += 1
+            return super().__iter__()
+
+        def get(self, model: str, default: Any = None) -> Any:
+            nonlocal asked
+            asked += 1
+            return super().get(model, default)
+
+        def items(self) -> Any:
+            nonlocal asked
+            asked += 1
+            return super().items()
+
+    long = {
+        f"2.{number}.0": replace(DAMAGE, version=f"2.{number}.0", pins=Counted(DAMAGE.pins))
+        for number in range(100)
+    }
+    engines = {**ENGINES, "damage": replace(damage, releases={**damage.releases, **long})}
+    site = Site(*(FakeInstance(folders=FOLDERS) for _ in range(20)), engines=engines)
+    await site.begin()
+    await site.settle()
+    asked = 0
+    await site.tick()
+    assert asked <= 2 * len(long)
