@@ -110,7 +110,8 @@ class Record:
     """What came of the work on one instance so far.
 
     rests: actions that have failed, by their names.
-    strikes: telling failures in a row, by release, with the last one's words.
+    strikes: telling failures in a row, by release, with the last one's words; and those after
+        which the instance was away.
     """
 
     rests: dict[str, Rest] = field(default_factory=dict)
@@ -267,23 +268,29 @@ class Reconciler:
         """Take in what came of a piece of work, by a look from after it."""
         observed, record = instance.observation, self._records[instance.name]
         if observed is None:
-            return  # the instance is away, and with it all that was done there
+            # It is away, and with it all that was done there. Loading may be what ended it.
+            self._strike(record, work.failures, known)
+            return
         failures, before = list(work.failures), dict(record.rests)
         for action in work.done:
             if words := unmet(action, observed):
                 log.error("not done", instance=instance.name, reason=words)
                 failures.append(Failure(action, words, is_telling=True))
-        for failure in failures:
-            if failure.is_telling:
-                for key in _helped_by(failure.action, known):
-                    count, _ = record.strikes.get(key, (0, ""))
-                    record.strikes[key] = (count + 1, failure.reason)
+        self._strike(record, [failure for failure in failures if failure.is_telling], known)
         for action in work.done:
             record.rests.pop(name_of(action), None)
         for failure in failures:
             record.rests[name_of(failure.action)] = self._rest(failure, before)
         if failures or not record.rests:
             instance.work_failure = "; ".join(failure.reason for failure in failures)
+
+    def _strike(
+        self, record: Record, failures: Iterable[Failure], known: Sequence[Release]
+    ) -> None:
+        for failure in failures:
+            for key in _helped_by(failure.action, known):
+                count, _ = record.strikes.get(key, (0, ""))
+                record.strikes[key] = (count + 1, failure.reason)
 
     def _rest(self, failure: Failure, before: Mapping[str, Rest]) -> Rest:
         last = before.get(name_of(failure.action))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from control_plane.adapters.stores import MemoryStore
-from control_plane.core.catalogue import Engine
+from control_plane.core.catalogue import Config, Engine
 from control_plane.core.rollout import Command, Plan, State, Verdict
 from control_plane.core.routing import ALL_BP, Shadow, Trial
 from control_plane.core.state import Change, PlaneReport
 from control_plane.core.state import State as Stored
 from control_plane.ports import Fenced, StoreUnavailable
 from control_plane.services.instance import Place
-from tests.unit.fakes import FakeInstance
+from tests.unit.fakes import FakeInstance, call_failed
 from tests.unit.samples import DAMAGE_NEXT, ENGINES, FOLDERS
 from tests.unit.site import TTL_S, Site
 
@@ -227,6 +228,32 @@ async def test_a_target_that_is_refused_twice_fails_the_rollout() -> None:
     site.clock.advance(1.001)
     await site.settle()
     assert state_of(site) is State.FAILED
+
+
+async def test_a_target_that_ends_the_tritons_it_is_loaded_on_is_given_up() -> None:
+    deaths: list[Deadly] = []
+
+    class Deadly(FakeInstance):
+        """Dies of version 2 of the detector, and is started again a while later."""
+
+        async def load(self, model: str, config: Config, **options: Any) -> None:
+            versions = config.get("version_policy", {}).get("specific", {}).get("versions", [])
+            if model == "damage_detector" and 2 in versions:
+                deaths.append(self)
+                self.restart()
+                self.is_away = True
+                raise call_failed("UNAVAILABLE", "Socket closed")
+            await super().load(model, config, **options)
+
+    site = await begun(Deadly(folders=FOLDERS), Deadly(folders=FOLDERS))
+    for _ in range(20):
+        await site.settle()
+        site.clock.advance(20.0)
+        for triton in site.tritons:
+            triton.is_away = False
+    assert state_of(site) is State.FAILED
+    assert len(deaths) <= 4
+    assert all(triton.loaded["damage_detector"] == {1} for triton in site.tritons)
 
 
 async def test_what_another_plane_still_routes_or_answers_is_kept() -> None:
