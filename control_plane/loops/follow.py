@@ -62,7 +62,6 @@ class Follow:
         self._clock = clock
         self._report_at_s = float("-inf")
         self._is_away = False
-        self._was_older = False
 
     @property
     def is_away(self) -> bool:
@@ -96,15 +95,15 @@ class Follow:
     async def _read(self) -> None:
         """Go by what is stored now.
 
-        An older state is what a restored backup gives; seen once, it is only what was read a
-        moment before this plane itself wrote.
+        One that is older than what was known before it was asked for is what a restored backup
+        gives. Older than what this plane itself has written meanwhile is only a read that was
+        overtaken.
         """
+        known = self._board.state.revision
         state = await self._store.read()
-        is_older = state.revision < self._board.state.revision
-        if is_older and self._was_older:
+        if state.revision < known:
             log.warning("the state store has gone back", revision=state.revision)
             self._board.go_to(state)
-        self._was_older = is_older
         self._board.put(state)
         self._report_at_s = float("-inf")  # others may wait to hear what is routed here
 
