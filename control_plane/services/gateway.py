@@ -160,7 +160,9 @@ class Gateway:
         while True:
             deadline = self._keep_time(request) if others else request.deadline
             try:
-                message = await self._answer_from(release, request, deadline)
+                message = await self._answer_from(
+                    release, request, deadline, has_fallback=bool(others)
+                )
                 return _answer_of(release, message, chosen, request)
             except TryFailed as failed:
                 problem: Exception = failed
@@ -182,8 +184,13 @@ class Gateway:
             release, *rest = others
             others = tuple(rest)
 
-    async def _answer_from(self, release: Release, request: Request, deadline: Deadline) -> bytes:
+    async def _answer_from(
+        self, release: Release, request: Request, deadline: Deadline, *, has_fallback: bool
+    ) -> bytes:
         """A release's answer, after as many tries as it takes and may take.
+
+        has_fallback: whether another one may answer; then one whose traffic has been taken away
+            since the request came is not tried again.
 
         Raises TryFailed; ControlPlaneError when there was no try.
         """
@@ -197,10 +204,16 @@ class Gateway:
                 if last is None:
                     raise
                 raise last from None  # the release went away meanwhile
+            if has_fallback and not self._is_routed(release):
+                raise last
             wait_s = self._wait_before_retry(last, release, request, deadline)
             if wait_s is None:
                 raise last
             await asyncio.sleep(wait_s)
+
+    def _is_routed(self, release: Release) -> bool:
+        route = self.table.routes.get(release.engine)
+        return route is not None and release.version in route.serving
 
     def _tell(self, listener: Callable[[Ended], None], ended: Ended) -> None:
         try:

@@ -83,6 +83,23 @@ async def test_stable_answers_when_the_canary_fails_on_every_instance() -> None:
     assert answer.tries[-1].instance == answer.instance
 
 
+async def test_a_canary_that_was_taken_back_meanwhile_is_not_tried_again() -> None:
+    table = RoutingTable(1, {"damage": CANARY})
+
+    class TakenBack(FakeInstance):
+        async def infer(
+            self, message: bytes, *, timeout_s: float, metadata: CallMetadata = ()
+        ) -> bytes:
+            nonlocal table
+            table = RoutingTable(2, {"damage": TABLE.route("damage")})
+            return await super().infer(message, timeout_s=timeout_s, metadata=metadata)
+
+    tritons = [TakenBack(failures={CANARY_TWIN: BROKEN}) for _ in range(2)]
+    gateway = make_gateway(make_fleet(*tritons, serving=BOTH), table=lambda: table)
+    answer = await gateway.infer(call())
+    assert [made.release for made in answer.tries] == ["1.1.0", "1.0.0"]
+
+
 async def test_a_canary_that_answers_is_no_fallback() -> None:
     answer = await gateway_over(broken(canary=BROKEN), FakeInstance()).infer(call())
     assert (answer.release, answer.instance, answer.fallback_from) == ("1.1.0", "triton-1", None)
