@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from control_plane.adapters.photos import PhotoLimits
+from control_plane.adapters.stores import Bounds
 from control_plane.core.admission import AdmissionOptions
 from control_plane.core.balancing import LoadOptions, PolicyName, PoolOptions
 from control_plane.core.breaker import BreakerOptions
@@ -172,6 +173,11 @@ def measuring_options(settings: Settings) -> MeasuringOptions:
         baseline_s=analysis.baseline_window_s,
         tally=TallyOptions(max_keys=analysis.max_keys),
     )
+
+
+def store_bounds(settings: Settings) -> Bounds:
+    """A store that took fewer keys than are told apart would drop what the rest had counted."""
+    return Bounds(keyed_units=settings.analysis.max_keys)
 
 
 def shadow_options(settings: Settings) -> ShadowOptions:

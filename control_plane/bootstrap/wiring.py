@@ -30,6 +30,7 @@ from control_plane.bootstrap.options import (
     photo_limits,
     plan_defaults,
     rest_limits,
+    store_bounds,
 )
 from control_plane.bootstrap.registration import make_registration, make_registry
 from control_plane.bootstrap.rollouts import (
@@ -104,6 +105,7 @@ async def wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[Cont
                 settings.store_location,
                 timeout_s=settings.store.timeout_s,
                 pool_size=settings.store.pool_size,
+                bounds=store_bounds(settings),
             )
         )
         board.put(await store.read())

@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from control_plane.adapters.model_repository import ModelRepository
+from control_plane.adapters.stores import Bounds
 from control_plane.bootstrap import edges
 from control_plane.bootstrap.checks import metrics_urls, read_fallbacks
 from control_plane.bootstrap.life import run_loops as run_all_loops
@@ -24,6 +25,7 @@ from control_plane.bootstrap.options import (
     probe_times,
     rest_limits,
     shadow_options,
+    store_bounds,
 )
 from control_plane.bootstrap.wiring import wired
 from control_plane.core.admission import AdmissionOptions
@@ -237,6 +239,8 @@ def test_counting_and_copying_are_bounded_as_they_are_by_themselves() -> None:
     assert shadow_options(Settings()) == ShadowOptions()
     told = Settings(analysis={"max_keys": 5_000, "shadow": {"concurrency": 9}})
     assert measuring_options(told).tally.max_keys == 5_000
+    assert store_bounds(Settings()) == Bounds()
+    assert store_bounds(told).keyed_units == 5_000
     assert shadow_options(told).concurrency == 9
 
 
