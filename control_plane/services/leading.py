@@ -25,6 +25,7 @@ from control_plane.core.reconcile import (
     is_gone,
     is_ready_everywhere,
     key_of,
+    lacking,
     refusal,
     routable,
 )
@@ -198,6 +199,7 @@ class Leading:
         target = goal.engine.releases[rollout.target]
         found = Facts(
             is_prepared=is_ready_everywhere(target, facts),
+            lacking=lacking(target, facts),
             is_gone=is_gone(target, desired, known, facts),
             refusal=refusal(target, facts),
         )

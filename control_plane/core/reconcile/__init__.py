@@ -21,7 +21,7 @@ from control_plane.core.reconcile.facts import (
     routable,
 )
 from control_plane.core.reconcile.plan import engines_at_risk, plan_fleet, plan_instance
-from control_plane.core.reconcile.progress import is_gone, is_ready_everywhere, refusal
+from control_plane.core.reconcile.progress import is_gone, is_ready_everywhere, lacking, refusal
 
 __all__ = [
     "Action",
@@ -40,6 +40,7 @@ __all__ = [
     "is_ready_everywhere",
     "keep_proofs",
     "key_of",
+    "lacking",
     "plan_fleet",
     "plan_instance",
     "refusal",

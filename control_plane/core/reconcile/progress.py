@@ -19,6 +19,15 @@ def is_ready_everywhere(release: Release, fleet: Fleet) -> bool:
     return bool(can_have_it) and all(facts.is_ready(release) for facts in can_have_it)
 
 
+def lacking(release: Release, fleet: Fleet) -> str:
+    """The instances that can be changed and where it is not ready, "" when there is none."""
+    return ", ".join(
+        name
+        for name, facts in sorted(fleet.items())
+        if facts.can_be_changed and not facts.is_ready(release)
+    )
+
+
 def refusal(release: Release, fleet: Fleet) -> str:
     """Why an instance would not have it, "" when none has refused it."""
     key = key_of(release)

@@ -7,6 +7,7 @@ same answer, so that a leader that dies between deciding and storing is not miss
     the target is worse                    back, at once, also while paused or promoting
     not worse, least time and samples      on, if no person is to say so
     undecided, or no data                  wait; at the greatest time of the step: pause and ask
+    promoted, and not ready everywhere     the same
 
 That no data came is never taken for success: only NOT_WORSE goes on by itself.
 """
@@ -38,6 +39,7 @@ class Facts:
         (``reconcile.is_ready_everywhere``).
     is_gone: none of its requests is under way, and no instance that can be reached has what it
         alone needs (``reconcile.is_gone``).
+    lacking: the instances that it is not ready on and could be, "" for none.
     refusal: why it can never be prepared, "" while it may be.
     verdict, verdict_reason: the judgement, over all steps so far.
     samples: requests to it that were counted in this step.
@@ -45,6 +47,7 @@ class Facts:
 
     is_prepared: bool = False
     is_gone: bool = False
+    lacking: str = ""
     refusal: str = ""
     verdict: Verdict = Verdict.UNDECIDED
     verdict_reason: str = ""
@@ -77,13 +80,14 @@ def advance(rollout: Rollout, facts: Facts, now_s: float) -> Decision:
 
 
 def go_on(rollout: Rollout, reason: str, now_s: float) -> Rollout:
-    """From the shadow or a step, or from being paused there, to what comes next.
+    """From the shadow, a step or promoting, or from being paused there, to what comes next.
 
-    A shadow that stays one is completed, an experiment's target is promoted. Raises
-    IllegalEvent anywhere else.
+    A shadow that stays one is completed, an experiment's target is promoted, and one that is
+    promoted is completed without the instances that it still lacks. Raises IllegalEvent anywhere
+    else.
     """
     plan = rollout.plan
-    if plan.kind is Kind.SHADOW:
+    if plan.kind is Kind.SHADOW or rollout.place is State.PROMOTING:
         return rollout.after(Event.COMPLETE, reason, now_s)
     event = Event.STEP if rollout.step < plan.steps else Event.PROMOTE
     return rollout.after(event, reason, now_s)
@@ -97,8 +101,8 @@ def _move(rollout: Rollout, facts: Facts, now_s: float) -> Rollout:
             return _prepare(rollout, facts, now_s)
         case State.SHADOW | State.STEP:
             return _judge(rollout, facts, now_s)
-        case State.PROMOTING if facts.is_prepared:
-            return rollout.after(Event.COMPLETE, "ready on every instance", now_s)
+        case State.PROMOTING:
+            return _promote(rollout, facts, now_s)
         case State.ROLLING_BACK if facts.is_gone:
             return rollout.after(Event.END, rollout.reason, now_s)
         case _:
@@ -140,6 +144,17 @@ def _judge(rollout: Rollout, facts: Facts, now_s: float) -> Rollout:
     return rollout
 
 
+def _promote(rollout: Rollout, facts: Facts, now_s: float) -> Rollout:
+    """Over when every instance has it; one that never gets it is a person's to decide about."""
+    if facts.is_prepared:
+        return rollout.after(Event.COMPLETE, "ready on every instance", now_s)
+    if rollout.elapsed_s(now_s) >= rollout.plan.max_step_s:
+        limit = f"max_step_s ({rollout.plan.max_step_s:g} s)"
+        where = facts.lacking or "any instance"
+        return rollout.after(Event.PAUSE, f"not ready within {limit} on {where}", now_s)
+    return rollout
+
+
 def _question(rollout: Rollout, facts: Facts) -> str:
     plan = rollout.plan
     found = facts.verdict_reason or facts.verdict.value
@@ -153,6 +168,8 @@ def _wake_s(rollout: Rollout, now_s: float) -> float | None:
     plan = rollout.plan
     if rollout.state is State.PREPARING:
         return rollout.since_s + plan.max_prepare_s
+    if rollout.state is State.PROMOTING:
+        return rollout.since_s + plan.max_step_s
     if rollout.state not in (State.SHADOW, State.STEP) or plan.stays:
         return None
     least_s = rollout.since_s + plan.min_step_s

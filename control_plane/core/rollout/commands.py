@@ -13,7 +13,9 @@ from control_plane.errors import ControlPlaneError, ErrorCode
 
 
 class Command(StrEnum):
-    """ADVANCE: the next step now, whatever the verdict. ABORT: back to stable."""
+    """ADVANCE: the next step now, whatever the verdict; of what was paused while it was
+    promoted, complete without the instances that it lacks. ABORT: back to stable.
+    """
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -36,7 +38,8 @@ def obey(rollout: Rollout, command: Command, reason: str, now_s: float) -> Rollo
     """
     if command is not Command.ADVANCE:
         return rollout.after(_EVENTS[command], reason, now_s)
-    if rollout.place not in (State.SHADOW, State.STEP):
+    is_asked = rollout.state is State.PAUSED and rollout.place is State.PROMOTING
+    if rollout.place not in (State.SHADOW, State.STEP) and not is_asked:
         raise IllegalEvent(rollout.state, command)
     return go_on(rollout, reason, now_s)
 

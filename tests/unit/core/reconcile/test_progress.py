@@ -13,6 +13,7 @@ from control_plane.core.reconcile import (
     Wanted,
     is_gone,
     is_ready_everywhere,
+    lacking,
     refusal,
 )
 from tests.unit.core.reconcile.seeing import CANARY, DRAINING, KNOWN, NEW, OLD, STABLE, serving
@@ -42,6 +43,10 @@ class TestReadyEverywhere:
     def test_who_rests_is_waited_for(self) -> None:
         resting = replace(CLEAN, resting=(Prove(DAMAGE_NEXT),))
         assert not is_ready_everywhere(DAMAGE_NEXT, {"a": BOTH, "b": resting})
+
+    def test_who_could_have_it_and_has_not_is_named(self) -> None:
+        fleet = {"b": CLEAN, "a": CLEAN, "c": BOTH, "d": InstanceFacts()}
+        assert lacking(DAMAGE_NEXT, fleet) == "a, b"
 
     def test_nowhere_is_not_everywhere(self) -> None:
         assert not is_ready_everywhere(DAMAGE_NEXT, {})

@@ -8,6 +8,7 @@ import pytest
 
 from control_plane.core.rollout import (
     Command,
+    Decision,
     Facts,
     Kind,
     Plan,
@@ -224,11 +225,19 @@ def test_no_verdict_takes_a_persons_rollback_back() -> None:
 
 
 def test_promoted_once_it_is_ready_everywhere() -> None:
-    rollout = promoting()
-    waiting = advance(rollout, GONE, NOW_S + 9_999.0)
-    assert (waiting.rollout, waiting.wake_s) == (rollout, None)
-    over = advance(rollout, PREPARED, NOW_S).rollout
-    assert (over.state, over.reason) == (State.COMPLETED, "ready on every instance")
+    rollout = under_way(PLANS[Kind.DIRECT])
+    assert advance(rollout, Facts(), NOW_S + 3599.0) == Decision(rollout, NOW_S + 3600.0)
+    done = advance(rollout, PREPARED, NOW_S + 9_999.0).rollout
+    assert (done.state, done.stable_now, done.traffic) == (State.COMPLETED, "1.1.0", Traffic())
+
+
+@pytest.mark.parametrize(
+    ("lacking", "where"), [("triton-1, triton-3", "triton-1, triton-3"), ("", "any instance")]
+)
+def test_what_an_instance_never_gets_is_asked_about(lacking: str, where: str) -> None:
+    asked = advance(under_way(PLANS[Kind.DIRECT]), Facts(lacking=lacking), NOW_S + 3600.0).rollout
+    assert (asked.state, asked.traffic) == (State.PAUSED, Traffic(weight_bp=10_000))
+    assert asked.reason == f"not ready within max_step_s (3600 s) on {where}"
 
 
 def test_rolled_back_once_nothing_is_left_of_it() -> None:

@@ -105,7 +105,6 @@ def test_advance_goes_on_whatever_the_verdict(rollout: Rollout, state: State, st
         preparing(),
         paused(preparing()),
         promoting(),
-        paused(promoting()),
         completed(),
         rolling_back(),
         rolled_back(),
@@ -118,6 +117,11 @@ def test_what_is_not_proved_or_is_on_its_last_way_cannot_be_advanced(rollout: Ro
     assert refused.value.message == (
         f"the rollout is {rollout.state}: advance does not apply to it now"
     )
+
+
+def test_what_was_paused_because_an_instance_lacks_it_can_be_completed_without() -> None:
+    done = obey(paused(promoting()), Command.ADVANCE, "triton-1 is too small", NOW_S)
+    assert (done.state, done.stable_now) == (State.COMPLETED, "1.1.0")
 
 
 @pytest.mark.parametrize("rollout", [*FORWARD, *map(paused, FORWARD)])
