@@ -20,7 +20,6 @@ from typing import Any
 
 import structlog
 
-from control_plane.core.backoff import backoff_s
 from control_plane.core.catalogue import ModelSpec, Release
 from control_plane.core.health import Fitness
 from control_plane.core.health.states import HELD_BACK
@@ -29,16 +28,17 @@ from control_plane.core.mending import MendPlan, UnloadComponent, UnloadTwin
 from control_plane.core.reconcile import (
     Action,
     Desired,
+    Failure,
     InstanceFacts,
     NarrowVersions,
     Prove,
     Reason,
+    Record,
     ReleaseKey,
     engines_at_risk,
     key_of,
     plan_fleet,
     plan_instance,
-    unmet,
 )
 from control_plane.core.state import PlaneReport
 from control_plane.ports import CallFailed, Clock, ModelControl
@@ -48,12 +48,6 @@ from control_plane.services.loading import change_models, subject_of
 from control_plane.services.mending import Mender
 
 log = structlog.get_logger(__name__)
-
-FIRST_REST_S, MOST_REST_S = 1.0, 30.0
-"""How long what has failed on an instance is not tried again there."""
-
-REFUSED_AFTER = 2
-"""Failures in a row by which an instance has refused a release: one may be a Triton that died."""
 
 POLL_S = 0.02
 PASSING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
@@ -72,15 +66,6 @@ class ReconcileTimes:
     prove_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An action that did not do what it should. is_telling: it may be the release's fault."""
-
-    action: Action
-    reason: str
-    is_telling: bool
-
-
 @dataclass(slots=True)
 class Work:
     """What is being done to one instance, or was, as long as no look has shown what came of it.
@@ -94,28 +79,6 @@ class Work:
     done: list[Action] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     ended_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """An action that has failed so many times in a row, and when it may be tried again."""
-
-    action: Action
-    failures: int
-    until_s: float
-
-
-@dataclass(slots=True)
-class Record:
-    """What came of the work on one instance so far.
-
-    rests: actions that have failed, by their names.
-    strikes: telling failures in a row, by release, with the last one's words; and those after
-        which the instance was away.
-    """
-
-    rests: dict[str, Rest] = field(default_factory=dict)
-    strikes: dict[ReleaseKey, tuple[int, str]] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -189,11 +152,10 @@ class Reconciler:
     ) -> None:
         """Begin what is to be done next, each piece of work as a task of its own."""
         for name, wanted in desired.items():
-            kept = {key_of(goal.release) for goal in wanted}
             record = self._records[name]
-            record.strikes = {key: had for key, had in record.strikes.items() if key in kept}
+            record.keep({key_of(goal.release) for goal in wanted})
             instance, seen = self._fleet.instance(name), facts[name]
-            has_failed = record.rests or record.strikes or instance.work_failure
+            has_failed = bool(instance.work_failure) or not record.is_clean
             if not has_failed or seen.under_way or not seen.can_be_changed:
                 continue
             if not plan_instance(wanted, known=known, facts=replace(seen, resting=())):
@@ -220,7 +182,7 @@ class Reconciler:
         keys: Mapping[str, ReleaseKey],
         reports: Iterable[PlaneReport],
     ) -> InstanceFacts:
-        name, now_s = instance.name, self._clock.now_s()
+        name = instance.name
         work = self._work.get(name)
         if work is not None and work.ended_s is not None:
             if instance.looked_from_s >= work.ended_s:
@@ -246,10 +208,8 @@ class Reconciler:
             is_believed = fitness is None and key[0] not in self._probed
             if (fitness is Fitness.FIT or is_believed) and key in instance.serving:
                 proved.add(key)
-                record.strikes.pop(key, None)
-        refused |= {
-            key: reason for key, (count, reason) in record.strikes.items() if count >= REFUSED_AFTER
-        }
+                record.proved(key)
+        refused |= record.refused
         in_flight = dict(instance.in_flight_of)
         for report in reports:
             for key, count in report.in_flight.get(name, {}).items():
@@ -261,42 +221,24 @@ class Reconciler:
             under_way=work.actions if work is not None else (),
             refused=refused,
             is_held_back=health.state in HELD_BACK,
-            resting=tuple(rest.action for rest in record.rests.values() if now_s < rest.until_s),
+            resting=record.resting(self._clock.now_s()),
         )
 
     def _settle(self, instance: Instance, work: Work, known: Sequence[Release]) -> None:
         """Take in what came of a piece of work, by a look from after it."""
-        observed, record = instance.observation, self._records[instance.name]
-        if observed is None:
-            # It is away, and with it all that was done there. Loading may be what ended it.
-            self._strike(record, work.failures, known)
-            return
-        failures, before = list(work.failures), dict(record.rests)
-        for action in work.done:
-            if words := unmet(action, observed):
-                log.error("not done", instance=instance.name, reason=words)
-                failures.append(Failure(action, words, is_telling=True))
-        self._strike(record, [failure for failure in failures if failure.is_telling], known)
-        for action in work.done:
-            record.rests.pop(name_of(action), None)
-        for failure in failures:
-            record.rests[name_of(failure.action)] = self._rest(failure, before)
-        if failures or not record.rests:
-            instance.work_failure = "; ".join(failure.reason for failure in failures)
-
-    def _strike(
-        self, record: Record, failures: Iterable[Failure], known: Sequence[Release]
-    ) -> None:
-        for failure in failures:
-            for key in _helped_by(failure.action, known):
-                count, _ = record.strikes.get(key, (0, ""))
-                record.strikes[key] = (count + 1, failure.reason)
-
-    def _rest(self, failure: Failure, before: Mapping[str, Rest]) -> Rest:
-        last = before.get(name_of(failure.action))
-        failures = 1 + (last.failures if last is not None and last.action == failure.action else 0)
-        rest_s = backoff_s(failures, first_s=FIRST_REST_S, most_s=MOST_REST_S, rng=self._rng)
-        return Rest(failure.action, failures, self._clock.now_s() + rest_s)
+        record = self._records[instance.name]
+        failed = record.ended(
+            work.done,
+            work.failures,
+            instance.observation,
+            known=known,
+            now_s=self._clock.now_s(),
+            rng=self._rng,
+        )
+        for failure in failed[len(work.failures) :]:
+            log.error("not done", instance=instance.name, reason=failure.reason)
+        if instance.observation is not None and (failed or not record.has_rests):
+            instance.work_failure = "; ".join(failure.reason for failure in failed)
 
     def _is_failing(self, name: str, action: Action) -> bool:
         if not isinstance(action, Prove):
@@ -390,23 +332,3 @@ class Reconciler:
         await mender.mend(name, self._controls[name], plan)
         work.ended_s = self._clock.now_s()
         self._fleet.instance(name).look_again.set()
-
-
-def name_of(action: Action) -> str:
-    """The same for what is tried again with other versions."""
-    match action:
-        case LoadTwin(release) | UnloadTwin(release) | Prove(release):
-            return f"{type(action).__name__} {release.model_name}"
-        case LoadVersions(model) | NarrowVersions(model) | UnloadComponent(model):
-            return f"{type(action).__name__} {model}"
-
-
-def _helped_by(action: Action, known: Iterable[Release]) -> list[ReleaseKey]:
-    """The releases that an action was to bring nearer."""
-    match action:
-        case LoadTwin(release) | Prove(release):
-            return [key_of(release)]
-        case LoadVersions(model, versions):
-            return [key_of(one) for one in known if one.pins.get(model) in versions]
-        case _:
-            return []

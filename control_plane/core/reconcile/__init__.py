@@ -22,15 +22,18 @@ from control_plane.core.reconcile.facts import (
 )
 from control_plane.core.reconcile.plan import engines_at_risk, plan_fleet, plan_instance
 from control_plane.core.reconcile.progress import is_gone, is_ready_everywhere, lacking, refusal
+from control_plane.core.reconcile.record import Failure, Record
 
 __all__ = [
     "Action",
     "Desired",
+    "Failure",
     "Fleet",
     "InstanceFacts",
     "NarrowVersions",
     "Prove",
     "Reason",
+    "Record",
     "ReleaseKey",
     "Wanted",
     "desired_of",
