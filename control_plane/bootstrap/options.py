@@ -29,6 +29,9 @@ SLOW_SHARE = 0.8
 """Of a try's time, what only a slow call takes. Far enough above the half that admission lets
 queueing take (``LimitOptions.longest_s``): an overload is not to look like a slow instance."""
 
+UNITS_OF_KEY = 4
+"""How many units of a routing key there is room for in the store, on average."""
+
 UNNAMED = ""
 """No engine's name: what holds for every engine that the settings do not name."""
 
@@ -176,8 +179,9 @@ def measuring_options(settings: Settings) -> MeasuringOptions:
 
 
 def store_bounds(settings: Settings) -> Bounds:
-    """A store that took fewer keys than are told apart would drop what the rest had counted."""
-    return Bounds(keyed_units=settings.analysis.max_keys)
+    """A key may be counted once in each step and by each plane, and is told apart only later: a
+    store that was full in the first steps would leave nothing to judge the next ones by."""
+    return Bounds(keyed_units=UNITS_OF_KEY * settings.analysis.max_keys)
 
 
 def shadow_options(settings: Settings) -> ShadowOptions:

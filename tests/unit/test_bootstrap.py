@@ -240,7 +240,7 @@ def test_counting_and_copying_are_bounded_as_they_are_by_themselves() -> None:
     told = Settings(analysis={"max_keys": 5_000, "shadow": {"concurrency": 9}})
     assert measuring_options(told).tally.max_keys == 5_000
     assert store_bounds(Settings()) == Bounds()
-    assert store_bounds(told).keyed_units == 5_000
+    assert store_bounds(told).keyed_units == 20_000
     assert shadow_options(told).concurrency == 9
 
 

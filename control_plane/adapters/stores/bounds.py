@@ -7,16 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of each rollout.
+    """Of each rollout, and of how many.
 
+    rollouts: of an engine's latest ones counts and evidence are kept; of those before, the
+        rollout itself and what the audit says.
     assessments: at most so many. A further one thins the older half and more: every second of
         them is dropped, except for the first and the newest tenth. So a long rollout is kept
         from its beginning, the coarser the longer ago.
     keyed_units: at most so many; further ones are dropped, as a full tally does.
     """
 
+    rollouts: int = 100
     assessments: int = 5_000
-    keyed_units: int = 200_000
+    keyed_units: int = 800_000
 
     @property
     def newest(self) -> int:

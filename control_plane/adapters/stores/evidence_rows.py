@@ -101,6 +101,15 @@ async def read_assessments(
     return tuple(from_json(Assessment, text) for text in reversed(texts))
 
 
+async def forget_old(connection: AsyncConnection, engine: str, bounds: Bounds) -> None:
+    """Removes what was counted and judged of all but the engine's latest rollouts."""
+    rollouts = tables.rollouts.c
+    latest = select(rollouts.rollout_id).where(rollouts.engine == engine)
+    old = latest.order_by(rollouts.number.desc()).offset(bounds.rollouts)
+    for rows in (tables.counts, tables.keyed_units, tables.assessments, tables.tallies):
+        await connection.execute(delete(rows).where(rows.c.rollout_id.in_(old)))
+
+
 async def _reserve(connection: AsyncConnection, rollout_id: str, what: str, wanted: int) -> int:
     """The number of the last of so many new rows, which are seen in the order of their numbers.
 

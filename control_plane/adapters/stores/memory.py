@@ -62,6 +62,7 @@ class MemoryStore:
         for engine in change.engines.values():
             if engine.rollout is not None:
                 self._rollouts[engine.rollout.rollout_id] = engine.rollout
+                self._forget_old(engine.rollout.engine)
         at_s, number = self._now_s(), len(self._audit) + 1
         self._audit += [AuditRecord(n, at_s, entry) for n, entry in enumerate(change.audit, number)]
         self._state = replace(
@@ -72,6 +73,12 @@ class MemoryStore:
             holds={name: hold for name, hold in sorted(holds.items()) if hold is not None},
         )
         return self._state
+
+    def _forget_old(self, engine: str) -> None:
+        of_engine = [one.rollout_id for one in self._rollouts.values() if one.engine == engine]
+        for rollout_id in of_engine[: -self._bounds.rollouts]:
+            for kept in (self._counts, self._keyed, self._assessments):
+                kept.pop(rollout_id, None)
 
     async def rollouts(self, *, engine: str | None = None, limit: int = 50) -> tuple[Rollout, ...]:
         found = [one for one in self._rollouts.values() if engine in (None, one.engine)]

@@ -80,6 +80,8 @@ class SqlStore:
             if revision != expected:
                 raise StaleRevision(f"the state is at revision {revision}, not at {expected}")
             await state_rows.apply(connection, change, revision=revision)
+            for engine in change.engines:
+                await evidence_rows.forget_old(connection, engine, self._bounds)
             return await state_rows.read_state(connection)
 
     async def rollouts(self, *, engine: str | None = None, limit: int = 50) -> tuple[Rollout, ...]:

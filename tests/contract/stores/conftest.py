@@ -16,7 +16,7 @@ from control_plane.adapters.stores import Bounds, MemoryStore, SqlStore, open_st
 from tests.contract.stores.postgres import MISSING, PostgresServer, find_programs
 
 Store = MemoryStore | SqlStore
-SMALL = Bounds(assessments=20, keyed_units=50)
+SMALL = Bounds(rollouts=3, assessments=20, keyed_units=50)
 TRIED_FOR_S = 20.0
 
 

@@ -8,6 +8,7 @@ from math import nan
 
 import pytest
 
+from control_plane.core.state import Change
 from control_plane.ports import RolloutCounts
 from tests.contract.stores import samples
 from tests.contract.stores.conftest import SMALL, Stage, Store
@@ -120,3 +121,22 @@ async def test_what_is_no_number_is_refused(store: Store) -> None:
 
     assert await store.keyed("r1") == ()
     assert await store.assessments("r1") == ()
+
+
+async def test_of_old_rollouts_the_evidence_is_forgotten_and_the_rollout_is_not(
+    store: Store,
+) -> None:
+    for n in range(5):
+        change = Change(engines={"damage": samples.engine_state(f"r{n}")})
+        await store.write(change, expected=n)
+        await store.put_counts(f"r{n}", "a", RolloutCounts())
+        await store.add_keyed(f"r{n}", "a", [samples.unit(n)])
+        await store.add_assessment(f"r{n}", samples.assessment(n))
+    other = Change(engines={"volume": samples.engine_state("other", "volume")})
+    await store.write(other, expected=5)
+
+    kept = [n for n in range(5) if await store.assessments(f"r{n}")]
+    assert kept == [2, 3, 4]
+    assert [n for n in range(5) if await store.counts(f"r{n}")] == kept
+    assert [n for n in range(5) if await store.keyed(f"r{n}")] == kept
+    assert len(await store.rollouts(engine="damage")) == 5
