@@ -60,7 +60,7 @@ from control_plane.services.gateway import Gateway
 from control_plane.services.holding import Holding
 from control_plane.services.measuring import Measuring
 from control_plane.services.model_reads import ModelReads
-from control_plane.services.operations import Operations
+from control_plane.services.operations import Operations, heal
 from control_plane.services.registration import Registration
 from control_plane.services.shadowing import Shadowing
 from control_plane.services.status import Status
@@ -170,7 +170,14 @@ def _wire(
         ended=ended,
     )
     shadowing = make_shadowing(settings, instances.fleet, gateway, measuring, clock)
-    holding = Holding(board=board, store=store, fleet=instances.fleet)
+    holding = Holding(
+        plane=plane,
+        board=board,
+        store=store,
+        audit=store,
+        fleet=instances.fleet,
+        heal=lambda name, reason: heal(instances.fleet, instances.mender, name, reason),
+    )
     rollouts = make_rollouts(
         settings,
         plane=plane,

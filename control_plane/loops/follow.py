@@ -80,7 +80,7 @@ class Follow:
             if await self._store.revision() != self._board.state.revision:
                 await self._read()
             if self._holding is not None:
-                self._holding.apply()
+                await self._holding.follow()
             if self._clock.now_s() >= self._report_at_s:
                 await self._report()
         except StoreUnavailable as error:

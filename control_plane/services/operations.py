@@ -121,9 +121,7 @@ class Operations:
         log.info("operator acted", action=action, instance=name, reason=reason, force=force)
 
     def _heal(self, name: str, reason: str) -> None:
-        self._fleet.heal(name, reason)
-        if self._mending is not None:
-            self._mending.heal(name)
+        heal(self._fleet, self._mending, name, reason)
 
     def _check_not_last(self, action: Action, name: str) -> None:
         only_there = [
@@ -150,6 +148,16 @@ class Operations:
         well = {one for one in ready if served not in self._fleet.breakers(one)}
         last_resorts = {one.name for one in self._fleet.last_resorts(*served)}
         return (well or ready | last_resorts) == {name}
+
+
+def heal(fleet: Fleet, mending: Mending | None, name: str, reason: str) -> None:
+    """Believe on this plane that an instance is well, and mend there again what was given up.
+
+    Raises IllegalEvent.
+    """
+    fleet.heal(name, reason)
+    if mending is not None:
+        mending.heal(name)
 
 
 def check_reason(reason: str) -> str:

@@ -67,7 +67,14 @@ async def test_an_instance_is_taken_out_and_brought_back(edge: Edge) -> None:
 
 async def test_who_asks_is_written_down() -> None:
     fleet, store = make_fleet(FakeInstance()), MemoryStore(lambda: 0.0)
-    holding = Holding(board=Board(StoredState()), store=store, fleet=fleet)
+    holding = Holding(
+        plane="plane-1",
+        board=Board(StoredState()),
+        store=store,
+        audit=store,
+        fleet=fleet,
+        heal=fleet.heal,
+    )
     operations = Operations(fleet, lambda: TABLE, holding=holding)
     server = make_server(fleet, FakeClock(), FakePhotos({}), operations=operations)
     await server.start()

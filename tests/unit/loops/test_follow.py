@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from structlog.testing import capture_logs
 
 from control_plane.adapters.stores import MemoryStore
@@ -46,6 +48,7 @@ class Follower:
         self.clock = FakeClock()
         self.store = Store(self.clock.now_s)
         self.board = Board(State())
+        self.healed: list[tuple[str, str]] = []
         self.fleet = make_fleet(FakeInstance(), FakeInstance(), clock=self.clock)
         self.follow = Follow(
             "plane-1",
@@ -55,7 +58,17 @@ class Follower:
             fleet=self.fleet,
             times=FollowTimes(report_s=0.5),
             clock=self.clock,
-            holding=Holding(board=self.board, store=self.store, fleet=self.fleet),
+            holding=self.holding(),
+        )
+
+    def holding(self) -> Holding:
+        return Holding(
+            plane="plane-1",
+            board=self.board,
+            store=self.store,
+            audit=self.store,
+            fleet=self.fleet,
+            heal=lambda name, reason: self.healed.append((name, reason)),
         )
 
     async def write(self, change: Change) -> None:
@@ -199,20 +212,48 @@ class TestHolds:
 
     async def test_it_is_written_down_with_who_said_so(self) -> None:
         site = Follower()
-        holding = Holding(board=site.board, store=site.store, fleet=site.fleet)
+        holding = site.holding()
         entry = AuditEntry("ann", "drain", "new driver", instance="triton-0")
         await holding.write("triton-0", Hold(HoldKind.DRAINED, "new driver"), entry)
         assert site.board.state.holds == {"triton-0": Hold(HoldKind.DRAINED, "new driver")}
         (record,) = await site.store.entries()
-        assert record.entry == entry
+        assert record.entry == replace(entry, after={"plane": "plane-1"})
 
     async def test_an_operator_is_not_kept_from_it_by_a_store_that_is_away(self) -> None:
         site = Follower()
         site.store.is_away = True
-        holding = Holding(board=site.board, store=site.store, fleet=site.fleet)
+        holding = site.holding()
         with capture_logs() as logs:
             await holding.write("triton-0", None, AuditEntry("ann", "undrain"))
         assert [one["event"] for one in logs] == ["not stored; it holds here only"]
+
+    async def test_what_was_healed_elsewhere_is_healed_here_once(self) -> None:
+        site = Follower()
+        old = AuditEntry("ann", "heal", "long ago", instance="triton-0", after={"plane": "plane-2"})
+        await site.write(Change(audit=(old,)))
+        await site.follow.follow()
+        assert site.healed == []
+        entries = [
+            AuditEntry("ann", "heal", "new driver", instance=name, after={"plane": plane})
+            for name, plane in (
+                ("triton-0", "plane-2"),
+                ("triton-1", "plane-1"),
+                ("no-such", "plane-2"),
+            )
+        ]
+        await site.write(Change(audit=tuple(entries)))
+        for _ in range(3):
+            await site.follow.follow()
+        assert site.healed == [("triton-0", "new driver (on another control plane)")]
+
+    async def test_a_heal_is_heard_though_this_plane_has_written_since(self) -> None:
+        site = Follower()
+        await site.follow.follow()
+        told = AuditEntry("ann", "heal", "", instance="triton-0", after={"plane": "plane-2"})
+        await site.write(Change(audit=(told,)))
+        site.board.put(await site.store.write(Change(), expected=1))
+        await site.follow.follow()
+        assert [name for name, _ in site.healed] == ["triton-0"]
 
     async def test_a_hold_that_the_health_does_not_allow_is_told_and_hurts_nobody(self) -> None:
         site = Follower()
