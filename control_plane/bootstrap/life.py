@@ -91,7 +91,7 @@ async def run_loops(
             *instances.watches,
             *instances.scrapes,
             *instances.probes,
-            plane.measuring,
+            plane.path.measuring,
             rollouts.measure,
             rollouts.catalogue,
             rollouts.follow,

@@ -15,12 +15,8 @@ from control_plane.adapters.stores import SqlStore
 from control_plane.bootstrap.instances import Instances
 from control_plane.bootstrap.options import (
     call_times,
-    gateway_options,
-    measuring_options,
     plan_defaults,
-    shadow_options,
 )
-from control_plane.core.detections import Priority
 from control_plane.loops.catalogue import CatalogueLoop
 from control_plane.loops.follow import Follow, FollowTimes
 from control_plane.loops.lead import Lead
@@ -30,18 +26,14 @@ from control_plane.loops.registry import RegistryLoop
 from control_plane.loops.rollout import RolloutLoop
 from control_plane.ports import ReleaseRegistry
 from control_plane.services.board import Board
-from control_plane.services.calling import Calling
 from control_plane.services.catalogue import Catalogue
-from control_plane.services.fleet import Fleet
 from control_plane.services.gates import Gates
-from control_plane.services.gateway import Gateway
 from control_plane.services.holding import Holding
 from control_plane.services.judging import Judging
 from control_plane.services.leading import Leading
 from control_plane.services.measuring import Measuring
 from control_plane.services.rollout_requests import PlanRequest
 from control_plane.services.rollouts import Rollouts
-from control_plane.services.shadowing import Shadowing
 from control_plane.services.standing import Standings
 from control_plane.settings import Settings, analysis_by_engine, analysis_options, gates_of
 
@@ -62,28 +54,6 @@ class RolloutParts:
 def name_plane() -> str:
     """This control plane's name: where it runs, and another one after each start."""
     return f"{socket.gethostname()[:80]}-{os.getpid()}-{secrets.token_hex(4)}"
-
-
-def make_measuring(
-    settings: Settings, plane: str, board: Board, clock: MonotonicClock
-) -> Measuring:
-    return Measuring(
-        plane=plane, table=lambda: board.table, clock=clock, options=measuring_options(settings)
-    )
-
-
-def make_shadowing(
-    settings: Settings, fleet: Fleet, gateway: Gateway, measuring: Measuring, clock: MonotonicClock
-) -> Shadowing:
-    options, times = gateway_options(settings), call_times(settings)
-    return Shadowing(
-        calling=Calling(fleet=fleet, times=times, retries=options.retries, clock=clock),
-        measuring=measuring,
-        room=lambda engine: gateway.room(engine, Priority.LOW),
-        times=times,
-        clock=clock,
-        options=shadow_options(settings),
-    )
 
 
 async def make_gates(settings: Settings, stack: AsyncExitStack) -> Gates | None:

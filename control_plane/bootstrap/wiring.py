@@ -23,25 +23,22 @@ from control_plane.bootstrap.checks import (
     read_fallbacks,
 )
 from control_plane.bootstrap.edges import make_grpc_server, make_http_server
-from control_plane.bootstrap.instances import Instances, make_instances, make_rng
+from control_plane.bootstrap.instances import Instances, make_instances
 from control_plane.bootstrap.opening import adopt
 from control_plane.bootstrap.options import (
-    gateway_options,
     photo_limits,
     plan_defaults,
     rest_limits,
     store_bounds,
 )
 from control_plane.bootstrap.registration import make_registration, make_registry
+from control_plane.bootstrap.requests import RequestPath, make_request_path
 from control_plane.bootstrap.rollouts import (
     RolloutParts,
     make_gates,
-    make_measuring,
     make_rollouts,
-    make_shadowing,
     name_plane,
 )
-from control_plane.core.requests import Ended
 from control_plane.core.state import State
 from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.kserve_service import KServe
@@ -58,11 +55,9 @@ from control_plane.services.fleet import Fleet
 from control_plane.services.gates import Gates
 from control_plane.services.gateway import Gateway
 from control_plane.services.holding import Holding
-from control_plane.services.measuring import Measuring
 from control_plane.services.model_reads import ModelReads
 from control_plane.services.operations import Operations, heal
 from control_plane.services.registration import Registration
-from control_plane.services.shadowing import Shadowing
 from control_plane.services.status import Status
 from control_plane.settings import Settings
 
@@ -74,8 +69,7 @@ class ControlPlane:
     status: Status
     instances: Instances
     rollouts: RolloutParts
-    measuring: Measuring
-    shadowing: Shadowing
+    path: RequestPath
     grpc: GrpcServer
     http: HttpServer
 
@@ -122,7 +116,7 @@ async def wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[Cont
         gates = await make_gates(settings, stack)
         outside = Outside(store, folder, registry, tritons, metrics, gates)
         plane = _wire(settings, board, catalogue, fallbacks, outside)
-        stack.push_async_callback(plane.shadowing.close)
+        stack.push_async_callback(plane.path.shadowing.close)
         yield plane
 
 
@@ -155,21 +149,7 @@ def _wire(
         metrics=outside.metrics,
         clock=clock,
     )
-    measuring = make_measuring(settings, plane, board, clock)
-
-    def ended(one: Ended) -> None:
-        measuring.ended(one)
-        shadowing.ended(one)
-
-    gateway = Gateway(
-        fleet=instances.fleet,
-        table=lambda: board.table,
-        options=gateway_options(settings),
-        clock=clock,
-        rng=make_rng(),
-        ended=ended,
-    )
-    shadowing = make_shadowing(settings, instances.fleet, gateway, measuring, clock)
+    path = make_request_path(settings, plane, board, instances.fleet, clock)
     holding = Holding(
         plane=plane,
         board=board,
@@ -187,7 +167,7 @@ def _wire(
         registry=outside.registry,
         fallbacks=fallbacks,
         instances=instances,
-        measuring=measuring,
+        measuring=path.measuring,
         gates=outside.gates,
         holding=holding,
         clock=clock,
@@ -208,8 +188,8 @@ def _wire(
         engines=catalogue.engines,
         fleet=instances.fleet,
         table=lambda: board.table,
-        admission=gateway.admission,
-        retry_budget=gateway.retry_budget,
+        admission=path.gateway.admission,
+        retry_budget=path.gateway.retry_budget,
         clock=clock,
         calendar=calendar,
     )
@@ -217,7 +197,7 @@ def _wire(
     grpc, http = _edges(
         settings,
         instances.fleet,
-        gateway,
+        path.gateway,
         status,
         catalogue,
         registration,
@@ -225,7 +205,7 @@ def _wire(
         rollouts,
         clock,
     )
-    return ControlPlane(status, instances, rollouts, measuring, shadowing, grpc, http)
+    return ControlPlane(status, instances, rollouts, path, grpc, http)
 
 
 def _edges(

@@ -65,7 +65,7 @@ class Endless:
 def a_plane() -> Any:
     return SimpleNamespace(
         instances=SimpleNamespace(watches=(), scrapes=(), probes=()),
-        measuring=Endless(),
+        path=SimpleNamespace(measuring=Endless()),
         rollouts=SimpleNamespace(
             measure=Endless(), catalogue=Endless(), follow=Endless(), lead=Endless()
         ),
