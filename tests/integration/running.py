@@ -114,25 +114,28 @@ class RunningTidegate:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.log_file.open("wb") as log:
+        with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [
-                    str(TIDEGATE),
-                    "up",
-                    f"--tritons={self.tritons}",
-                    f"--model-repository={self.model_repository}",
-                    f"--triton-base-port={self.triton_base_port}",
-                    f"--http-port={self.http_port}",
-                    f"--grpc-port={self.grpc_port}",
-                    f"--state-dir={self.folder / 'state'}",
-                    "--log-format=json",
-                ],
+                self.command(),
                 env=environment(**self.settings),
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+
+    def command(self) -> list[str]:
+        return [
+            str(TIDEGATE),
+            "up",
+            f"--tritons={self.tritons}",
+            f"--model-repository={self.model_repository}",
+            f"--triton-base-port={self.triton_base_port}",
+            f"--http-port={self.http_port}",
+            f"--grpc-port={self.grpc_port}",
+            f"--state-dir={self.folder / 'state'}",
+            "--log-format=json",
+        ]
 
     def wait_ready(self) -> None:
         give_up_s = time.monotonic() + READY_TIMEOUT_S
