@@ -91,11 +91,12 @@ def run_all(only: str, flapping_s: float) -> Iterator[Shown]:
                 yield scenario(tidegate)
 
 
-def as_markdown(shown: list[Shown]) -> str:
+def as_markdown(shown: list[Shown], what: str = "fault") -> str:
+    """what: of the first column."""
     rows = [
         f"{datetime.now(UTC):%d %B %Y}; {machine()}",
         "",
-        "| fault | promised | measured |",
+        f"| {what} | promised | measured |",
         "| --- | --- | --- |",
     ]
     for one in shown:
