@@ -28,7 +28,8 @@ from tests.integration.tritons import RunningTritons
 pytestmark = pytest.mark.triton
 
 AWAY_S = 4.0
-BACK_WITHIN_S = 0.25
+BACK_WITHIN_S = 1.0
+"""On a machine that does other things too; ``benchmarks/rollouts.py`` holds it to 0.25 s."""
 
 PLAN: dict[str, Any] = {"steps_percent": [50, 100], "manual": True}
 

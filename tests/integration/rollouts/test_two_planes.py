@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.rollouts.checks import promised
+from tests.integration.rollouts.checks import last_on, promised
 from tests.integration.rollouts.killing import (
     kill_and_converge,
     leader_of,
@@ -41,6 +41,9 @@ the first instance, the second one, what is not stable any more taken away. Ever
 is tried in ``tests/unit/services/test_crashes.py``."""
 
 FOLLOWED_WITHIN_S = 0.25
+BACK_WITHIN_S = 1.0
+"""On a machine that does other things too; ``benchmarks/rollouts.py`` holds it to 0.25 s."""
+
 NOTICED_WITHIN_S = 1.0
 """Beside the lease's own time: what it takes to ask for it again and to begin."""
 
@@ -91,6 +94,27 @@ def test_the_leader_is_killed_and_the_other_one_finishes_in_time(planes: Pair) -
         wait_for(answers, 50)
     assert taken_s - killed_s < LEASE_S + NOTICED_WITHIN_S
     assert promised(answers, executions(survivor.model_repository), sights) == []
+    revive(leader)
+
+
+def test_a_rollback_needs_no_leader(planes: Pair) -> None:
+    leader = leader_of(planes)
+    survivor = other_than(leader, planes)
+    steering = Steering(survivor.url)
+    target = target_of(steering)
+    with routes_watched(survivor.url) as sights, scored(survivor.grpc, least=50) as answers:
+        rollout = steering.start(target, steps_percent=[50], manual=True)
+        steering.wait_for(rollout, "step")
+        wait_for(answers, 50)
+        leader.kill()
+        ordered_s = time.time()
+        steering.roll_back()
+        assert steering.show(rollout)["state"] == "rolling_back"
+        steering.wait_for(rollout, "rolled_back")
+        steering.settle()
+    done = executions(survivor.model_repository)
+    assert last_on(target, done) - ordered_s < BACK_WITHIN_S
+    assert promised(answers, done, sights) == []
     revive(leader)
 
 
