@@ -25,9 +25,8 @@ def test_a_good_release_through_all_steps_and_back(fleet: RunningTidegate) -> No
     assert shown.broken(is_busy=True) == []
 
 
-@pytest.mark.parametrize("percent", [50, 100])
-def test_a_rollback_takes_the_traffic_at_once(fleet: RunningTidegate, percent: int) -> None:
-    assert take_back_at(fleet, percent).broken(is_busy=True) == []
+def test_a_rollback_takes_all_of_the_traffic_at_once(fleet: RunningTidegate) -> None:
+    assert take_back_at(fleet, 100).broken(is_busy=True) == []
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.metric)

@@ -35,7 +35,7 @@ from tests.integration.running import wait_until
 
 pytestmark = pytest.mark.triton
 
-POINTS = (1, 4, 5, 8, 13, 16)
+POINTS = (1, 4, 8, 13)
 """Beginnings (odd) and ends (even) of a direct rollout's actions: a load, a twin and a proof on
 the first instance, the second one, what is not stable any more taken away. Every point there is
 is tried in ``tests/unit/services/test_crashes.py``."""
