@@ -118,6 +118,7 @@ class Leading:
         try:
             try:
                 after = await self._store.write(change, expected=expected, epoch=epoch)
+                _tell(change.audit)
             except StaleRevision:
                 after = await self._store.read()
         except StoreUnavailable as error:
@@ -249,6 +250,18 @@ class Leading:
             return {key_of(release) for release in known}
         return {key_of(release) for release in state.table.releases()}.union(
             *(report.routed for report in reports)
+        )
+
+
+def _tell(written: Sequence[AuditEntry]) -> None:
+    """One line for each decision: who reads the log at night is not to need the audit."""
+    for entry in written:
+        log.info(
+            "decided",
+            engine=entry.engine,
+            rollout=entry.rollout_id,
+            action=entry.action,
+            reason=entry.reason,
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from control_plane.adapters.stores import MemoryStore
 from control_plane.core.catalogue import Config, Engine
@@ -121,6 +122,17 @@ async def test_every_move_is_in_the_audit_with_who_why_before_and_after() -> Non
     assert latest.after["samples"] == 1000
     assert told[-1].after["target"] == "1.1.0"
     assert told[-1].reason == "better"
+
+
+async def test_what_is_decided_by_rule_is_told_in_the_log() -> None:
+    site = await begun()
+    with capture_logs() as logs:
+        await site.settle()
+    told = [(one["action"], one["reason"]) for one in logs if one["event"] == "decided"]
+    assert told == [
+        ("preparing", "to be loaded and proved"),
+        ("step", "proved on every instance"),
+    ]
 
 
 async def test_worse_goes_back_at_once_and_says_so() -> None:
