@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
@@ -56,6 +57,8 @@ class Database:
         self._readers, self._writers = self._engine, self._engine
         # Waiting writers of this process queue up here; SQLite would let them take chances.
         self._turn: asyncio.Lock | None = None
+        # Which file was opened, on SQLite.
+        self._file: tuple[int, int] | None = None
         if location.is_sqlite:
             self._writers = self._engine.execution_options(begin="")
             self._turn = asyncio.Lock()
@@ -73,6 +76,7 @@ class Database:
             async with self._limited(self._timeout_s):
                 make_file(self._location.path)
                 await asyncio.to_thread(_keep_a_write_ahead_log, self._location, self._timeout_s)
+                self._file = _identity(self._location.path)
 
     async def dispose(self) -> None:
         await self._engine.dispose()
@@ -80,6 +84,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """One snapshot. Raises StoreUnavailable."""
+        self._check_file()
         async with self._limited(self._timeout_s), self._readers.connect() as connection:
             yield connection
 
@@ -87,6 +92,7 @@ class Database:
     async def writing(self, *, timeout_s: float | None = None) -> AsyncIterator[AsyncConnection]:
         """Commits at the end, and undoes all of it on any exception. Raises StoreUnavailable."""
         limit_s = timeout_s or self._timeout_s
+        self._check_file()
         async with self._limited(limit_s):
             if self._turn is None:
                 async with self._writers.begin() as connection:
@@ -106,6 +112,18 @@ class Database:
                     raise
             else:
                 return
+
+    def _check_file(self) -> None:
+        """Raises StoreUnavailable when the file that was opened is not where it was any more.
+
+        What is written to one that was moved or removed is read by nobody else, and whoever
+        starts next makes a new one, and leads beside us.
+        """
+        if self._file is not None and _identity(self._location.path) != self._file:
+            raise StoreUnavailable(
+                f"the state store ({self._location}) was moved, removed or replaced since it was "
+                f"opened; put it back, or restart this control plane"
+            )
 
     @asynccontextmanager
     async def _limited(self, timeout_s: float) -> AsyncIterator[None]:
@@ -127,6 +145,15 @@ class Database:
         if password:
             why = why.replace(password, "***")
         return f"the state store ({self._location}) is not available: {why}"
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file lies there; None for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _busy_s(limit_s: float) -> float:

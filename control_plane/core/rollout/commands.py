@@ -59,7 +59,8 @@ def roll_back(
     rollout_id: for a new one. stable: the engine's stable release now. to: the release to go
     back to; None for the one that was stable before the last rollout.
 
-    A rollback that is said again changes nothing: it never takes a rollback back. After a
+    A rollback that is said again changes nothing: it never takes a rollback back; one that has
+    failed is tried again. After a
     completed rollout the release before it may not be loaded any more, so it is loaded and
     proved first; the engine's traffic moves the moment that is done.
 
@@ -69,16 +70,19 @@ def roll_back(
     if last is not None and not last.is_finished:
         return _take_back(last, to, reason, now_s)
     if to is None:
-        if last is not None and last.stable_now == last.stable:
+        has_failed = last is not None and last.state is State.FAILED and last.is_reversal
+        if last is not None and last.stable_now == last.stable and not has_failed:
             return last.after(Event.ROLL_BACK, reason, now_s)
-        if last is None or last.is_reversal:
+        if last is not None and last.is_reversal and not has_failed:
+            return last  # said again, and it is done
+        if last is None:
             raise ControlPlaneError(
                 ErrorCode.CONFLICT,
                 f"engine {engine.name!r} has no rollout to take back; stable is {stable}. "
                 f"Name the release to go to",
                 field="to",
             )
-        to = last.stable
+        to = last.target if has_failed else last.stable
     return start(
         rollout_id,
         engine,

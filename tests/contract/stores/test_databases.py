@@ -174,3 +174,28 @@ async def test_a_store_shows_no_password(location: str | Path) -> None:
     async with open_store(location) as store:
         assert PASSWORD not in repr(store)
         assert "tidegate" in repr(store) or "test_" in repr(store)
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_a_file_that_was_moved_away_is_a_store_that_is_away(
+    tmp_path: Path, is_replaced: bool
+) -> None:
+    # What is written to it now nobody else reads; another plane would make a new one, and lead too.
+    folder, aside = tmp_path / "state", tmp_path / "aside"
+    path = folder / "state.db"
+    async with open_store(path) as store:
+        await store.write(Change(), expected=0)
+        folder.rename(aside)
+        if is_replaced:
+            async with open_store(path) as other:
+                assert await other.revision() == 0
+        with pytest.raises(StoreUnavailable, match="was moved, removed or replaced"):
+            await store.revision()
+        with pytest.raises(StoreUnavailable, match="put it back"):
+            await store.write(Change(), expected=1)
+        with pytest.raises(StoreUnavailable):
+            await store.acquire("a", ttl_s=1.0)
+        if is_replaced:
+            folder.rename(tmp_path / "replaced")
+        aside.rename(folder)
+        assert await store.revision() == 1

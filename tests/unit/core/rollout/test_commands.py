@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from control_plane.core.rollout import (
@@ -190,10 +192,20 @@ def test_a_rollback_is_not_taken_back_by_another() -> None:
     assert obey(going, Command.ABORT, "no", NOW_S).state is State.ROLLING_BACK
 
 
-@pytest.mark.parametrize("last", [None, completed(PLANS[Kind.DIRECT], is_reversal=True)])
-def test_where_nothing_can_be_taken_back_a_release_must_be_named(last: Rollout | None) -> None:
+def test_a_rollback_that_is_done_is_one_however_often_it_is_said() -> None:
+    done = completed(PLANS[Kind.DIRECT], is_reversal=True)
+    assert back(done, stable="1.1.0") is done
+
+
+def test_a_rollback_that_has_failed_is_tried_again() -> None:
+    lost = replace(failed(), is_reversal=True)
+    again = back(lost)
+    assert (again.rollout_id, again.target, again.is_reversal) == ("r2", "1.1.0", True)
+
+
+def test_where_nothing_can_be_taken_back_a_release_must_be_named() -> None:
     with pytest.raises(ControlPlaneError) as refused:
-        back(last, stable="1.1.0")
+        back(None, stable="1.1.0")
     assert (refused.value.code, refused.value.field) == (ErrorCode.CONFLICT, "to")
     assert refused.value.message == (
         "engine 'damage' has no rollout to take back; stable is 1.1.0. Name the release to go to"
