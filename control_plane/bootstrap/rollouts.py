@@ -27,6 +27,7 @@ from control_plane.loops.rollout import RolloutLoop
 from control_plane.ports import ReleaseRegistry
 from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
+from control_plane.services.fleet import Fleet
 from control_plane.services.gates import Gates
 from control_plane.services.holding import Holding
 from control_plane.services.judging import Judging
@@ -140,7 +141,7 @@ def make_rollouts(
         registry=registry_loop,
         measure=MeasureLoop(measuring=measuring, store=store),
         lead=lead,
-        standings=_standings(plane, board, catalogue, follow, lead, calendar),
+        standings=_standings(plane, board, catalogue, instances.fleet, follow, lead, calendar),
     )
 
 
@@ -165,6 +166,7 @@ def _standings(
     plane: str,
     board: Board,
     catalogue: Catalogue,
+    fleet: Fleet,
     follow: Follow,
     lead: Lead,
     calendar: SystemCalendar,
@@ -174,6 +176,7 @@ def _standings(
         board=board,
         lease=lambda: lead.held,
         is_store_away=lambda: follow.is_away,
+        instances={one.name: one.url for one in fleet.instances},
         complaints=lambda: catalogue.complaints,
         calendar=calendar,
     )

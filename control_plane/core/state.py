@@ -115,12 +115,14 @@ class PlaneReport:
     plane: its name, another one after each start.
     revision: of the state it follows. routed: the releases that its routing table names.
     in_flight: requests under way, by instance, by (engine, release).
+    instances: where each instance is, by its name; all planes are to have the same.
     """
 
     plane: str
     revision: int
     routed: frozenset[tuple[str, str]] = frozenset()
     in_flight: Mapping[str, Mapping[tuple[str, str], int]] = field(default_factory=dict)
+    instances: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,4 +127,5 @@ def report_of(plane: str, board: Board, fleet: Fleet) -> PlaneReport:
             }
             for instance in fleet.instances
         },
+        instances={instance.name: instance.url for instance in fleet.instances},
     )

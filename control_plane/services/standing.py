@@ -6,7 +6,7 @@ the catalogue of releases: what an operator asks when a rollout does not move.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,7 @@ class Standing:
     plane: its name, another one after each start. others: those that it hears of.
     epoch, led_since: of its lease; None while it does not lead.
     revision: of the state that it goes by. is_store_away: whether it cannot ask for a newer one.
-    complaints: what was wrong with the catalogue at the latest reading, each in a sentence.
+    complaints: what is wrong with the catalogue, or between the planes, each in a sentence.
     """
 
     plane: str
@@ -43,6 +43,7 @@ class Standings:
 
     lease: the one that is held, and since when by the monotonic clock; None while none is.
     is_store_away: as it was at the latest question to the store.
+    instances: where each instance is, by its name. complaints: of the catalogue.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Standings:
         board: Board,
         lease: Callable[[], tuple[Lease, float] | None],
         is_store_away: Callable[[], bool],
+        instances: Mapping[str, str],
         complaints: Callable[[], Sequence[str]],
         calendar: Calendar,
     ) -> None:
@@ -59,6 +61,7 @@ class Standings:
         self._board = board
         self._lease = lease
         self._is_store_away = is_store_away
+        self._instances = instances
         self._complaints = complaints
         self._calendar = calendar
 
@@ -71,5 +74,20 @@ class Standings:
             led_since=self._calendar.utc(held[1]) if held else None,
             revision=self._board.state.revision,
             is_store_away=self._is_store_away(),
-            complaints=tuple(self._complaints()),
+            complaints=(*self._complaints(), *self._differences()),
         )
+
+    def _differences(self) -> list[str]:
+        """Of planes that were given other instances: the one that leads knows only its own."""
+        return [
+            f"control plane {report.plane} has other instances: "
+            + ", ".join(
+                f"{name} at {report.instances.get(name, 'none')}, here at "
+                f"{self._instances.get(name, 'none')}"
+                for name in sorted({*report.instances, *self._instances})
+                if report.instances.get(name) != self._instances.get(name)
+            )
+            + "; only those of the one that leads are looked after"
+            for report in self._board.reports
+            if report.instances and report.instances != self._instances
+        ]

@@ -78,7 +78,8 @@ def unit(digest: int, *, bucket: int | None = 3) -> KeyedUnit:
 
 def report(plane: str, revision: int = 3) -> PlaneReport:
     routed = frozenset({("damage", "1.0.0"), ("damage", "1.1.0")})
-    return PlaneReport(plane, revision, routed, {"triton-0": {("damage", "1.0.0"): 4}, "t1": {}})
+    in_flight = {"triton-0": {("damage", "1.0.0"): 4}, "t1": {}}
+    return PlaneReport(plane, revision, routed, in_flight, {"triton-0": "host:8001"})
 
 
 def assessment(samples: int) -> Assessment:

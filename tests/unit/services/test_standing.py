@@ -29,6 +29,7 @@ class Site:
             board=self.board,
             lease=lambda: self.held,
             is_store_away=lambda: self.is_away,
+            instances={"triton-0": "host:8001"},
             complaints=lambda: self.complaints,
             calendar=Calendar(),
         )
@@ -61,3 +62,19 @@ def test_the_others_the_store_and_the_catalogue() -> None:
     assert standing.others == ("gate-2", "gate-3")
     assert standing.is_store_away
     assert standing.complaints == ("damage 1.1.0 is in use",)
+
+
+def test_planes_that_were_given_other_instances_say_so() -> None:
+    site = Site()
+    site.board.reports = tuple(
+        PlaneReport(plane, revision=7, instances=instances)
+        for plane, instances in (
+            ("same", {"triton-0": "host:8001"}),
+            ("old", {}),
+            ("other", {"triton-0": "host:9001", "triton-1": "host:9011"}),
+        )
+    )
+    assert site.standings.now().complaints == (
+        "control plane other has other instances: triton-0 at host:9001, here at host:8001, "
+        "triton-1 at host:9011, here at none; only those of the one that leads are looked after",
+    )
