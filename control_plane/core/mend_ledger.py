@@ -174,6 +174,11 @@ class MendLedger:
         row.mends = min(row.mends + 1, self._options.limit)
         self._book(row, reason, now_s, rng)
 
+    def stopped(self, engine: str, instance: str) -> None:
+        """It was cut off by no fault of its own: it counts for nothing. Raises ValueError as above."""
+        self._end(engine, instance)
+        self._rows[engine, instance].mends -= 1
+
     def heal(self, instance: str) -> None:
         """An operator says it is well, or it left the fleet: rows there are forgotten.
 

@@ -145,9 +145,8 @@ class Mender:
             self._failed(name, plan, str(failed))
             mending.error("not mended", reason=str(failed))
         except asyncio.CancelledError:
-            self._failed(
-                name, plan, "stopped on the way: this control plane does not lead any more"
-            )
+            self._ledger.stopped(plan.engines[0], name)
+            self._stay_out(name, plan, "cut off: this control plane does not lead any more")
             raise
         except Exception as error:  # one instance's oddity must not end the control plane
             self._failed(name, plan, f"unexpected {type(error).__name__}: {error}")
@@ -233,9 +232,20 @@ class Mender:
         culprit: str | None = None,
         is_wrong: bool = False,
     ) -> None:
-        """What was not brought back before it failed stays out."""
         now_s = self._clock.now_s()
         self._ledger.failed(plan.engines[0], name, reason, now_s, self._rng, culprit=culprit)
+        self._stay_out(name, plan, reason, culprit=culprit, is_wrong=is_wrong)
+
+    def _stay_out(
+        self,
+        name: str,
+        plan: MendPlan,
+        reason: str,
+        *,
+        culprit: str | None = None,
+        is_wrong: bool = False,
+    ) -> None:
+        """What was not brought back before the mend ended."""
         for served in plan.engines:
             if self._fleet.health(name).fitness(served) is Fitness.MENDING:
                 is_culprit = served == culprit

@@ -51,6 +51,17 @@ def test_the_defaults() -> None:
     assert MendOptions() == MendOptions(first_s=2.0, most_s=60.0, limit=8, lasting_s=120.0)
 
 
+def test_one_that_was_cut_off_counts_for_nothing() -> None:
+    ledger = MendLedger(OPTIONS)
+    for _ in range(3 * OPTIONS.limit):
+        ledger.started("damage", "a", 0.0, neighbours=["volume"])
+        ledger.stopped("damage", "a")
+        assert ledger.under_way == {}
+    assert ledger.may_mend("damage", "a", 0.0) == MayMend(1)
+    with pytest.raises(ValueError, match="no mend"):
+        ledger.stopped("damage", "a")
+
+
 class TestOneAtATime:
     def test_of_an_engine_over_the_fleet_and_on_an_instance(self) -> None:
         ledger = MendLedger(OPTIONS)

@@ -336,6 +336,26 @@ class TestFailing:
         await site.mend(plan)
         assert (site.triton.calls, site.mender.under_way) == ([], {})
 
+    async def test_one_that_was_cut_off_stays_out_and_may_be_mended_at_once(self) -> None:
+        class Endless(FakeInstance):
+            async def load(self, model: str, config: Config, **options: object) -> None:
+                self.entered.put_nowait(model)
+                await asyncio.Event().wait()
+
+        site = await Site().start()
+        site.fail("damage")
+        plan = site.begin()
+        assert plan is not None
+        endless = Endless(folders=FOLDERS, loaded=site.triton.loaded, twins=site.triton.twins)
+        task = asyncio.create_task(site.mender.mend("triton-0", endless, plan))
+        await endless.entered.get()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert site.fitness() is Fitness.UNFIT
+        assert site.mender.under_way == {}
+        assert site.begin() == plan
+
     async def test_two_instances_never_mend_the_same_engine_at_once(self) -> None:
         site = await Site(2).start()
         dead = "INTERNAL: Stub process 'preprocess_0_0' is not healthy"
