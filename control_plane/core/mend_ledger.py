@@ -175,7 +175,7 @@ class MendLedger:
         self._book(row, reason, now_s, rng)
 
     def stopped(self, engine: str, instance: str) -> None:
-        """It was cut off by no fault of its own: it counts for nothing. Raises ValueError as above."""
+        """It was cut off by no fault of its own: it counts for nothing. Raises ValueError too."""
         self._end(engine, instance)
         self._rows[engine, instance].mends -= 1
 
