@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from control_plane.adapters.onnx.external_data import has_external_data
+from control_plane.adapters.onnx.external_data import NO_ONNX, has_external_data
 from control_plane.core.interface import ANY, Port, interface_complaints
 
 MODEL, TASK, INPUTS, OUTPUTS, VERDICT = (
@@ -86,15 +86,15 @@ def try_file(folder: Path, config: dict[str, Any]) -> None:
 
 
 def _check_whole(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise Unfit("it is empty")
+    with path.open("rb") as file:
+        # Closed by nobody: what is raised has views of it in its traceback, and so it cannot be.
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-            memoryview(mapped) as content,
-        ):
-            is_external = has_external_data(content)
+        is_external = has_external_data(memoryview(mapped))
     except ValueError as error:
-        raise Unfit(f"it is no ONNX file: {error}") from None
+        raise Unfit(str(error)) from None
     if is_external:
         raise Unfit(
             "some of its weights lie in other files (external data); "
@@ -118,6 +118,8 @@ def _load(path: Path) -> Any:
     except MemoryError:
         raise
     except Exception as failure:  # ONNX Runtime's have no common class
+        if type(failure).__name__ == "InvalidProtobuf":
+            raise Unfit(NO_ONNX) from None
         raise Unfit(f"ONNX Runtime cannot load it: {failure}") from None
 
 

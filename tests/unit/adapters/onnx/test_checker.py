@@ -68,11 +68,34 @@ async def test_one_whose_weights_lie_elsewhere(tmp_path: Path) -> None:
     assert "some of its weights lie in other files (external data)" in await refusal(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x08\x07", bytes(1000)])
-async def test_what_is_no_onnx_at_all(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"GIF89a", "it is no ONNX file"),
+        (b"a text\n" * 50, "it is no ONNX file"),
+        (bytes(1000), "it is no ONNX file"),
+        (b"\x08\x07\x42\x01\x0b", "it is no ONNX file"),  # ONNX Runtime finds this out
+        (b"\x08\x07", "ONNX Runtime cannot load it: "),
+    ],
+)
+async def test_what_is_no_onnx_at_all(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "bad.onnx"
     path.write_bytes(content)
-    assert (await refusal(path)).startswith("the ONNX file cannot be served: ")
+    message = await refusal(path)
+    assert message.startswith(f"the ONNX file cannot be served: {reason}")
+    if not reason.endswith(" "):
+        assert message.endswith(reason)
+
+
+@pytest.mark.parametrize("left", [1, 0.1, 0.5, 0.9, -1])
+async def test_one_that_was_cut_off(tmp_path: Path, left: float) -> None:
+    content = network(tmp_path / "good.onnx").read_bytes()
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(content[: left if isinstance(left, int) else int(left * len(content))])
+    assert (await refusal(path)).startswith(
+        "the ONNX file cannot be served: it is no ONNX file: it ends in the middle of "
+    )
 
 
 async def test_one_that_never_ends_is_ended(tmp_path: Path) -> None:

@@ -62,19 +62,54 @@ def test_a_file_as_it_is_saved(tmp_path: Path, is_external: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "part"),
     [
-        (b"\x08", "it ends in the middle of a number"),
-        (b"\x3a\x05ab", "it ends in the middle of a field"),
-        (b"\x0b", "it has a field of wire type 3"),
-        (b"\xff" * 11, "it has a number of more than 64 bits"),
-        (b"\x38\x01", "a message is a number"),
-        (b"\x39" + bytes(7), "it ends in the middle of a field"),
+        (b"\x08", "a number"),
+        (b"\x08\x07\x3a\x05ab", "its graph"),
+        (b"\x08\x07\x42\x05ab", "its operator sets"),
+        (b"\x08\x07\x12\x05ab", "a field"),
+        (b"\x08\x07\x3a\x02\x3a\x05", "a field"),
+        (b"\x08\x07\x39" + bytes(7), "its graph"),
     ],
 )
-def test_what_is_no_protobuf(content: bytes, complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+def test_what_was_cut_off(content: bytes, part: str) -> None:
+    assert complaint(content) == f"it is no ONNX file: it ends in the middle of {part}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x0b",  # a wire type that nothing has
+        b"\xff" * 11,  # a number of more than 64 bits
+        b"\x38\x01",  # a graph that is a number
+        bytes(100),
+        b"hello",
+        b'{"a": 1}',
+        b'"a": 1',  # these three could be fields that were cut off
+        b"(x)",
+        b"rest of it",
+    ],
+)
+def test_what_is_none_at_all(content: bytes) -> None:
+    assert complaint(content) == "it is no ONNX file"
+
+
+def test_every_cut_of_a_file_is_whole_messages_or_a_complaint(tmp_path: Path) -> None:
+    content = network(tmp_path / "model.onnx").read_bytes()
+    complaints = []
+    for length in range(len(content)):
+        try:
+            has_external_data(memoryview(content[:length]))
+        except ValueError as error:
+            complaints.append(str(error))
+    assert len(complaints) > len(content) * 0.8
+    assert all(each.startswith("it is no ONNX file: it ends in the middle") for each in complaints)
+
+
+def complaint(content: bytes) -> str:
+    with pytest.raises(ValueError) as raised:
         has_external_data(memoryview(content))
+    return str(raised.value)
 
 
 def test_fields_of_fixed_size_are_stepped_over() -> None:
