@@ -23,8 +23,9 @@ SECRET_KEY = re.compile(
     r"authorization|passw|secret|cookie|credential|api[-_]?key|(^|[-_])token$", re.IGNORECASE
 )
 DEEPEST = 6
-# They log every request at INFO; Tidegate writes its own line for each.
-CHATTY = ("uvicorn.access", "uvicorn.error", "httpx", "httpcore", "asyncio")
+# They log every request at INFO, for which Tidegate writes its own line; or every start, and
+# every step of their tables, of which there are sixty.
+CHATTY = ("uvicorn.access", "uvicorn.error", "httpx", "httpcore", "asyncio", "alembic", "mlflow")
 
 # Written here and not by others, over many lines.
 OWN_LINES = frozenset({"stack", "exception"})

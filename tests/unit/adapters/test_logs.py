@@ -122,6 +122,20 @@ def test_the_level_holds_for_both() -> None:
     assert [line["event"] for line in lines(stream)] == ["yes"]
 
 
+@pytest.mark.parametrize("name", ["alembic.runtime.migration", "mlflow.store.db.utils"])
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_who_tells_every_start_of_its_tables_is_heard_when_something_is_wrong(
+    name: str, level: Any
+) -> None:
+    stream = io.StringIO()
+    set_up_logs(level, stream=stream)
+
+    logging.getLogger(name).info("Context impl SQLiteImpl.")
+    logging.getLogger(name).warning("the table is gone")
+
+    assert [line["event"] for line in lines(stream)] == ["the table is gone"]
+
+
 def test_setting_up_again_does_not_write_twice() -> None:
     stream = io.StringIO()
     set_up_logs(stream=stream)
