@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import TypeVar
 
+from control_plane.adapters.private_files import make_private_file, make_private_folder
 from control_plane.adapters.registry.mlflow_models import CANARY, STABLE, MlflowModels
 from control_plane.core.catalogue import Release
 from control_plane.core.registered import Registered, ReleaseRecord
@@ -23,6 +24,7 @@ from control_plane.ports import RegistryUnavailable
 THREADS = 2
 REASON_LENGTH = 300
 SQLITE = "sqlite:///"
+ARTIFACTS = "mlflow-artifacts"
 
 Answer = TypeVar("Answer")
 
@@ -115,9 +117,12 @@ class MlflowRegistry:
             if self._opened is None:
                 artifacts = None
                 if self._uri.startswith(SQLITE):
-                    folder = Path(self._uri.removeprefix(SQLITE)).absolute().parent
-                    folder.mkdir(parents=True, exist_ok=True)
-                    artifacts = (folder / "mlflow-artifacts").as_uri()
+                    path, _, _ = self._uri.removeprefix(SQLITE).partition("?")
+                    tables = Path(path).absolute()
+                    folder = tables.parent / ARTIFACTS
+                    make_private_file(tables)
+                    make_private_folder(folder)
+                    artifacts = folder.as_uri()
                 self._opened = MlflowModels(self._uri, artifacts, timeout_s=self._timeout_s)
             return self._opened
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from control_plane.adapters.private_files import make_private_file
 from control_plane.errors import ConfigurationError
 
 FIELD = "store.url"
@@ -81,8 +81,7 @@ def locate(location: str | Path) -> Location:
 def make_file(path: Path) -> None:
     """SQLite's file and its folder, for their owner alone. Raises ConfigurationError."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        make_private_file(path)
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise ConfigurationError(

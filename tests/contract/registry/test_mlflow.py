@@ -110,6 +110,17 @@ async def test_a_version_has_tags_and_its_file(site: Site, tmp_path: Path) -> No
     assert model.tags == {"tidegate.engine": site.engine}
 
 
+async def test_tables_of_its_own_are_read_by_nobody_else(open_mlflow: Open, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    registry = open_mlflow(local_uri(state))
+    onnx = tmp_path / "model.onnx"
+    onnx.write_bytes(b"network")
+    await registry.add(ReleaseRecord("roof", "1.2.0", {"detector": 2}), onnx)
+    assert (await registry.read()).records
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (state, *state.iterdir())}
+    assert modes == {"state": "0o700", "mlflow.db": "0o600", "mlflow-artifacts": "0o700"}
+
+
 class TestAliases:
     async def test_stable_and_canary_are_kept_true(self, site: Site) -> None:
         await site.add("1.1.0")
