@@ -155,10 +155,13 @@ def check_model_repository(folder: Path) -> Iterator[Check]:
                 is_whole = False
                 yield check
     if is_whole:
+        # What serves is in the state store: these count at the first start alone.
         engines = ", ".join(
             f"{engine} {found.stable}" for engine, found in sorted(repository.engines.items())
         )
-        yield Check(Level.OK, name, f"{folder}: {len(repository.specs)} models; serves {engines}")
+        models = f"{len(repository.specs)} models"
+        detail = f"{folder}: {models}; declares as stable, for the first start: {engines}"
+        yield Check(Level.OK, name, detail)
 
 
 def _check_version(folder: Path, config: Mapping[str, Any]) -> Iterator[Check]:

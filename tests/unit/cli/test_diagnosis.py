@@ -168,7 +168,9 @@ def test_a_whole_repository_is_told_with_its_engines(models: Path) -> None:
     (found,) = checks.check_model_repository(models)
 
     assert found.level is Level.OK
-    assert "1 models; serves detector" in found.detail
+    assert found.detail.endswith(
+        "1 models; declares as stable, for the first start: detector 1.0.0"
+    )
 
 
 @pytest.mark.parametrize(
