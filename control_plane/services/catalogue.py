@@ -100,6 +100,7 @@ class Catalogue:
         self._lock = asyncio.Lock()
         self._has_changed = asyncio.Condition()
         self._said: tuple[str, ...] = ()
+        self._registry_trouble = ""
         self.generation = 0
         self.engines: Mapping[str, Engine] = Current(lambda: self._reading.engines)
         self.specs: Mapping[str, ModelSpec] = Current(lambda: self._reading.specs)
@@ -109,6 +110,11 @@ class Catalogue:
     def complaints(self) -> tuple[str, ...]:
         """What was wrong at the latest reading, each in a sentence; none if all was well."""
         return self._said
+
+    @property
+    def registry_trouble(self) -> str:
+        """Why the registry did not answer at the latest reading, "" if it did."""
+        return self._registry_trouble
 
     @property
     def declared(self) -> Mapping[str, Mapping[str, Any]]:
@@ -156,7 +162,9 @@ class Catalogue:
         try:
             self._registered = await self._registry.read()
         except RegistryUnavailable as error:
+            self._registry_trouble = str(error)
             return (f"{error}; what it said before still holds",)
+        self._registry_trouble = ""
         return self._registered.complaints
 
     async def _take(self, content: RepositoryContent, said: tuple[str, ...]) -> None:

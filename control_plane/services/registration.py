@@ -108,6 +108,7 @@ class Registration:
         self.check(engine, release, has_onnx=onnx is not None, pins=pins, who=who, reason=reason)
         async with self._one_at_a_time():
             await self._catalogue.refresh()
+            self._check_registry()
             found = self._engine(engine)
             check_release(found, release)
             record = ReleaseRecord(
@@ -163,6 +164,15 @@ class Registration:
                     f"{name} has {len(text)} characters; the limit is {most}", field=name
                 )
         check_release(self._engine(engine), release)
+
+    def _check_registry(self) -> None:
+        """A registry that cannot be read now cannot be written to after the file is put in."""
+        trouble = self._catalogue.registry_trouble
+        if trouble:
+            raise ControlPlaneError(
+                ErrorCode.BACKEND_UNAVAILABLE,
+                f"the release cannot be written down: {trouble}; nothing was changed",
+            )
 
     def _engine(self, name: str) -> Engine:
         engine = self._catalogue.engines.get(name)

@@ -325,6 +325,20 @@ class TestRefused:
 
 
 class TestFailures:
+    async def test_a_registry_that_is_away_is_found_before_anything_is_put_in(
+        self, site: Site, onnx: Path
+    ) -> None:
+        site.registry.is_away = True
+        for given in ({"onnx": onnx}, {"pins": {"damage_detector": 1}}):
+            error = await site.refusal(**given)
+            assert (error.code, error.is_retryable) == (ErrorCode.BACKEND_UNAVAILABLE, True)
+            assert error.message == (
+                "the release cannot be written down: the registry is away; nothing was changed"
+            )
+        assert (site.checker.given, site.models.files) == ([], {})
+        site.registry.is_away = False
+        assert (await site.register(onnx=onnx)).version == 3
+
     async def test_a_registry_that_is_full_leaves_a_version_and_says_so(
         self, site: Site, onnx: Path
     ) -> None:
