@@ -37,6 +37,7 @@ def make_registry(
         timeout_s=registry.timeout_s,
         upload_timeout_s=registry.upload_timeout_s,
         file_of=file_of,
+        files=FileRegistry(folder),
     )
 
 

@@ -46,10 +46,14 @@ class ReleaseRecord:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """All records of a registry. complaints: of what could not be read as one."""
+    """All records of a registry. complaints: of what could not be read as one.
+
+    files: what was registered as files, where another registry is asked now; it serves nothing.
+    """
 
     records: tuple[ReleaseRecord, ...] = ()
     complaints: tuple[str, ...] = ()
+    files: tuple[ReleaseRecord, ...] = ()
 
 
 def add_registered(
@@ -71,6 +75,23 @@ def add_registered(
             release = make_release(models[engine.name], models, record.release, record.pins)
             joined[engine.name] = with_releases(engine, [release])
     return joined, tuple(complaints)
+
+
+def files_complaints(
+    engines: Mapping[str, Engine], files: Iterable[ReleaseRecord]
+) -> tuple[str, ...]:
+    """Which releases vanished when the kind of registry was changed, and how each comes back."""
+    complaints = []
+    for record in files:
+        engine = engines.get(record.engine)
+        if engine is not None and same_precedence(engine, record.release) is None:
+            pins = "".join(f" --pin {model}={pin}" for model, pin in record.pins.items())
+            complaints.append(
+                f"release {record.release} of {record.engine!r} was registered as a file "
+                f"({record.source}), and registry.kind is mlflow; it is not served unless it is "
+                f"registered there too: tidegate register {record.engine} {record.release}{pins}"
+            )
+    return tuple(complaints)
 
 
 def with_releases(engine: Engine, releases: Iterable[Release]) -> Engine:

@@ -23,6 +23,7 @@ from control_plane.core.golden import Golden
 from control_plane.core.registered import (
     Registered,
     add_registered,
+    files_complaints,
     keep_in_use,
     releases_in_use,
 )
@@ -131,7 +132,8 @@ class Catalogue:
 
     def pins(self) -> tuple[Mapping[str, int], ...]:
         """What each release pins, and each record, those that are left out too."""
-        recorded = (record.pins for record in self._registered.records)
+        found = self._registered
+        recorded = (record.pins for record in (*found.records, *found.files))
         return (*(release.pins for release in self.releases()), *recorded)
 
     async def load(self) -> None:
@@ -175,10 +177,12 @@ class Catalogue:
         in_use = releases_in_use(self._state(), self._reading.engines)
         with_lost, lost = self._with_lost_engines(joined, specs, in_use)
         kept, differences = keep_in_use(with_lost, specs, in_use)
+        # The first reading is before the store's, and does not know what is in use.
+        vanished = files_complaints(kept, self._registered.files) if self.generation else ()
         found = await self._models.goldens(kept, content.declared)
         goldens, held = self._goldens_of(found)
         reading = Reading(kept, specs, goldens, content.declared)
-        self._say((*said, *frozen, *left_out, *lost, *differences, *held))
+        self._say((*said, *frozen, *left_out, *vanished, *lost, *differences, *held))
         if not reading.is_like(self._reading):
             self._reading = reading
             self.generation += 1

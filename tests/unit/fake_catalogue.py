@@ -67,11 +67,13 @@ class FakeRegistry:
     """A ReleaseRegistry in memory.
 
     is_away: nothing is answered. refuses: reading works, writing does not.
+    files: what was registered as files before it was.
     marked: the stable release and the canary of each engine, as they were last marked.
     """
 
     records: list[ReleaseRecord] = field(default_factory=list)
     complaints: tuple[str, ...] = ()
+    files: tuple[ReleaseRecord, ...] = ()
     wanted: dict[str, str] = field(default_factory=dict)
     marked: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     is_away: bool = False
@@ -80,7 +82,7 @@ class FakeRegistry:
 
     async def read(self) -> Registered:
         self._check()
-        return Registered(tuple(self.records), self.complaints)
+        return Registered(tuple(self.records), self.complaints, self.files)
 
     async def add(self, record: ReleaseRecord, onnx: Path | None) -> None:
         self._check()

@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
 from typing import TypeVar
 
 from control_plane.adapters.private_files import make_private_file, make_private_folder
+from control_plane.adapters.registry.files import FileRegistry
 from control_plane.adapters.registry.mlflow_models import CANARY, STABLE, MlflowModels
 from control_plane.core.catalogue import Release
 from control_plane.core.registered import Registered, ReleaseRecord
@@ -41,6 +44,7 @@ class MlflowRegistry:
         are kept then.
     file_of: the ONNX file of a release that was declared and never registered; it becomes a model
         version when it is first marked.
+    files: where releases were registered before MLflow was; it is read, so that they are missed.
     """
 
     def __init__(
@@ -50,11 +54,13 @@ class MlflowRegistry:
         timeout_s: float,
         upload_timeout_s: float,
         file_of: Callable[[Release], Path | None] = lambda _: None,
+        files: FileRegistry | None = None,
     ) -> None:
         self._uri = tracking_uri
         self._timeout_s = timeout_s
         self._upload_timeout_s = upload_timeout_s
         self._file_of = file_of
+        self._files = files
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mlflow")
         self._opening = Lock()
         self._opened: MlflowModels | None = None
@@ -64,7 +70,12 @@ class MlflowRegistry:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def read(self) -> Registered:
-        return await self._ask(lambda models: models.read(), self._timeout_s)
+        found = await self._ask(lambda models: models.read(), self._timeout_s)
+        if self._files is None:
+            return found
+        with suppress(RegistryUnavailable):  # of a folder that is not even in use here
+            return replace(found, files=(await self._files.read()).records)
+        return found
 
     async def add(self, record: ReleaseRecord, onnx: Path | None) -> None:
         is_abandoned = Event()

@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 
+from control_plane.adapters.registry.files import FileRegistry
 from control_plane.adapters.registry.mlflow import MlflowRegistry, local_uri
+from control_plane.bootstrap.registration import make_registry
 from control_plane.core.catalogue import Release
-from control_plane.core.registered import ReleaseRecord
+from control_plane.core.registered import Registered, ReleaseRecord
 from control_plane.ports import RegistryUnavailable
+from control_plane.settings import RegistrySettings, Settings
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy"),
@@ -119,6 +122,33 @@ async def test_tables_of_its_own_are_read_by_nobody_else(open_mlflow: Open, tmp_
     assert (await registry.read()).records
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (state, *state.iterdir())}
     assert modes == {"state": "0o700", "mlflow.db": "0o600", "mlflow-artifacts": "0o700"}
+
+
+async def test_what_was_registered_as_files_is_told_apart(
+    mlflow_tables: str, tmp_path: Path
+) -> None:
+    """By the registry that the settings make, whose folder is the model repository."""
+    files, engine = FileRegistry(tmp_path), f"roof-{secrets.token_hex(4)}"
+    before, after = (ReleaseRecord(engine, each, {"detector": 2}) for each in ("1.1.0", "1.2.0"))
+    await files.add(before, None)
+    asked = RegistrySettings(kind="mlflow", tracking_uri=mlflow_tables, timeout_s=30)
+    registry = make_registry(Settings(model_repository=tmp_path, registry=asked), dict)
+    await registry.add(after, None)
+    found = await registry.read()
+    await registry.close()
+    assert found.files == (before,)
+    assert [each for each in found.records if each.engine == engine] == [after]
+
+
+async def test_a_folder_of_files_that_cannot_be_read_is_no_failure(
+    open_mlflow: Open, mlflow_tables: str, tmp_path: Path
+) -> None:
+    class Unreadable(FileRegistry):
+        async def read(self) -> Registered:
+            raise RegistryUnavailable("no such folder")
+
+    found = await open_mlflow(mlflow_tables, files=Unreadable(tmp_path)).read()
+    assert found.files == ()
 
 
 class TestAliases:

@@ -11,6 +11,7 @@ from control_plane.core.catalogue import Engine, Release
 from control_plane.core.registered import (
     ReleaseRecord,
     add_registered,
+    files_complaints,
     keep_in_use,
     releases_in_use,
     same_precedence,
@@ -44,6 +45,23 @@ def test_a_record_becomes_a_release_in_its_place() -> None:
     assert damage.releases["1.0.5"] == Release("damage", "1.0.5", pins, True)
     assert (damage.stable, engines["volume"]) == ("1.0.0", ENGINES["volume"])
     assert list(ENGINES["damage"].releases) == ["1.0.0", "1.1.0"]
+
+
+def test_what_was_a_file_before_is_missed_with_the_command_that_brings_it_back() -> None:
+    assert files_complaints(ENGINES, [record()]) == (
+        "release 1.2.0 of 'damage' was registered as a file (damage--1.2.0.release.json), and "
+        "registry.kind is mlflow; it is not served unless it is registered there too: "
+        "tidegate register damage 1.2.0 --pin damage_detector=2",
+    )
+
+
+@pytest.mark.parametrize(
+    "given", [record("1.1.0"), record("1.1.0+b"), replace(record(), engine="roof")]
+)
+def test_a_file_that_the_catalogue_has_or_nothing_could_serve_is_not_missed(
+    given: ReleaseRecord,
+) -> None:
+    assert files_complaints(ENGINES, [given]) == ()
 
 
 def test_where_it_is_written_down_makes_no_other_record() -> None:

@@ -98,6 +98,40 @@ class TestLoading:
         assert catalogue.complaints == ()
 
 
+class TestWhatWasRegisteredAsAFileBefore:
+    async def test_it_is_missed_until_it_is_registered(self, site: Site) -> None:
+        site.registry.files = (NEXT,)
+        await site.catalogue.refresh()
+        (complaint,) = site.catalogue.complaints
+        assert "release 1.2.0 of 'damage' was registered as a file" in complaint
+        assert "1.2.0" not in site.catalogue.engines["damage"].releases
+        site.registry.records = [NEXT]
+        await site.catalogue.refresh()
+        assert site.catalogue.complaints == ()
+
+    async def test_the_first_reading_does_not_know_yet_whether_it_serves(self) -> None:
+        site = Site()
+        site.registry.files = (NEXT,)
+        await site.catalogue.load()
+        assert site.catalogue.complaints == ()
+
+    async def test_while_it_is_in_use_it_is_said_to_be(self, site: Site) -> None:
+        site.registry.records = [NEXT]
+        await site.catalogue.refresh()
+        engine = replace(site.catalogue.engines["damage"], stable="1.2.0")
+        site.state = State(1, {"damage": EngineState("1.2.0")}, all_to_stable([engine], revision=1))
+        site.registry.records, site.registry.files = [], (NEXT,)
+        await site.catalogue.refresh()
+        (complaint,) = site.catalogue.complaints
+        assert "is in use, but not in the catalogue any more" in complaint
+
+    async def test_its_version_stays_its_own(self, site: Site) -> None:
+        """A file's version folder may be gone; its number is given to no other."""
+        site.registry.files = (replace(NEXT, pins={"damage_detector": 7}),)
+        await site.catalogue.refresh()
+        assert {"damage_detector": 7} in site.catalogue.pins()
+
+
 class TestRefreshing:
     async def test_nothing_new_changes_nothing(self, site: Site) -> None:
         before = site.catalogue.engines["damage"]
