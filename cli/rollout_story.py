@@ -20,7 +20,8 @@ def begun_words(rollout: dict[str, Any], url: str) -> str:
         *_course(rollout),
     ]
     if rollout["kind"] != "direct":
-        lines.append(f"If it is found worse than {stable}, the traffic goes back by itself.")
+        back = "the copying ends" if rollout["kind"] == "shadow" else "the traffic goes back"
+        lines.append(f"If it is found worse than {stable}, {back} by itself.")
     if ignored := rollout.get("ignored"):
         lines.append(f"Ignored, so that it decides nothing here: {', '.join(ignored)}.")
     commands = [
@@ -29,8 +30,7 @@ def begun_words(rollout: dict[str, Any], url: str) -> str:
         (f"tidegate rollback {engine}", f"stop it: all traffic is with {stable} at once"),
     ]
     if stays(rollout):
-        last = {"shadow": "end it"}.get(rollout["kind"], "go on to the next step")
-        commands.insert(2, (f"tidegate rollout advance {engine}", last))
+        commands.insert(2, (f"tidegate rollout advance {engine}", _advanced(rollout)))
     lines.append("")
     shown = [(command + elsewhere(url), does) for command, does in commands]
     column = max(len(command) for command, _ in shown) + GAP
@@ -55,6 +55,16 @@ def taken_back(rollout: dict[str, Any], url: str) -> str:
         f"rollout {rollout['id']} takes {engine} back to {target}: it is loaded and proved, then "
         f"all traffic goes there\n  tidegate rollout watch {engine}{elsewhere(url)}"
     )
+
+
+def _advanced(rollout: dict[str, Any]) -> str:
+    match rollout["kind"]:
+        case "shadow":
+            return "end it"
+        case "experiment":
+            return f"promote {rollout['target']}: all traffic goes to it at once"
+        case _:
+            return "go on to the next step; after the last it is promoted"
 
 
 def _course(rollout: dict[str, Any]) -> list[str]:

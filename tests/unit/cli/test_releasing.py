@@ -121,6 +121,9 @@ def test_an_experiment_has_a_split(tidegate: Tidegate, promoting: Plane) -> None
     result = tidegate("experiment", "damage", "--split", split, "--url", promoting.url)
 
     assert "it answers 40 % of the traffic, until you end it" in result.stdout
+    # It has no next step: the traffic would be elsewhere before its reader knew.
+    assert "promote 1.1.0: all traffic goes to it at once" in result.stdout
+    assert "next step" not in result.stdout
     body = asked(promoting)
     assert (body["kind"], body["split"]) == ("experiment", {"1.0.0": 60, "1.1.0": 40})
     assert "ignore" not in body
@@ -135,6 +138,8 @@ def test_a_shadow_has_a_share(tidegate: Tidegate, promoting: Plane) -> None:
     result = tidegate("shadow", "damage", "1.1.0", "--url", promoting.url)
     assert "10 % of the traffic is copied to it, and no caller gets its answers" in result.stdout
     assert "end it" in result.stdout
+    assert "found worse than 1.0.0, the copying ends by itself." in result.stdout
+    assert "goes back" not in result.stdout
     more = ["--percent", 25, "--ignore", "latency", "--url", promoting.url]
     tidegate("shadow", "damage", "1.1.0", *more)
     first, second = (json.loads(seen.body) for seen in promoting.seen)
