@@ -10,11 +10,10 @@ import typer
 from cli.client import ControlPlane
 from cli.options import DEFAULT_URL, AsJson, Reason, Token, Url, Who, signed
 from cli.printing import print_json
-from cli.rollout import Interval, watch_to_the_end
+from cli.rollout import Interval, WatchRollout, watch_to_the_end
 from cli.rollout_options import ROLLOUTS, Engine, Ignored, Release, ignored_of
 from cli.rollout_story import begun_words, taken_back
 from cli.rollout_words import FINISHED_WELL
-from cli.watching import Watch
 
 INTERVAL_S = 1.0
 
@@ -58,7 +57,7 @@ def promote(
     ignore: Ignored = None,
     reason: Reason = "",
     who: Who = None,
-    is_watching: Watch = False,
+    is_watching: WatchRollout = False,
     interval: Interval = INTERVAL_S,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -102,7 +101,7 @@ def experiment(
     ignore: Ignored = None,
     reason: Reason = "",
     who: Who = None,
-    is_watching: Watch = False,
+    is_watching: WatchRollout = False,
     interval: Interval = INTERVAL_S,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -134,7 +133,7 @@ def shadow(
     ignore: Ignored = None,
     reason: Reason = "",
     who: Who = None,
-    is_watching: Watch = False,
+    is_watching: WatchRollout = False,
     interval: Interval = INTERVAL_S,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -163,7 +162,7 @@ def rollback(
     ] = None,
     reason: Reason = "",
     who: Who = None,
-    is_watching: Watch = False,
+    is_watching: WatchRollout = False,
     interval: Interval = INTERVAL_S,
     url: Url = DEFAULT_URL,
     token: Token = None,

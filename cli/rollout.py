@@ -29,6 +29,16 @@ Interval = Annotated[
     typer.Option("--interval", min=0.1, max=3600, metavar="S", help="Pause between looks."),
 ]
 
+WatchRollout = Annotated[
+    bool,
+    typer.Option(
+        "--watch",
+        "-w",
+        help="Watch it until it is finished; without a terminal or with --json, not over 60 s "
+        "without an answer.",
+    ),
+]
+
 
 @app.command("list")
 def list_rollouts(
@@ -110,7 +120,8 @@ def watch(
 
     Its step, the weights, each test's evidence against its threshold, the instances and the
     decision. Exit status 1 when it was rolled back or has failed. Without a terminal, one line per
-    change; with --json, one object per look and line.
+    change; with --json, one object per look and line. Both give up, with exit status 1, when the
+    control plane does not answer for 60 s.
     """
     control_plane = ControlPlane(url, token)
     name = the_one(control_plane, rollout, or_latest=True)

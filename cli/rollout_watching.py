@@ -29,6 +29,9 @@ PASSING = frozenset(
     }
 )
 
+GIVE_UP_S = 60.0
+"""So long a script waits for a control plane that is gone. A person sees it, and decides."""
+
 Look = dict[str, Any]
 
 
@@ -39,14 +42,18 @@ def watch_rollout(
     times: int | None,
     as_json: bool,
     good: tuple[str, ...],
+    now_s: Callable[[], float] = time.monotonic,
 ) -> bool:
     """Look until it is finished, or ``times`` times. False if it ended in no good state.
 
-    Raises Refused for what looking again will not mend.
+    Raises Refused for what looking again will not mend, and where no person looks on, when no
+    look has succeeded for GIVE_UP_S.
     """
     from rich.live import Live
 
     out = console()
+    is_seen = out.is_terminal and not as_json
+    well_s = now_s()
     with Live(console=out, auto_refresh=False, transient=False) as live:
         said: object = None
         for turn in itertools.count(1):
@@ -57,8 +64,12 @@ def watch_rollout(
                 _draw(live, found, trouble)
             else:
                 said = _say(out, found, trouble, said)
-            if trouble is None and found["is_finished"]:
-                return found["state"] in good
+            if trouble is None:
+                well_s = now_s()
+                if found["is_finished"]:
+                    return found["state"] in good
+            elif not is_seen and now_s() - well_s >= GIVE_UP_S:
+                raise _given_up(trouble)
             if turn == times:
                 return True
             time.sleep(interval_s)
@@ -72,6 +83,14 @@ def _look(look: Callable[[], Look]) -> tuple[Look, Refused | None]:
         if refusal.code not in PASSING:
             raise
         return {"status": UNREACHABLE, "error": refusal.as_json()}, refusal
+
+
+def _given_up(trouble: Refused) -> Refused:
+    return Refused(
+        f"gave up watching after {GIVE_UP_S:g} s: {trouble.message}",
+        code=trouble.code,
+        hint="the rollout may go on all the same",
+    )
 
 
 def _draw(live: Live, found: Look, trouble: Refused | None) -> None:

@@ -15,8 +15,10 @@ from rich.console import Console
 from typer.testing import Result
 
 from cli.evidence_report import plan_words
+from cli.failure import Refused
 from cli.history import changes_of
 from cli.rollout_picture import rollout_picture, rollouts_table, steps_line
+from cli.rollout_watching import watch_rollout
 from cli.rollout_words import duration, evidence_of, if_meant, reached
 from control_plane.rest_api import rollout_schemas as schemas
 from tests.unit.cli.plane import Plane, Reply, Seen, problem
@@ -380,6 +382,52 @@ def test_a_control_plane_that_is_gone_for_a_while_is_waited_for(
     assert lost.exit_code == 1
     assert "no rollout" in lost.stderr
     assert json.loads(lost.stdout)["error"]["code"] == "store_unavailable"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_script_does_not_wait_for_ever(as_json: bool) -> None:
+    gone = Refused("cannot reach it", code="unreachable")
+    looks: list[dict[str, Any] | Refused] = [ROLLOUT, gone, gone, ROLLOUT, gone, gone, gone]
+    left = iter(looks)
+    now_s = 0.0
+
+    def look() -> dict[str, Any]:
+        nonlocal now_s
+        now_s += 25.0
+        found = next(left)
+        if isinstance(found, Refused):
+            raise found
+        return found
+
+    with pytest.raises(Refused) as given_up:
+        watch_rollout(
+            look, interval_s=1.0, times=None, as_json=as_json, good=(), now_s=lambda: now_s
+        )
+    assert next(left, None) is None
+    assert given_up.value.line() == (
+        "gave up watching after 60 s: cannot reach it (the rollout may go on all the same)"
+    )
+    assert given_up.value.code == "unreachable"
+
+
+def test_giving_up_is_exit_status_1(
+    tidegate: Tidegate, plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.rollout_watching.GIVE_UP_S", 0.0)
+    serve(plane, ROLLOUT)
+    gone = problem(503, "store_unavailable", "the store does not answer")
+    plane.replies[ONE] = in_turn(gone)
+    result = tidegate("rollout", "watch", "damage", "--url", plane.url)
+    assert result.exit_code == 1
+    assert "gave up watching" in result.stderr
+    assert "60 s" in tidegate("rollout", "watch", "--help").stdout
+
+
+@pytest.mark.parametrize("command", ["promote", "experiment", "shadow", "rollback"])
+def test_help_says_that_watching_ends_with_the_rollout(tidegate: Tidegate, command: str) -> None:
+    shown = tidegate(command, "--help").stdout
+    assert "until it is finished" in " ".join(shown.split())
+    assert "Ctrl-C" not in shown
 
 
 def test_on_a_terminal_it_is_a_picture_that_is_drawn_again(plane: Plane) -> None:
