@@ -12,6 +12,7 @@ from cli.client import ControlPlane
 from cli.options import DEFAULT_URL, AsJson, Reason, Token, Url, Who, signed
 from cli.printing import console, print_json
 from cli.rollout_options import AUDIT, ROLLOUTS, Named, rollout_path, the_one, with_query
+from cli.rollout_refusal import hinted
 from cli.rollout_words import FINISHED_WELL, moved, place_of
 from cli.watching import Times
 
@@ -90,7 +91,9 @@ def show(
 
         check_plottable(plot)
     control_plane = ControlPlane(url, token)
-    found = control_plane.get(rollout_path(the_one(control_plane, rollout, or_latest=True)))
+    name = the_one(control_plane, rollout, or_latest=True)
+    with hinted(name, url):
+        found = control_plane.get(rollout_path(name))
     history = control_plane.get(with_query(AUDIT, rollout=found["id"], limit=SHOWN_HISTORY))
     entries = history.get("entries", [])
     if plot is not None:
@@ -126,7 +129,8 @@ def watch(
     control_plane = ControlPlane(url, token)
     name = the_one(control_plane, rollout, or_latest=True)
     # An engine's name means its latest rollout, which may be another one tomorrow.
-    watched = str(control_plane.get(rollout_path(name))["id"])
+    with hinted(name, url):
+        watched = str(control_plane.get(rollout_path(name))["id"])
     watch_to_the_end(control_plane, watched, interval_s=interval, times=times, as_json=as_json)
 
 
@@ -225,7 +229,8 @@ def _command(
     as_json: bool,
 ) -> None:
     meant = the_one(control_plane, name, or_latest=False)
-    after = control_plane.post(f"{rollout_path(meant)}/{action}", body)
+    with hinted(meant, control_plane.url):
+        after = control_plane.post(f"{rollout_path(meant)}/{action}", body)
     if as_json:
         print_json(after)
         return

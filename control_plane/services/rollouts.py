@@ -9,7 +9,7 @@ traffic is back when the write is done here, and a moment later everywhere.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -52,6 +52,9 @@ MOST_TRIES = 20
 """So often a command is decided anew because others wrote first."""
 
 MOST_LISTED = 1000
+MOST_NAMED = 5
+"""So many rollouts are named to who has said the beginning of several."""
+
 RETRY_AFTER_S = 2.0
 
 Decision = Callable[[Stored, Engine, EngineState, float], Rollout]
@@ -308,6 +311,12 @@ class Rollouts:
             here = state.engines.get(rollout_id)
             if here is not None and here.rollout is not None:
                 return here.rollout
+            if rollout_id in self._engines:
+                raise ControlPlaneError(
+                    ErrorCode.NOT_FOUND,
+                    f"engine {rollout_id!r} has had no rollout yet",
+                    field="engine",
+                )
             found = [
                 rollout
                 for rollout in await self._store.rollouts(limit=MOST_LISTED)
@@ -316,10 +325,7 @@ class Rollouts:
         exact = [rollout for rollout in found if rollout.rollout_id == rollout_id]
         if len(exact or found) == 1:
             return (exact or found)[0]
-        what = "the beginning of several rollouts" if found else "no rollout"
-        raise ControlPlaneError(
-            ErrorCode.NOT_FOUND, f"{rollout_id[:80]!r} is {what}", field="rollout"
-        )
+        raise _not_the_one(rollout_id, found)
 
     def _view(self, rollout: Rollout, assessment: Assessment | None = None) -> RolloutView:
         here = self._board.state.engines.get(rollout.engine)
@@ -361,6 +367,14 @@ def _told() -> Iterator[None]:
             f"the state store does not answer: {error}",
             retry_after_s=RETRY_AFTER_S,
         ) from error
+
+
+def _not_the_one(said: str, found: Sequence[Rollout]) -> ControlPlaneError:
+    """found: all that begin so, the latest first."""
+    named = ", ".join(rollout.rollout_id for rollout in found[:MOST_NAMED])
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    what = f"the beginning of several rollouts: {named}{more}" if found else "no rollout"
+    return ControlPlaneError(ErrorCode.NOT_FOUND, f"{said[:80]!r} is {what}", field="rollout")
 
 
 def _too_busy() -> ControlPlaneError:

@@ -478,6 +478,21 @@ def test_what_is_not_named_must_be_the_only_one(tidegate: Tidegate, plane: Plane
     assert [seen.method for seen in plane.seen] == ["GET", "GET"]
 
 
+@pytest.mark.parametrize("command", ["show", "watch", "pause", "abort"])
+def test_what_is_not_found_says_what_to_type(
+    tidegate: Tidegate, plane: Plane, command: str
+) -> None:
+    path = f"{ROLLOUTS}/damage" + ("" if command in ("show", "watch") else f"/{command}")
+    none_yet = problem(404, "not_found", "engine 'damage' has had no rollout yet", field="engine")
+    plane.replies[path] = none_yet
+    refused = tidegate("rollout", command, "damage", "--url", plane.url)
+    begin = f"(begin one: tidegate promote damage RELEASE --url {plane.url})"
+    assert f"engine 'damage' has had no rollout yet {begin}" in refused.stderr
+    plane.replies[path] = problem(404, "not_found", "'damage' is no rollout", field="rollout")
+    refused = tidegate("rollout", command, "damage", "--url", plane.url)
+    assert f"(tidegate rollout list --url {plane.url})" in refused.stderr
+
+
 def test_the_latest_is_shown_when_none_is_under_way(tidegate: Tidegate, plane: Plane) -> None:
     serve(plane, COMPLETED)
     assert "✓ completed" in tidegate("rollout", "show", "--url", plane.url).stdout

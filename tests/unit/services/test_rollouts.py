@@ -214,7 +214,27 @@ class TestSteering:
             await site.settle()
         for name in ("damage-", "no-such"):
             error = await refusal(site.rollouts.show(name))
-            assert error.code is ErrorCode.NOT_FOUND
+            assert (error.code, error.field) == (ErrorCode.NOT_FOUND, "rollout")
+
+    @pytest.mark.parametrize(("count", "more"), [(2, ""), (5, ""), (7, " and 2 more")])
+    async def test_the_beginning_of_several_names_the_latest(self, count: int, more: str) -> None:
+        site = await begun()
+        ids = []
+        for _ in range(count):
+            ids.append(await started(site))
+            await site.rollouts.command("damage", Command.ABORT, who="ann", reason="")
+            await site.settle()
+        error = await refusal(site.rollouts.show("damage-"))
+        named = ", ".join(ids[::-1][:5])
+        assert error.message == f"'damage-' is the beginning of several rollouts: {named}{more}"
+
+    async def test_an_engine_without_a_rollout_is_told_from_a_name_that_is_none(self) -> None:
+        site = await begun()
+        error = await refusal(site.rollouts.show("damage"))
+        assert (error.code, error.field) == (ErrorCode.NOT_FOUND, "engine")
+        assert error.message == "engine 'damage' has had no rollout yet"
+        error = await refusal(site.rollouts.show("dmage"))
+        assert error.message == "'dmage' is no rollout"
 
     async def test_what_is_over_is_not_steered_any_more(self) -> None:
         site = await begun()
