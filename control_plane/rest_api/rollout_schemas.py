@@ -43,15 +43,21 @@ class Metric(BaseModel):
     )
     verdict: str = Field(description=VERDICTS, examples=["undecided"])
     evidence: float | None = Field(
-        description="That the target is worse; of the sample ratio, that the split is off.",
+        description="That the target is worse; of the sample ratio, that the split is off: the "
+        "natural logarithm of what a stake of 1 has become.",
         examples=[1.25],
     )
-    threshold: float | None = Field(description="What it must reach.", examples=[4.89])
+    threshold: float | None = Field(
+        description="What it must reach, a natural logarithm too.", examples=[4.89]
+    )
     clear_evidence: float | None = Field(
-        description="That the target is not worse by the margin; null where that is not asked.",
+        description="That the target is not worse by the margin, as a natural logarithm; null "
+        "where that is not asked.",
         examples=[3.1],
     )
-    clear_threshold: float | None = Field(examples=[4.61])
+    clear_threshold: float | None = Field(
+        description="What it must reach, a natural logarithm too.", examples=[4.61]
+    )
     stable: float | None = Field(
         description="What was seen of it in this step: the share of errors or of slow requests, "
         "the mean confidence, the expected share of the target. Null where nothing was.",

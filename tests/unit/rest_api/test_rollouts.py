@@ -229,6 +229,12 @@ async def test_a_step_is_shown_with_its_evidence(edge: Edge) -> None:
     }
 
 
+def test_each_figure_of_evidence_says_its_scale() -> None:
+    fields = schemas.Metric.model_fields
+    for name in ("evidence", "threshold", "clear_evidence", "clear_threshold"):
+        assert "natural logarithm" in str(fields[name].description)
+
+
 async def test_what_was_seen_in_the_step_before_is_not_of_this_one(edge: Edge) -> None:
     await begin(edge)
     edge.rollouts.move("damage", state=State.STEP, step=2)
