@@ -12,6 +12,7 @@ from cli.options import DEFAULT_URL, AsJson, Reason, Token, Url, Who, signed
 from cli.printing import print_json
 from cli.rollout import Interval, WatchRollout, watch_to_the_end
 from cli.rollout_options import ROLLOUTS, Engine, Ignored, Release, ignored_of
+from cli.rollout_refusal import hinted
 from cli.rollout_story import begun_words, taken_back
 from cli.rollout_words import FINISHED_WELL
 
@@ -83,7 +84,8 @@ def promote(
     kind = "direct" if direct else "canary"
     body: dict[str, Any] = {"engine": engine, "release": release, "kind": kind}
     body |= dict(said.values())
-    begun = ControlPlane(url, token).post(ROLLOUTS, body | signed(who, reason))
+    with hinted(engine, url, {field: option for option, (field, _) in plan.items()}):
+        begun = ControlPlane(url, token).post(ROLLOUTS, body | signed(who, reason))
     _go_on(begun, url, token, is_watching=is_watching, interval_s=interval, as_json=as_json)
 
 
@@ -114,7 +116,8 @@ def experiment(
     """
     body = {"engine": engine, "kind": "experiment", "split": _split(split)}
     body |= _said(ignore=ignored_of(ignore))
-    begun = ControlPlane(url, token).post(ROLLOUTS, body | signed(who, reason))
+    with hinted(engine, url, {"split": "--split", "ignore": "--ignore"}):
+        begun = ControlPlane(url, token).post(ROLLOUTS, body | signed(who, reason))
     _go_on(begun, url, token, is_watching=is_watching, interval_s=interval, as_json=as_json)
 
 
@@ -145,7 +148,8 @@ def shadow(
     """
     body: dict[str, Any] = {"engine": engine, "release": release, "kind": "shadow"}
     body |= _said(shadow_percent=share, ignore=ignored_of(ignore))
-    begun = ControlPlane(url, token).post(ROLLOUTS, body | signed(who, reason))
+    with hinted(engine, url, {"shadow_percent": "--percent", "ignore": "--ignore"}):
+        begun = ControlPlane(url, token).post(ROLLOUTS, body | signed(who, reason))
     _go_on(begun, url, token, is_watching=is_watching, interval_s=interval, as_json=as_json)
 
 
@@ -174,7 +178,8 @@ def rollback(
     nothing.
     """
     path = f"/api/v1/engines/{quote(engine, safe='')}/rollback"
-    taken = ControlPlane(url, token).post(path, {"to": to} | signed(who, reason))
+    with hinted(engine, url, {"to": "--to"}):
+        taken = ControlPlane(url, token).post(path, {"to": to} | signed(who, reason))
     if not (is_watching and as_json):
         _tell(taken, taken_back(taken, url), as_json=as_json)
     if is_watching:

@@ -69,7 +69,7 @@ class Plan:
         least, most = _SHADOW_PERCENT[self.kind]
         _check_range("shadow_percent", self.shadow_percent, least, most)
         _check_range("min_step_s", self.min_step_s, 0, LONGEST_S)
-        _check_range("max_step_s", self.max_step_s, max(1.0, self.min_step_s), LONGEST_S)
+        _check_longest(self.min_step_s, self.max_step_s)
         # At least one, because no data is never success.
         _check_range("min_samples", self.min_samples, 1, MOST_SAMPLES)
         _check_range("max_prepare_s", self.max_prepare_s, 1, LONGEST_S)
@@ -178,6 +178,16 @@ def _check_ignored(kind: Kind, ignored: tuple[str, ...]) -> None:
             )
         if metric in ignored[:number]:
             raise InvalidArgument(f"ignore names {metric} twice", field="ignore")
+
+
+def _check_longest(min_step_s: float, max_step_s: float) -> None:
+    _check_range("max_step_s", max_step_s, 1, LONGEST_S)
+    if max_step_s < min_step_s:
+        raise InvalidArgument(
+            f"max_step_s is {max_step_s:.12g}; it must be at least min_step_s, which is "
+            f"{min_step_s:.12g}",
+            field="max_step_s",
+        )
 
 
 def _check_range(field: str, value: float, least: float, most: float) -> None:

@@ -178,6 +178,36 @@ def test_a_refusal_is_one_line_and_exit_status_1(
     assert result.stderr == "tidegate: the store does not answer [correlation id c-9]\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "field", "flag"),
+    [
+        (["promote", "damage", "1.1.0"], "steps_percent[1]", "--canary"),
+        (["promote", "damage", "1.1.0"], "steps_percent.1", "--canary"),
+        (["promote", "damage", "1.1.0"], "max_step_s", "--max-step-s"),
+        (["promote", "damage", "1.1.0"], "shadow_percent", "--shadow"),
+        (["promote", "damage", "1.1.0"], "who", "--who"),
+        (["shadow", "damage", "1.1.0"], "shadow_percent", "--percent"),
+        (["experiment", "damage", "--split", "a=1,b=99"], "split[a]", "--split"),
+        (["experiment", "damage", "--split", "a=1,b=99"], "ignore", "--ignore"),
+        (["rollback", "damage"], "to", "--to"),
+    ],
+)
+def test_a_field_that_is_refused_is_named_by_its_flag(
+    tidegate: Tidegate, plane: Plane, command: list[str], field: str, flag: str
+) -> None:
+    said = f"{field} is wrong"
+    for path in (ROLLOUTS, ROLL_BACK):
+        plane.replies[path] = problem(400, "invalid_argument", said, field=field)
+    result = tidegate(*command, "--url", plane.url)
+    assert result.stderr == f"tidegate: {said} ({flag}) [correlation id c-9]\n"
+
+
+def test_a_field_without_a_flag_has_no_hint(tidegate: Tidegate, plane: Plane) -> None:
+    plane.replies[ROLLOUTS] = problem(404, "unknown_release", "no such release", field="release")
+    result = tidegate("promote", "damage", "9.9.9", "--url", plane.url)
+    assert result.stderr == "tidegate: no such release [correlation id c-9]\n"
+
+
 def test_json_is_what_the_control_plane_said(tidegate: Tidegate, promoting: Plane) -> None:
     promoting.replies[ROLL_BACK] = Reply(ROLLED_BACK)
     for command, answer in (
