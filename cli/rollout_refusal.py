@@ -35,6 +35,14 @@ def _hint(refusal: Refused, name: str, url: str, flags: Mapping[str, str]) -> st
     match refusal.code, refusal.field:
         case "not_found", "engine":
             return f"begin one: tidegate promote {name} RELEASE{elsewhere(url)}"
+        case "conflict", _ if flags.keys() > SIGNED.keys():
+            where = elsewhere(url)
+            return (
+                f"see the one under way: tidegate rollout watch {name}{where}; "
+                f"end it: tidegate rollout abort {name}{where}"
+            )
+        case "conflict", _:
+            return f"how it is now: tidegate rollout show {name}{elsewhere(url)}"
         case "not_found", "rollout":
             return f"tidegate rollout list{elsewhere(url)}"
     return None

@@ -27,6 +27,7 @@ from control_plane.core.rollout import (
     roll_back,
     routes_of,
     start,
+    words_of,
 )
 from control_plane.core.routing import RoutingTable
 from control_plane.core.state import AuditEntry, AuditRecord, Change, EngineState, goals_of
@@ -161,8 +162,8 @@ class Rollouts:
             if last is None or last.rollout_id != rollout.rollout_id:
                 raise ControlPlaneError(
                     ErrorCode.CONFLICT,
-                    f"rollout {rollout.rollout_id} is over: {rollout.state}; {command} does not "
-                    f"apply to it now",
+                    f"rollout {rollout.rollout_id} is over: {words_of(rollout.state)}; {command} "
+                    "does not apply to it now",
                 )
             return obey(last, command, reason, now_s)
 

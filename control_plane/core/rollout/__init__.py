@@ -11,7 +11,7 @@ from control_plane.core.rollout.commands import Command, obey, roll_back
 from control_plane.core.rollout.goals import Goal, routes_of
 from control_plane.core.rollout.plan import DEFAULT_STEPS_PERCENT, IGNORABLE, Kind, Plan, read_split
 from control_plane.core.rollout.rollout import Rollout, Traffic, start
-from control_plane.core.rollout.states import FINISHED, Event, IllegalEvent, State
+from control_plane.core.rollout.states import FINISHED, Event, IllegalEvent, State, words_of
 
 __all__ = [
     "DEFAULT_STEPS_PERCENT",
@@ -37,4 +37,5 @@ __all__ = [
     "roll_back",
     "routes_of",
     "start",
+    "words_of",
 ]

@@ -40,7 +40,7 @@ def obey(rollout: Rollout, command: Command, reason: str, now_s: float) -> Rollo
         return rollout.after(_EVENTS[command], reason, now_s)
     is_asked = rollout.state is State.PAUSED and rollout.place is State.PROMOTING
     if rollout.place not in (State.SHADOW, State.STEP) and not is_asked:
-        raise IllegalEvent(rollout.state, command)
+        raise IllegalEvent(rollout.state, command, rollout.paused_in)
     return go_on(rollout, reason, now_s)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from control_plane.core.catalogue import Engine
 from control_plane.core.rollout.plan import Kind, Plan
-from control_plane.core.rollout.states import FINISHED, Event, State, next_state
+from control_plane.core.rollout.states import FINISHED, Event, State, next_state, words_of
 from control_plane.core.routing import ALL_BP
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 
@@ -148,7 +148,7 @@ def start(
         raise ControlPlaneError(
             ErrorCode.CONFLICT,
             f"engine {engine.name!r} has the rollout {last.rollout_id} under way, to "
-            f"{last.target}: {last.state}; one at a time",
+            f"{last.target}: {words_of(last.state, last.paused_in)}; one at a time",
         )
     return Rollout(
         rollout_id,

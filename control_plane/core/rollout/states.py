@@ -77,10 +77,24 @@ class Event(StrEnum):
 class IllegalEvent(ControlPlaneError):
     """What was asked of a rollout makes no sense in the state it is in. Nothing was changed."""
 
-    def __init__(self, state: str, event: str) -> None:
+    def __init__(self, state: State, event: str, paused_in: State | None = None) -> None:
         super().__init__(
-            ErrorCode.CONFLICT, f"the rollout is {state}: {event} does not apply to it now"
+            ErrorCode.CONFLICT,
+            f"the rollout is {words_of(state, paused_in)}: {event.replace('_', ' ')} does not "
+            "apply to it now",
         )
+
+
+_PLACES: Mapping[State, str] = {State.SHADOW: "the shadow", State.STEP: "a step"}
+
+
+def words_of(state: State, paused_in: State | None = None) -> str:
+    """Where a rollout is, for a person to read after *is*. paused_in: of a paused one."""
+    if paused_in is not None:
+        return f"paused in {_PLACES.get(paused_in, paused_in.value)}"
+    if state in _PLACES:
+        return f"in {_PLACES[state]}"
+    return state.value.replace("_", " ")
 
 
 _INTERRUPTED: Mapping[Event, State] = {
@@ -143,5 +157,5 @@ def next_state(state: State, event: Event, *, paused_in: State | None = None) ->
         was_known = paused_in is not None and event in TRANSITIONS[paused_in]
         after = TRANSITIONS[state].get(event) if was_known else None
     if after is None:
-        raise IllegalEvent(state, event)
+        raise IllegalEvent(state, event, paused_in)
     return after

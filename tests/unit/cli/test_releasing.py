@@ -208,6 +208,13 @@ def test_a_field_without_a_flag_has_no_hint(tidegate: Tidegate, plane: Plane) ->
     assert result.stderr == "tidegate: no such release [correlation id c-9]\n"
 
 
+def test_where_another_is_under_way_it_says_how_to_go_on(tidegate: Tidegate, plane: Plane) -> None:
+    plane.replies[ROLLOUTS] = problem(409, "conflict", "one at a time")
+    result = tidegate("promote", "damage", "1.1.0", "--url", plane.url)
+    assert f"tidegate rollout watch damage --url {plane.url}; end it: " in result.stderr
+    assert f"tidegate rollout abort damage --url {plane.url}) [" in result.stderr
+
+
 def test_json_is_what_the_control_plane_said(tidegate: Tidegate, promoting: Plane) -> None:
     promoting.replies[ROLL_BACK] = Reply(ROLLED_BACK)
     for command, answer in (

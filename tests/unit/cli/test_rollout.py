@@ -465,6 +465,15 @@ def test_a_rollout_is_steered(tidegate: Tidegate, plane: Plane, action: str) -> 
     assert json.loads(as_json.stdout) == paused
 
 
+def test_a_command_that_does_not_apply_says_where_to_look(tidegate: Tidegate, plane: Plane) -> None:
+    plane.replies[f"{ONE}/resume"] = problem(409, "conflict", "the rollout is in a step")
+    refused = tidegate("rollout", "resume", "damage-7f3a", "--url", plane.url)
+    assert refused.stderr == (
+        "tidegate: the rollout is in a step (how it is now: tidegate rollout show damage-7f3a "
+        f"--url {plane.url}) [correlation id c-9]\n"
+    )
+
+
 def test_what_is_not_named_must_be_the_only_one(tidegate: Tidegate, plane: Plane) -> None:
     plane.replies[f"{ROLLOUTS}?limit=200"] = Reply({"rollouts": [COMPLETED]})
     none = tidegate("rollout", "abort", "--url", plane.url)

@@ -244,7 +244,7 @@ class TestSteering:
         await started(site)
         error = await refusal(site.rollouts.command(first, Command.PAUSE, who="ann", reason=""))
         assert error.code is ErrorCode.CONFLICT
-        assert "is over: rolled_back" in error.message
+        assert "is over: rolled back" in error.message
 
     async def test_what_makes_no_sense_now_changes_nothing(self) -> None:
         site = await begun()

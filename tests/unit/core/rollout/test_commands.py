@@ -15,6 +15,7 @@ from control_plane.core.rollout import (
     State,
     obey,
     roll_back,
+    words_of,
 )
 from control_plane.errors import ControlPlaneError, ErrorCode
 from tests.unit.core.rollout.rolling import (
@@ -117,7 +118,8 @@ def test_what_is_not_proved_or_is_on_its_last_way_cannot_be_advanced(rollout: Ro
     with pytest.raises(IllegalEvent) as refused:
         obey(rollout, Command.ADVANCE, "go", NOW_S)
     assert refused.value.message == (
-        f"the rollout is {rollout.state}: advance does not apply to it now"
+        f"the rollout is {words_of(rollout.state, rollout.paused_in)}: "
+        "advance does not apply to it now"
     )
 
 

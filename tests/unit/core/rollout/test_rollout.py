@@ -15,6 +15,7 @@ from control_plane.core.rollout import (
     Traffic,
     obey,
     start,
+    words_of,
 )
 from control_plane.errors import ControlPlaneError, ErrorCode
 from tests.unit.core.rollout.rolling import (
@@ -159,7 +160,8 @@ def test_one_at_a_time(last: Rollout) -> None:
         )
     assert refused.value.code is ErrorCode.CONFLICT
     assert refused.value.message == (
-        f"engine 'damage' has the rollout r1 under way, to 1.1.0: {last.state}; one at a time"
+        "engine 'damage' has the rollout r1 under way, to 1.1.0: "
+        f"{words_of(last.state, last.paused_in)}; one at a time"
     )
 
 

@@ -37,6 +37,19 @@ for one in PAUSABLE:
     ARROWS[one, Event.ROLL_BACK] = State.ROLLING_BACK
 
 
+WORDS = {
+    State.PENDING: "pending",
+    State.PREPARING: "preparing",
+    State.SHADOW: "in the shadow",
+    State.STEP: "in a step",
+    State.PROMOTING: "promoting",
+    State.COMPLETED: "completed",
+    State.ROLLING_BACK: "rolling back",
+    State.ROLLED_BACK: "rolled back",
+    State.FAILED: "failed",
+}
+
+
 @pytest.mark.parametrize("state", [state for state in State if state is not State.PAUSED])
 @pytest.mark.parametrize("event", Event)
 def test_an_event_follows_its_arrow_or_raises(state: State, event: Event) -> None:
@@ -47,7 +60,8 @@ def test_an_event_follows_its_arrow_or_raises(state: State, event: Event) -> Non
     with pytest.raises(IllegalEvent) as raised:
         next_state(state, event)
     assert raised.value.code is ErrorCode.CONFLICT
-    assert str(raised.value) == f"the rollout is {state}: {event} does not apply to it now"
+    words = event.replace("_", " ")
+    assert str(raised.value) == f"the rollout is {WORDS[state]}: {words} does not apply to it now"
 
 
 FROM_PAUSE = {
@@ -70,13 +84,14 @@ def test_paused_it_knows_what_it_knew_where_it_was_paused(paused_in: State, even
     if event in arrows:
         assert next_state(State.PAUSED, event, paused_in=paused_in) is arrows[event]
         return
-    with pytest.raises(IllegalEvent, match=f"^the rollout is paused: {event} does not apply"):
+    where = WORDS[paused_in].removeprefix("in ")
+    with pytest.raises(IllegalEvent, match=f"^the rollout is paused in {where}: {event} does not"):
         next_state(State.PAUSED, event, paused_in=paused_in)
 
 
 @pytest.mark.parametrize("event", [Event.RESUME, Event.STEP])
 def test_what_was_paused_nowhere_goes_nowhere(event: Event) -> None:
-    with pytest.raises(IllegalEvent):
+    with pytest.raises(IllegalEvent, match=r"^the rollout is paused: "):
         next_state(State.PAUSED, event)
 
 
