@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.failure import Refused
-from cli.rollout_words import Rollout, Test, place_of, seen_of, test_of, verdict_of, words
+from cli.rollout_words import Rollout, place_of, seen_of, seen_words, test_of, verdict_of, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +93,8 @@ def draw(rollout: Rollout, looks: Sequence[Look], path: Path) -> None:
         _draw_traffic(rows[0], rollout, looks)
         for panel, metric in zip(rows[1:], metrics, strict=True):
             _shade_steps(panel, looks)
-            _draw_test(panel, metric, looks)
+            last = _draw_test(panel, metric, looks)
+            _name(panel, last, seen_words(last, rollout, looks[-1]["step"]))
         _label_times(rows, looks)
         figure.suptitle(_title(rollout), x=0.01, ha="left", fontsize=13, fontweight="bold")
         try:
@@ -136,8 +137,11 @@ def _draw_traffic(panel: Axes, rollout: Rollout, looks: Sequence[Look]) -> None:
     panel.legend(handles=handles, frameon=False, ncols=len(handles), **_ABOVE)
 
 
-def _draw_test(panel: Axes, metric: str, looks: Sequence[Look]) -> None:
-    """Both kinds of evidence of one test against their thresholds; a query's result as it is."""
+def _draw_test(panel: Axes, metric: str, looks: Sequence[Look]) -> Look:
+    """Both kinds of evidence of one test against their thresholds; a query's result as it is.
+
+    What was last said of it.
+    """
     test = test_of(metric)
     found = [
         (at, one)
@@ -160,7 +164,7 @@ def _draw_test(panel: Axes, metric: str, looks: Sequence[Look]) -> None:
         drawn = [(at, one["target"] * scale) for at, one in found if one["target"] is not None]
         panel.plot([at for at, _ in drawn], [value for _, value in drawn], color=INK)
         panel.set_ylabel("%" if test.is_share else "result")
-    _name(panel, test, found[-1][1])
+    return found[-1][1]
 
 
 def _draw_evidence(
@@ -177,11 +181,12 @@ def _draw_evidence(
     _mark_crossing(panel, drawn, colour)
 
 
-def _name(panel: Axes, test: Test, last: Look) -> None:
+def _name(panel: Axes, last: Look, seen: str) -> None:
     """What it is and says, and beside it what was seen last."""
+    test = test_of(str(last["metric"]))
     title = panel.set_title(f"{test.name.capitalize()}: {words(verdict_of(last))}")
     panel.annotate(
-        f"{test.seen}: {seen_of(last)}",
+        f"{seen}: {seen_of(last)}",
         (1, 0),
         xycoords=title,
         xytext=(8, 0),

@@ -16,6 +16,7 @@ from cli.rollout_words import (
     duration,
     evidence_of,
     figure,
+    seen_words,
     stays,
     test_of,
     verdict_of,
@@ -43,7 +44,7 @@ def show_report(
     if look:
         at = f"at {time_of(look['at'], now)}, in {_step(look['step'])}, {look['samples']} samples"
         parts += ["", Text(f"Tests, {at}", style="bold")]
-        parts += [Text(test_words(metric)) for metric in look["metrics"]]
+        parts += [Text(test_words(metric, rollout)) for metric in look["metrics"]]
         if any(metric["threshold"] for metric in look["metrics"]):
             parts.append(Text(EVIDENCE, style="dim"))
     parts += ["", Text("Plan", style="bold"), Text(plan_words(rollout))]
@@ -52,13 +53,13 @@ def show_report(
     return Group(*parts)
 
 
-def test_words(metric: Metric) -> str:
+def test_words(metric: Metric, rollout: Rollout) -> str:
     """One test, a line for each of its figures."""
     test, verdict = test_of(str(metric["metric"])), verdict_of(metric)
     stable, target = (figure(metric[arm], is_share=test.is_share) for arm in ("stable", "target"))
     both = target if test.is_one else f"{test.of_stable} {stable}, {test.of_target} {target}"
     said = [f"{VERDICT_MARKS.get(verdict, '?')} {test.name}: {words(verdict)}"]
-    said.append(f"{test.seen}: {both}")
+    said.append(f"{seen_words(metric, rollout, rollout['assessment']['step'])}: {both}")
     if metric["threshold"]:
         said.append(_claim(test.worse, metric["evidence"], metric["threshold"]))
     if metric["clear_threshold"]:

@@ -52,7 +52,7 @@ class Test:
 
 TESTS = {
     "errors": Test("errors", "requests that failed"),
-    "latency": Test("latency", "requests slower than stable's p95"),
+    "latency": Test("latency", "slow requests"),
     "confidence": Test(
         "confidence",
         "mean confidence",
@@ -80,6 +80,19 @@ def test_of(metric: str) -> Test:
     if name != metric:
         return Test(name, "the query's result", is_share=False, is_one=True)
     return Test(words(name), words(name), is_share=False)
+
+
+def seen_words(metric: Metric, rollout: Rollout, step: int) -> str:
+    """What its figures are. Which requests are slow is fixed anew in each step."""
+    seen = test_of(str(metric["metric"])).seen
+    if metric["metric"] != "latency":
+        return seen
+    slow_s = rollout.get("slow_s") if step == rollout["step"] else None
+    if slow_s is None:
+        return f"{seen} (slower than the step's limit)"
+    return (
+        f"{seen} (over {slow_s:.3g} s)" if slow_s >= 1 else f"{seen} (over {slow_s * 1e3:.3g} ms)"
+    )
 
 
 def verdict_of(metric: Metric) -> str:

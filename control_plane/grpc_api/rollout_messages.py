@@ -67,6 +67,7 @@ def write_rollout(view: RolloutView) -> pb.Rollout:
         instances=view.instances,
         verdict=VERDICTS[look.verdict] if look else pb.VERDICT_UNSPECIFIED,
         samples=look.samples if look else 0,
+        slow_s=view.slow_s,
         assessment=write_assessment(view.assessment) if view.assessment else None,
     )
 

@@ -128,6 +128,12 @@ class Rollout(BaseModel):
         examples=["undecided"],
     )
     samples: int = Field(description="Counted in the step that it is in.", examples=[312])
+    slow_s: float | None = Field(
+        description="In the step that it is in, a request is slow that takes longer: stable's p95 "
+        "from before the step, or half of what a try may take where stable had too few requests. "
+        "Null while nothing is measured.",
+        examples=[0.25],
+    )
     assessment: Assessment | None = Field(description="The latest look; null before the first.")
 
 

@@ -44,6 +44,7 @@ def show_rollout(view: RolloutView) -> schemas.Rollout:
         instances=dict(view.instances),
         verdict=look.verdict.value if look else None,
         samples=look.samples if look else 0,
+        slow_s=view.slow_s,
         assessment=show_assessment(view.assessment) if view.assessment else None,
     )
 

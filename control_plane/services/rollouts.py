@@ -45,7 +45,7 @@ from control_plane.ports import (
 from control_plane.services.board import Board
 from control_plane.services.leading import move_entry, start_entry
 from control_plane.services.reconciling import Reconciler
-from control_plane.services.rollout_views import RolloutView, progress
+from control_plane.services.rollout_views import RolloutView, progress, slow_s_of
 
 log = structlog.get_logger(__name__)
 
@@ -330,17 +330,17 @@ class Rollouts:
 
     def _view(self, rollout: Rollout, assessment: Assessment | None = None) -> RolloutView:
         here = self._board.state.engines.get(rollout.engine)
-        is_latest = here is not None and here.rollout == rollout
         route = self._board.table.routes.get(rollout.engine)
         view = RolloutView(
             rollout, _utc(rollout.started_s), _utc(rollout.since_s), assessment=assessment
         )
-        if not is_latest or route is None or rollout.is_finished:
+        if here is None or here.rollout != rollout or route is None or rollout.is_finished:
             return view
         target = self._served(rollout.engine, self._board.state).releases.get(rollout.target)
         return replace(
             view,
             weight_bp=route.weights_bp.get(rollout.target, 0),
+            slow_s=slow_s_of(rollout, here.trial),
             shadow_bp=route.shadow.share_bp if route.shadow is not None else 0,
             instances=(
                 progress(target, self._reconciler.facts([target])) if target is not None else {}

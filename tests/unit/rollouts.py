@@ -169,6 +169,7 @@ class FakeRollouts:
             weight_bp=rollout.traffic.weight_bp,
             shadow_bp=rollout.traffic.shadow_bp,
             assessment=looks[-1] if looks else None,
+            slow_s=0.25 if looks else None,
             instances={"triton-0": "ready", "triton-1": "loading"},
         )
 

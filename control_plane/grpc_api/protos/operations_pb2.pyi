@@ -289,7 +289,7 @@ class RolloutAssessment(_message.Message):
     def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., step: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reason: _Optional[str] = ..., samples: _Optional[int] = ..., metrics: _Optional[_Iterable[_Union[RolloutMetric, _Mapping]]] = ...) -> None: ...
 
 class Rollout(_message.Message):
-    __slots__ = ("id", "engine", "kind", "state", "paused_in", "step", "steps_percent", "weight_bp", "shadow_bp", "stable", "target", "reason", "started_at", "since", "is_finished", "is_manual", "is_reversal", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "instances", "verdict", "samples", "assessment", "ignored")
+    __slots__ = ("id", "engine", "kind", "state", "paused_in", "step", "steps_percent", "weight_bp", "shadow_bp", "stable", "target", "reason", "started_at", "since", "is_finished", "is_manual", "is_reversal", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "instances", "verdict", "samples", "assessment", "ignored", "slow_s")
     class InstancesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -323,6 +323,7 @@ class Rollout(_message.Message):
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     ASSESSMENT_FIELD_NUMBER: _ClassVar[int]
     IGNORED_FIELD_NUMBER: _ClassVar[int]
+    SLOW_S_FIELD_NUMBER: _ClassVar[int]
     id: str
     engine: str
     kind: RolloutKind
@@ -349,7 +350,8 @@ class Rollout(_message.Message):
     samples: int
     assessment: RolloutAssessment
     ignored: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., engine: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., state: _Optional[_Union[RolloutState, str]] = ..., paused_in: _Optional[_Union[RolloutState, str]] = ..., step: _Optional[int] = ..., steps_percent: _Optional[_Iterable[int]] = ..., weight_bp: _Optional[int] = ..., shadow_bp: _Optional[int] = ..., stable: _Optional[str] = ..., target: _Optional[str] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_finished: _Optional[bool] = ..., is_manual: _Optional[bool] = ..., is_reversal: _Optional[bool] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., instances: _Optional[_Mapping[str, str]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., samples: _Optional[int] = ..., assessment: _Optional[_Union[RolloutAssessment, _Mapping]] = ..., ignored: _Optional[_Iterable[str]] = ...) -> None: ...
+    slow_s: float
+    def __init__(self, id: _Optional[str] = ..., engine: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., state: _Optional[_Union[RolloutState, str]] = ..., paused_in: _Optional[_Union[RolloutState, str]] = ..., step: _Optional[int] = ..., steps_percent: _Optional[_Iterable[int]] = ..., weight_bp: _Optional[int] = ..., shadow_bp: _Optional[int] = ..., stable: _Optional[str] = ..., target: _Optional[str] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_finished: _Optional[bool] = ..., is_manual: _Optional[bool] = ..., is_reversal: _Optional[bool] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., instances: _Optional[_Mapping[str, str]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., samples: _Optional[int] = ..., assessment: _Optional[_Union[RolloutAssessment, _Mapping]] = ..., ignored: _Optional[_Iterable[str]] = ..., slow_s: _Optional[float] = ...) -> None: ...
 
 class StartRolloutRequest(_message.Message):
     __slots__ = ("engine", "release", "kind", "steps_percent", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "manual", "reason", "who", "ignore")

@@ -27,6 +27,7 @@ SPLIT = {
     "stable": 0.05,
     "target": None,
 }
+LATENCY = {**ERRORS, "metric": "latency"}
 CONFIDENCE = {
     **ERRORS,
     "metric": "confidence",
@@ -92,6 +93,7 @@ ROLLOUT: dict[str, Any] = {
     "instances": {"triton-0": "ready", "triton-1": "refused: [red]no golden[/]"},
     "verdict": "undecided",
     "samples": 40,
+    "slow_s": 0.25,
     "assessment": LOOK,
 }
 BEGUN = {

@@ -19,7 +19,7 @@ from cli.failure import Refused
 from cli.history import changes_of
 from cli.rollout_picture import rollout_picture, rollouts_table, steps_line
 from cli.rollout_watching import watch_rollout
-from cli.rollout_words import duration, evidence_of, if_meant, reached
+from cli.rollout_words import duration, evidence_of, if_meant, reached, seen_words
 from control_plane.rest_api import rollout_schemas as schemas
 from tests.unit.cli.plane import Plane, Reply, Seen, problem
 from tests.unit.cli.rollout_replies import (
@@ -29,6 +29,7 @@ from tests.unit.cli.rollout_replies import (
     ENTRY,
     ERRORS,
     IGNORED,
+    LATENCY,
     LOOK,
     QUERY,
     ROLLED_BACK,
@@ -136,6 +137,29 @@ def test_what_is_ignored_is_shown_as_that(tidegate: Tidegate, plane: Plane) -> N
     at = rows.index("· confidence: ignored")
     assert rows[at + 1] == "mean confidence: stable 0.335, target 0.514"
     assert any(row.endswith("asks after 1 h; ignored: confidence") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("slow_s", "step", "said"),
+    [
+        (0.25, 2, "slow requests (over 250 ms): stable 0.40 %"),
+        (2.5, 2, "slow requests (over 2.5 s): stable 0.40 %"),
+        (None, 2, "slow requests (slower than the step's limit): stable 0.40 %"),
+        # The limit is that of the step it is in, not of the one that was last looked at.
+        (0.25, 1, "slow requests (slower than the step's limit): stable 0.40 %"),
+    ],
+)
+def test_slow_is_what_the_step_calls_slow(
+    tidegate: Tidegate, plane: Plane, slow_s: float | None, step: int, said: str
+) -> None:
+    look = {**LOOK, "step": step, "metrics": [LATENCY]}
+    serve(plane, {**ROLLOUT, "slow_s": slow_s, "assessment": look})
+    assert said in tidegate("rollout", "show", "damage", "--url", plane.url).stdout
+
+
+def test_an_older_control_plane_does_not_say_what_is_slow() -> None:
+    older = {name: value for name, value in ROLLOUT.items() if name != "slow_s"}
+    assert seen_words(LATENCY, older, 2) == "slow requests (slower than the step's limit)"
 
 
 MEANT = "if 1.1.0 is meant to be surer of itself: tidegate promote damage 1.1.0 --ignore confidence"

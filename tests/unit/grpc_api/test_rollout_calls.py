@@ -201,7 +201,7 @@ async def test_a_store_that_does_not_answer_is_unavailable(edge: Edge) -> None:
 
 
 async def test_a_step_is_shown_with_its_evidence(edge: Edge) -> None:
-    await ask(edge, START)
+    assert not (await ask(edge, START)).HasField("slow_s")
     edge.rollouts.move("damage", state=State.PAUSED, paused_in=State.STEP, step=2)
     alarm_only = figures(metric="sample_ratio", clear_log_e=None, clear_log_threshold=None)
     edge.rollouts.looks["damage-0001"] = [
@@ -211,6 +211,7 @@ async def test_a_step_is_shown_with_its_evidence(edge: Edge) -> None:
     shown = await ask(edge, pb.GetRolloutRequest(rollout="damage"))
     assert (shown.state, shown.paused_in) == (pb.ROLLOUT_STATE_PAUSED, pb.ROLLOUT_STATE_STEP)
     assert (shown.step, shown.weight_bp, shown.samples) == (2, 5000, 312)
+    assert shown.slow_s == 0.25
     assert (shown.verdict, shown.assessment.reason) == (pb.VERDICT_UNDECIDED, NOT_WORSE_YET)
     errors, ratio = shown.assessment.metrics
     assert (errors.metric, errors.verdict) == ("errors", pb.VERDICT_UNDECIDED)

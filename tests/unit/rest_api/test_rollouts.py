@@ -47,6 +47,7 @@ BEGUN = {
     "instances": {"triton-0": "ready", "triton-1": "loading"},
     "verdict": None,
     "samples": 0,
+    "slow_s": None,
     "assessment": None,
 }
 
@@ -208,6 +209,7 @@ async def test_a_step_is_shown_with_its_evidence(edge: Edge) -> None:
     assert (shown["state"], shown["paused_in"], shown["step"]) == ("paused", "step", 2)
     assert (shown["weight_bp"], shown["weight_percent"]) == (5000, 50.0)
     assert (shown["verdict"], shown["samples"]) == ("undecided", 312)
+    assert shown["slow_s"] == 0.25
     assert shown["assessment"] == {
         "at": "2025-01-31T12:00:00Z",
         "step": 2,

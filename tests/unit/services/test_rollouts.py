@@ -61,11 +61,12 @@ class TestStarting:
         view = await site.rollouts.start("damage", "1.1.0", PLAN, who="ann", reason="better")
         assert view.rollout.state is State.PENDING
         assert view.instances == {"triton-0": "not loaded", "triton-1": "not loaded"}
+        assert view.slow_s is None
         assert view.rollout.rollout_id.startswith("damage-")
         assert site.rollout() == view.rollout
         await site.settle()
         view = await site.rollouts.show("damage")
-        assert (view.rollout.state, view.weight_bp) == (State.STEP, 500)
+        assert (view.rollout.state, view.weight_bp, view.slow_s) == (State.STEP, 500, 0.2)
         assert view.instances == {"triton-0": "ready", "triton-1": "ready"}
         assert view.started_at == site.calendar.utc(site.clock.now_s())
 
