@@ -27,7 +27,14 @@ MARKS = {
     "rolled_back": "✗",
     "failed": "✗",
 }
-VERDICT_MARKS = {"not_worse": "✓", "worse": "✗", "undecided": "…", "error": "?", "ignored": "·"}
+VERDICT_MARKS = {
+    "not_worse": "✓",
+    "worse": "✗",
+    "undecided": "…",
+    "error": "?",
+    "ignored": "·",
+    "no_verdict": "·",
+}
 IGNORABLE = ("confidence", "latency")
 
 
@@ -96,7 +103,9 @@ def seen_words(metric: Metric, rollout: Rollout, step: int) -> str:
 
 
 def verdict_of(metric: Metric) -> str:
-    """Its verdict; of what has figures and no threshold because the rollout ignores it, that."""
+    """Its verdict; of what has figures and decides nothing, that: its mark must not approve."""
+    if metric["metric"] == "detections":
+        return "no_verdict"
     is_ignored = metric["metric"] in IGNORABLE and not metric.get("threshold")
     return "ignored" if is_ignored else str(metric["verdict"])
 

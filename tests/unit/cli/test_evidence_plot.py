@@ -103,6 +103,7 @@ def test_what_has_no_evidence_is_drawn_as_it_is(tmp_path: Path) -> None:
     found[1]["metrics"] = [{**QUERY, "target": None}, {**DETECTIONS, "target": None}]
     picture = drawn(tmp_path, ROLLOUT, found)
     assert "the query's result: 0.25" in picture
+    assert "Detections: no verdict" in picture
     assert "boxes that both releases have found: 97.50 %" in picture
     assert "Confidence: ignored" in picture
     assert "mean confidence: 0.335 → 0.514" in picture

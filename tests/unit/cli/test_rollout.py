@@ -120,9 +120,11 @@ def test_what_has_no_evidence_is_shown_as_it_is(tidegate: Tidegate, plane: Plane
     text = tidegate("rollout", "show", "damage", "--url", plane.url).stdout
     rows = [" ".join(line.split()) for line in text.splitlines()]
     assert "gpu_errors ✓ not worse - - 0.25" in rows
-    assert "detections ✓ not worse - - 97.50 %" in rows
+    assert "detections · no verdict - - 97.50 %" in rows
     assert "brand new ✓ not worse - - 1 → -" in rows
     assert "the query's result: 0.25" in rows
+    # However alike the answers are, nothing is decided by it.
+    assert "· detections: no verdict" in rows
     assert "boxes that both releases have found: 97.50 %" in rows
     assert "needed" not in text
     assert "Evidence is what" not in text
