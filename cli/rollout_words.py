@@ -247,8 +247,9 @@ def _command(rollout: Rollout) -> str:
     if rollout["kind"] == "experiment":
         share = rollout["steps_percent"][0]
         return f"tidegate experiment {engine} --split {stable}={100 - share},{target}={share}"
-    command = "shadow" if rollout["kind"] == "shadow" else "promote"
-    return f"tidegate {command} {engine} {target}"
+    if rollout["kind"] == "shadow":
+        return f"tidegate shadow {engine} {target} --percent {rollout['shadow_percent']}"
+    return f"tidegate promote {engine} {target}"
 
 
 def _place(state: str, rollout: Rollout, *, with_share: bool) -> str:

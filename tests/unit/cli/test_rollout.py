@@ -184,7 +184,11 @@ def test_what_was_taken_back_for_one_difference_says_what_to_do_if_it_is_meant(
         ({}, {"target": 0.2}, "less sure of itself: tidegate promote damage 1.1.0"),
         ({}, {"target": None}, "surer or less sure of itself: tidegate promote damage 1.1.0"),
         ({}, {"stable": None}, "surer or less sure of itself: tidegate promote damage 1.1.0"),
-        ({"kind": "shadow"}, {}, "surer of itself: tidegate shadow damage 1.1.0"),
+        (
+            {"kind": "shadow", "shadow_percent": 100},
+            {},
+            "surer of itself: tidegate shadow damage 1.1.0 --percent 100",
+        ),
         (
             {"kind": "experiment", "steps_percent": [40]},
             {},
