@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.failure import Refused
-from cli.rollout_words import Rollout, place_of, seen_of, seen_words, test_of, verdict_of, words
+from cli.rollout_words import (
+    Rollout,
+    conclusion_of,
+    place_of,
+    seen_of,
+    seen_words,
+    test_of,
+    verdict_of,
+    words,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +40,7 @@ VERDICT_COLOURS = {
     "not_worse": "#2f9e6e",
     "undecided": "#bfc5ce",
     "error": "#e6c229",
+    "waiting": "#f3e7b3",
 }
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -72,7 +82,7 @@ def draw(rollout: Rollout, looks: Sequence[Look], path: Path) -> None:
             f"rollout {rollout['id']} has no evidence yet; it is {place_of(rollout)}",
             code="not_found",
         )
-    looks = _closed(looks)
+    looks = _closed([{**one, "verdict": conclusion_of(one, rollout)[0]} for one in looks])
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -19,7 +19,7 @@ PIPE_WIDTH = 400
 GOOD = frozenset({"ok", "ready", "completed", "yes", "healthy", "fit", "not_worse"})
 FAIR = frozenset(
     {"warn", "degraded", "loading", "partial", "draining", "unknown", "proving", "mending"}
-    | {"half_open", "pending", "preparing", "paused", "rolling_back", "undecided"}
+    | {"half_open", "pending", "preparing", "paused", "rolling_back", "undecided", "waiting"}
 )
 BAD = frozenset(
     {"fail", "unavailable", "unreachable", "failed", "no", "unready", "unhealthy", "isolated"}

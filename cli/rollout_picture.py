@@ -17,6 +17,7 @@ from cli.rollout_words import (
     VERDICT_MARKS,
     Metric,
     Rollout,
+    conclusion_of,
     duration,
     elapsed_s,
     evidence_of,
@@ -238,11 +239,11 @@ def _decision(rollout: Rollout) -> Text:
     """What it says of itself, and what comes next."""
     from rich.text import Text
 
-    look, verdict = rollout.get("assessment") or {}, rollout.get("verdict")
     said = Text()
-    if verdict and not rollout["is_finished"]:
+    if rollout.get("verdict") and not rollout["is_finished"]:
+        verdict, reason = conclusion_of(rollout["assessment"], rollout)
         said.append(f"{VERDICT_MARKS.get(verdict, '?')} {words(verdict)}", style=style_of(verdict))
-        said.append(f": {look.get('reason')}\n")
+        said.append(f": {reason}\n")
     said.append(f"{rollout.get('reason') or '-'}\n", style="bold")
     said.append(next_of(rollout), style="dim")
     if meant := if_meant(rollout):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,7 +35,9 @@ VERDICT_MARKS = {
     "error": "?",
     "ignored": "·",
     "no_verdict": "·",
+    "waiting": "…",
 }
+NO_REQUESTS = re.compile(r"no request(?: of (?P<arm>canary|stable))? has been counted")
 IGNORABLE = ("confidence", "latency")
 
 
@@ -110,6 +113,22 @@ def verdict_of(metric: Metric) -> str:
     return "ignored" if is_ignored else str(metric["verdict"])
 
 
+def conclusion_of(look: Mapping[str, Any], rollout: Rollout) -> tuple[str, str]:
+    """The verdict of a look and why, in words for a person.
+
+    That no request has come yet is an error to a program, which must not go on by it; to who has
+    just begun it is the usual beginning.
+    """
+    verdict, reason = str(look["verdict"]), str(look["reason"])
+    if verdict != "error" or not (found := NO_REQUESTS.match(reason)):
+        return verdict, reason
+    release = {"canary": rollout["target"], "stable": rollout["stable"]}.get(found["arm"])
+    what = f"no request of {release}" if release else "no request"
+    said, _, more = reason.partition(";")
+    place = " in this step" if said.endswith(" in this step") else ""
+    return "waiting", f"{what} counted{place} yet" + (f";{more}" if more else "")
+
+
 def if_meant(rollout: Rollout) -> str:
     """What to say if all that it was taken back for is meant; "" where that would not help."""
     look = rollout.get("assessment") or {}
@@ -181,13 +200,13 @@ def stays(rollout: Rollout) -> bool:
 def line_of(rollout: Rollout) -> str:
     """All of it on one line, for where no picture can be drawn."""
     look = rollout.get("assessment") or {}
-    verdict = rollout.get("verdict")
     parts = [
         f"{rollout['id']}  {rollout['engine']} {moved(rollout)}",
         f"{place_of(rollout)}, {percent(weight_of(rollout))} of the traffic",
     ]
-    if verdict:
-        parts.append(f"{rollout['samples']} samples, {words(str(verdict))}: {look.get('reason')}")
+    if rollout.get("verdict"):
+        verdict, reason = conclusion_of(look, rollout)
+        parts.append(f"{rollout['samples']} samples, {words(verdict)}: {reason}")
     if rollout.get("reason") and rollout["reason"] != look.get("reason"):
         parts.append(str(rollout["reason"]))
     if meant := if_meant(rollout):

@@ -19,7 +19,8 @@ from cli.failure import Refused
 from cli.history import changes_of
 from cli.rollout_picture import rollout_picture, rollouts_table, steps_line
 from cli.rollout_watching import watch_rollout
-from cli.rollout_words import duration, evidence_of, if_meant, reached, seen_words
+from cli.rollout_words import conclusion_of, duration, evidence_of, if_meant, reached, seen_words
+from control_plane.core.analysis import AnalysisOptions, ArmCounts, Step, StepCounts, judge
 from control_plane.rest_api import rollout_schemas as schemas
 from tests.unit.cli.plane import Plane, Reply, Seen, problem
 from tests.unit.cli.rollout_replies import (
@@ -162,6 +163,41 @@ def test_slow_is_what_the_step_calls_slow(
 def test_an_older_control_plane_does_not_say_what_is_slow() -> None:
     older = {name: value for name, value in ROLLOUT.items() if name != "slow_s"}
     assert seen_words(LATENCY, older, 2) == "slow requests (slower than the step's limit)"
+
+
+def test_that_no_request_has_come_yet_is_no_error_to_a_person(
+    tidegate: Tidegate, plane: Plane
+) -> None:
+    # The words are those of the analysis, so that this fails when they change there.
+    nothing = judge([StepCounts(Step(2, 500), 0, ArmCounts(9), ArmCounts())], AnalysisOptions())
+    look = {**LOOK, "verdict": nothing.verdict.value, "reason": nothing.reason, "metrics": []}
+    waiting = {**ROLLOUT, "verdict": "error", "samples": 0, "assessment": look}
+    serve(plane, waiting)
+    watch = ("rollout", "watch", "--times", 1, "--url", plane.url)
+    said = tidegate(*watch).stdout
+    assert "0 samples, waiting: no request of 1.1.0 counted in this step yet" in said
+    assert "error" not in said
+    assert "… waiting: no request of 1.1.0 counted in this step yet" in picture(**waiting)
+    assert json.loads(tidegate(*watch, "--json").stdout)["verdict"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "conclusion"),
+    [
+        (
+            "error",
+            "no request of stable has been counted in this step; corrected has no number",
+            ("waiting", "no request of 1.0.0 counted in this step yet; corrected has no number"),
+        ),
+        ("error", judge([], AnalysisOptions()).reason, ("waiting", "no request counted yet")),
+        ("error", "the split is off", ("error", "the split is off")),
+        ("worse", "no request has been counted", ("worse", "no request has been counted")),
+    ],
+)
+def test_only_a_want_of_requests_is_waiting(
+    verdict: str, reason: str, conclusion: tuple[str, str]
+) -> None:
+    assert conclusion_of({"verdict": verdict, "reason": reason}, ROLLOUT) == conclusion
 
 
 MEANT = "if 1.1.0 is meant to be surer of itself: tidegate promote damage 1.1.0 --ignore confidence"
