@@ -114,9 +114,11 @@ def _say(out: Console, found: Look, trouble: Refused | None, said: object) -> ob
         sign: object = trouble.code
         line = f"{UNREACHABLE}: {trouble.message}"
     else:
+        # The reason is the last, so that it is found again in what was said.
         shown = ("state", "paused_in", "step", "weight_bp", "shadow_bp", "verdict", "reason")
         sign = [found[name] for name in shown]
-        line = line_of(found)
+        is_news = not isinstance(said, list) or said[-1] != found["reason"]
+        line = line_of(found, is_news=is_news)
     if sign != said:
         out.print(Text(f"{datetime.now():%H:%M:%S}  {line}"))
     return sign

@@ -39,6 +39,8 @@ VERDICT_MARKS = {
 }
 NO_REQUESTS = re.compile(r"no request(?: of (?P<arm>canary|stable))? has been counted")
 IGNORABLE = ("confidence", "latency")
+EXPLAINED = frozenset({"paused", "rolling_back", "rolled_back", "failed"})
+"""States that are not understood without their reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +199,11 @@ def stays(rollout: Rollout) -> bool:
     return bool(rollout["is_manual"] or rollout["kind"] in ("shadow", "experiment"))
 
 
-def line_of(rollout: Rollout) -> str:
-    """All of it on one line, for where no picture can be drawn."""
+def line_of(rollout: Rollout, *, is_news: bool = True) -> str:
+    """All of it on one line, for where no picture can be drawn.
+
+    is_news: whether its reason has not been said before.
+    """
     look = rollout.get("assessment") or {}
     parts = [
         f"{rollout['id']}  {rollout['engine']} {moved(rollout)}",
@@ -207,7 +212,8 @@ def line_of(rollout: Rollout) -> str:
     if rollout.get("verdict"):
         verdict, reason = conclusion_of(look, rollout)
         parts.append(f"{rollout['samples']} samples, {words(verdict)}: {reason}")
-    if rollout.get("reason") and rollout["reason"] != look.get("reason"):
+    is_said = is_news or rollout["state"] in EXPLAINED
+    if is_said and rollout.get("reason") and rollout["reason"] != look.get("reason"):
         parts.append(str(rollout["reason"]))
     if meant := if_meant(rollout):
         parts.append(meant)

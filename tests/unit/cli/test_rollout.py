@@ -421,6 +421,23 @@ def test_watching_is_a_line_per_change_and_ends_with_the_rollout(
     assert "step 3 of 3 (100 %), 100 % of the traffic" in lines[1]
 
 
+def test_the_reason_of_a_command_is_said_once_where_it_explains_nothing_more(
+    tidegate: Tidegate, plane: Plane
+) -> None:
+    serve(plane, ROLLOUT)
+    asked = {**ROLLOUT, "reason": "lunch is over"}
+    paused = {**asked, "state": "paused", "paused_in": "step"}
+    later = {**asked, "verdict": "not_worse", "weight_bp": 501}
+    looks = [ROLLOUT, asked, later, {**later, "step": 3}, paused, {**paused, "weight_bp": 9}]
+    plane.replies[ONE] = in_turn(*map(Reply, looks))
+    options = ("--times", len(looks), "--url", plane.url)
+    lines = tidegate("rollout", "watch", "damage", *options).stdout.splitlines()
+    assert lines[0].endswith("  ·  no metric is worse by its margin")
+    assert ["lunch is over" in line for line in lines] == [
+        *(False, True, False, False, True, True),
+    ]
+
+
 def test_watching_for_scripts_is_an_object_per_look(tidegate: Tidegate, plane: Plane) -> None:
     serve(plane, ROLLOUT)
     result = tidegate("rollout", "watch", "--times", 2, "--json", "--url", plane.url)
