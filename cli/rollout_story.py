@@ -82,6 +82,8 @@ def _course(rollout: dict[str, Any]) -> list[str]:
         share = rollout["steps_percent"][0]
         return [f"Then it answers {share} % of the traffic, until you end it."]
     shares = " → ".join(f"{share} %" for share in rollout["steps_percent"])
+    if rollout["steps_percent"][-1] < 100:
+        shares += ", and then all traffic"
     first = rollout.get("shadow_percent")
     copied = [f"Then {first} % of the traffic is copied to it first."] if first else []
     if rollout["is_manual"]:

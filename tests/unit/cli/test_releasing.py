@@ -85,6 +85,8 @@ def test_all_of_a_plan_can_be_said(tidegate: Tidegate, promoting: Plane) -> None
     ("changes", "said"),
     [
         ({"is_manual": True}, ["until you say `advance`", "tidegate rollout advance damage"]),
+        ({"steps_percent": [50]}, ["grows: 50 %, and then all traffic.\n"]),
+        ({"steps_percent": [5, 50]}, ["grows: 5 % → 50 %, and then all traffic.\n"]),
         ({"shadow_percent": 10}, ["Then 10 % of the traffic is copied to it first."]),
         ({"kind": "direct", "steps_percent": []}, ["all traffic goes to 1.1.0 at once"]),
         ({"ignored": ["confidence"]}, ["Ignored, so that it decides nothing here: confidence."]),
