@@ -31,6 +31,11 @@ EVIDENCE = (
     "false. It may be looked at at any time: the threshold holds for all looks together."
 )
 
+UNITS = (
+    "Units are requests that draw their release anew, counted of each release, the fewer of both; "
+    "samples are all requests to the target in this step."
+)
+
 
 def show_report(
     rollout: Rollout, entries: Sequence[Entry], now: datetime, *, width: int
@@ -45,6 +50,8 @@ def show_report(
         at = f"at {time_of(look['at'], now)}, in {_step(look['step'])}, {look['samples']} samples"
         parts += ["", Text(f"Tests, {at}", style="bold")]
         parts += [Text(test_words(metric, rollout)) for metric in look["metrics"]]
+        if look["reason"].endswith(" units") or " units;" in look["reason"]:
+            parts.append(Text(UNITS, style="dim"))
         if any(metric["threshold"] for metric in look["metrics"]):
             parts.append(Text(EVIDENCE, style="dim"))
     parts += ["", Text("Plan", style="bold"), Text(plan_words(rollout))]

@@ -115,6 +115,23 @@ def test_a_rollout_is_shown_with_every_figure(tidegate: Tidegate, plane: Plane) 
     assert text.count("evidence none") == 1
 
 
+@pytest.mark.parametrize(
+    ("reason", "is_explained"),
+    [
+        ("46 of at least 50 units", True),
+        ("46 of at least 50 units; corrected has failed once", True),
+        ("not enough evidence yet: errors", False),
+    ],
+)
+def test_units_are_told_from_samples_where_both_are_shown(
+    tidegate: Tidegate, plane: Plane, reason: str, is_explained: bool
+) -> None:
+    serve(plane, {**ROLLOUT, "assessment": {**LOOK, "reason": reason}})
+    shown = tidegate("rollout", "show", "damage", "--url", plane.url).stdout
+    explained = "Units are requests that draw their release anew"
+    assert (explained in shown) == is_explained
+
+
 def test_what_has_no_evidence_is_shown_as_it_is(tidegate: Tidegate, plane: Plane) -> None:
     metrics = [QUERY, DETECTIONS, {**QUERY, "metric": "brand_new", "stable": 1, "target": None}]
     serve(plane, {**ROLLOUT, "assessment": {**LOOK, "metrics": metrics}})
