@@ -47,8 +47,9 @@ def show(
 
 @app.command()
 def check(config: Config = None, as_json: AsJson = False) -> None:
-    """Say whether the settings are valid, and go with the model repository if it is here.
+    """Say whether the settings are valid.
 
+    And whether they go with the model repository, if it is here.
     Exit status 0 when they are, 1 with the field, its origin and the limit when not.
     """
     from cli.failure import Refused

@@ -40,9 +40,9 @@ def fleet(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the Triton instances; with a command, take one out of service or bring it back.
+    """Show the Triton instances, or take one out of service.
 
-    With --watch --json, one JSON object per look and line.
+    Without a command they are shown. With --watch --json, one JSON object per look and line.
     """
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx, ctx.invoked_subcommand)

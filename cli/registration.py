@@ -56,7 +56,7 @@ def register(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register a new release of an engine, with --onnx or with --pin.
+    """Register a new release, with --onnx or with --pin.
 
     A file is checked before it is taken: it must load in ONNX Runtime, have the inputs and
     outputs of the component's configuration, and run the engine's golden input. Nothing is

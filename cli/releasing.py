@@ -109,7 +109,7 @@ def experiment(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Split an engine's traffic between two releases until you end it.
+    """Split the traffic between two releases until you end it.
 
     `tidegate rollout show` is the report, `advance` promotes the new one, `abort` ends it. If
     the new one is found worse, its traffic goes back by itself.
@@ -142,7 +142,7 @@ def shadow(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy a share of the traffic to a release; no caller gets its answers.
+    """Copy traffic to a release; no caller gets its answers.
 
     It stays until `tidegate rollout advance` or `abort` ends it.
     """

@@ -22,7 +22,7 @@ SHOWN_HISTORY = 100
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="See and steer the rollouts: how far each is, how sure, and what it decided.",
+    help="See and steer the rollouts.\n\nHow far each is, how sure, and what it decided.",
 )
 
 Interval = Annotated[
@@ -68,6 +68,7 @@ def list_rollouts(
 
 
 @app.command()
+@app.command("status", hidden=True)  # what many type first
 def show(
     rollout: Named = None,
     plot: Annotated[

@@ -46,6 +46,14 @@ def test_says_its_version(tidegate: Tidegate) -> None:
     assert tidegate("--version").stdout == f"tidegate {__version__}\n"
 
 
+@pytest.mark.parametrize("group", ["", "fleet", "rollout", "config"])
+def test_what_a_command_does_is_said_whole_on_80_columns(tidegate: Tidegate, group: str) -> None:
+    shown = tidegate(*group.split(), "--help", COLUMNS="80", TERMINAL_WIDTH="80").stdout
+    listed = shown.partition("Commands:\n")[2].splitlines()
+    assert len(listed) >= 2
+    assert [line for line in listed if line.endswith("...")] == []
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_for_every_option(tidegate: Tidegate, command: str) -> None:
     result = tidegate(*command.split(), "--help")

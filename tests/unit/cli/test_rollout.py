@@ -115,6 +115,16 @@ def test_a_rollout_is_shown_with_every_figure(tidegate: Tidegate, plane: Plane) 
     assert text.count("evidence none") == 1
 
 
+def test_status_is_another_word_for_show(tidegate: Tidegate, plane: Plane) -> None:
+    serve(plane, ROLLOUT)
+    shown, status = (
+        tidegate("rollout", word, "damage", "--json", "--url", plane.url).stdout
+        for word in ("show", "status")
+    )
+    assert status == shown != ""
+    assert "status" not in tidegate("rollout", "--help").stdout
+
+
 @pytest.mark.parametrize(
     ("reason", "is_explained"),
     [
