@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cli.failure import Refused
 from cli.rollout_words import (
     Rollout,
+    Test,
     conclusion_of,
     place_of,
     seen_of,
@@ -153,7 +154,7 @@ def _draw_test(panel: Axes, metric: str, looks: Sequence[Look]) -> Look:
     What was last said of it.
     """
     test = test_of(metric)
-    found = [
+    found: list[tuple[float, Look]] = [
         (at, one)
         for at, look in zip(_times(looks), looks, strict=True)
         for one in look["metrics"]
@@ -170,11 +171,23 @@ def _draw_test(panel: Axes, metric: str, looks: Sequence[Look]) -> Look:
         panel.minorticks_off()
         panel.legend(frameon=False, ncols=2, **_ABOVE)
     else:
-        scale = 100 if test.is_share else 1
-        drawn = [(at, one["target"] * scale) for at, one in found if one["target"] is not None]
-        panel.plot([at for at, _ in drawn], [value for _, value in drawn], color=INK)
-        panel.set_ylabel("%" if test.is_share else "result")
+        _draw_figures(panel, test, found)
     return found[-1][1]
+
+
+def _draw_figures(panel: Axes, test: Test, found: Sequence[tuple[float, Look]]) -> None:
+    """What was seen, of both releases where there are two figures."""
+    scale = 100 if test.is_share else 1
+    arms = {"target": (INK, test.of_target)}
+    if not test.is_one:
+        arms["stable"] = (MUTED, test.of_stable)
+    for arm, (colour, label) in arms.items():
+        drawn = [(at, one[arm] * scale) for at, one in found if one[arm] is not None]
+        times, values = [at for at, _ in drawn], [value for _, value in drawn]
+        panel.plot(times, values, color=colour, label=label)
+    if len(arms) > 1:
+        panel.legend(frameon=False, ncols=len(arms), **_ABOVE)
+    panel.set_ylabel("%" if test.is_share else test.axis)
 
 
 def _draw_evidence(

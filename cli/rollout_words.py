@@ -48,13 +48,15 @@ class Test:
     """How the figures of one test are read.
 
     name: a person's word for it. seen: what its figures are. is_share: whether they are shares,
-    shown in percent. is_one: whether there is one figure only, the target's. of_stable,
-    of_target: whose each figure is. worse, clear: what its two kinds of evidence are for.
+    shown in percent. axis: what stands beside them on a plot where they are none. is_one: whether
+    there is one figure only, the target's. of_stable, of_target: whose each figure is. worse,
+    clear: what its two kinds of evidence are for.
     """
 
     name: str
     seen: str
     is_share: bool = True
+    axis: str = ""
     is_one: bool = False
     of_stable: str = "stable"
     of_target: str = "target"
@@ -69,6 +71,7 @@ TESTS = {
         "confidence",
         "mean confidence",
         is_share=False,
+        axis="confidence",
         worse="that it has moved",
         clear="that it has not moved by the margin",
     ),
@@ -90,7 +93,7 @@ def test_of(metric: str) -> Test:
         return known
     name = metric.removeprefix("query:")
     if name != metric:
-        return Test(name, "the query's result", is_share=False, is_one=True)
+        return Test(name, "the query's result", is_share=False, axis="result", is_one=True)
     return Test(words(name), words(name), is_share=False)
 
 

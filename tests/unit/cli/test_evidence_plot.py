@@ -111,6 +111,16 @@ def test_what_has_no_evidence_is_drawn_as_it_is(tmp_path: Path) -> None:
     assert ">evidence<" not in picture
 
 
+def test_what_is_ignored_is_drawn_of_both_releases(tmp_path: Path) -> None:
+    found = [{**look, "metrics": [IGNORED]} for look in looks(5)]
+    found[1]["metrics"] = [{**IGNORED, "stable": None}]
+    picture = drawn(tmp_path, ROLLOUT, found)
+    assert ">confidence<" in picture
+    assert ">stable<" in picture
+    assert ">target<" in picture
+    assert ">result<" not in picture
+
+
 def test_before_the_first_look_there_is_nothing_to_draw(
     tidegate: Tidegate, plane: Plane, tmp_path: Path
 ) -> None:
