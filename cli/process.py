@@ -144,6 +144,12 @@ def _run(config: Path | None, flags: Mapping[str, object], *, with_tritons: bool
             "in the settings file or TIDEGATE_INSTANCES; `tidegate up` starts its own",
             field="instances",
         )
+    if with_tritons and not loaded.settings.embedded.tritons:
+        raise ConfigurationError(
+            "embedded.tritons is 0: up starts at least one Triton; `tidegate serve` stands in front "
+            "of others",
+            field="embedded.tritons",
+        )
     # gRPC reads this when it is imported. Its fork handlers are for processes that go on
     # using gRPC after a fork; Tritons are started by fork and exec, which needs none.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")

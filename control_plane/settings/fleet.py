@@ -16,7 +16,7 @@ PORTS_PER_TRITON = 10
 
 class EmbeddedSettings(Section):
     tritons: int = Field(
-        default=2, ge=1, le=64, description="Triton processes that `tidegate up` starts"
+        default=2, ge=0, le=64, description="Triton processes that `tidegate up` starts"
     )
     base_port: int = Field(
         default=8000,
@@ -32,8 +32,8 @@ class EmbeddedSettings(Section):
     @field_validator("base_port")
     @classmethod
     def _leaves_room(cls, value: int, info: ValidationInfo) -> int:
-        tritons = info.data.get("tritons", 1)
-        highest = HIGHEST_PORT - 2 - PORTS_PER_TRITON * (tritons - 1)
+        tritons = info.data.get("tritons", 0)
+        highest = HIGHEST_PORT - 2 - PORTS_PER_TRITON * max(tritons - 1, 0)
         if value > highest:
             raise PydanticCustomError(
                 "base_port",

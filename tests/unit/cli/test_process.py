@@ -91,6 +91,17 @@ def test_a_flag_out_of_bounds_is_named(tidegate: Tidegate, bootstrap: Bootstrap)
     )
 
 
+def test_up_without_a_triton_says_what_stands_in_front_of_others(
+    tidegate: Tidegate, bootstrap: Bootstrap
+) -> None:
+    result = tidegate("up", "--tritons", 0)
+
+    assert result.exit_code == 1
+    assert "embedded.tritons is 0" in result.stderr
+    assert "tidegate serve" in result.stderr
+    assert bootstrap.ran == []
+
+
 def test_what_run_returns_is_the_exit_status(tidegate: Tidegate, bootstrap: Bootstrap) -> None:
     bootstrap.answer = 1
 
