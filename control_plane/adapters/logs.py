@@ -181,7 +181,7 @@ def _route_standard_logging(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "grpc"):
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "grpc", "alembic", "mlflow"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
