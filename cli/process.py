@@ -146,8 +146,8 @@ def _run(config: Path | None, flags: Mapping[str, object], *, with_tritons: bool
         )
     if with_tritons and not loaded.settings.embedded.tritons:
         raise ConfigurationError(
-            "embedded.tritons is 0: up starts at least one Triton; `tidegate serve` stands in front "
-            "of others",
+            "embedded.tritons is 0: up starts at least one Triton; `tidegate serve` stands in "
+            "front of others",
             field="embedded.tritons",
         )
     # gRPC reads this when it is imported. Its fork handlers are for processes that go on
