@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,6 +112,13 @@ class TestDetect:
                 assert found["volume"]["volume_m3"] > 0, name
 
 
+def without_budgets(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {name: value for name, value in engine.items() if name != "retry_budget_remaining"}
+        for engine in answer["engines"]
+    ]
+
+
 class TestOverviews:
     def test_engines(self, tidegate: RunningTidegate) -> None:
         shown = command_line("engines", url=tidegate.url)
@@ -118,7 +126,8 @@ class TestOverviews:
         for engine in ("damage", "materials", "volume"):
             assert engine in shown.stdout
         printed = json.loads(command_line("engines", "--json", url=tidegate.url).stdout)
-        assert printed == tidegate.get("/api/v1/engines")
+        # What may be tried again falls by itself as the requests before it grow old.
+        assert without_budgets(printed) == without_budgets(tidegate.get("/api/v1/engines"))
 
     def test_releases(self, tidegate: RunningTidegate) -> None:
         done = command_line("releases", "damage", "--json", url=tidegate.url)
