@@ -184,15 +184,7 @@ def _wire(
         clock=clock,
         calendar=calendar,
     )
-    status = Status(
-        engines=catalogue.engines,
-        fleet=instances.fleet,
-        table=lambda: board.table,
-        admission=path.gateway.admission,
-        retry_budget=path.gateway.retry_budget,
-        clock=clock,
-        calendar=calendar,
-    )
+    status = _status(catalogue, instances.fleet, board, path.gateway, clock, calendar)
     operations = Operations(instances.fleet, lambda: board.table, instances.mender, holding)
     grpc, http = _edges(
         settings,
@@ -206,6 +198,25 @@ def _wire(
         clock,
     )
     return ControlPlane(status, instances, rollouts, path, grpc, http)
+
+
+def _status(
+    catalogue: Catalogue,
+    fleet: Fleet,
+    board: Board,
+    gateway: Gateway,
+    clock: MonotonicClock,
+    calendar: SystemCalendar,
+) -> Status:
+    return Status(
+        engines=catalogue.engines,
+        fleet=fleet,
+        table=lambda: board.table,
+        admission=gateway.admission,
+        retry_budget=gateway.retry_budget,
+        clock=clock,
+        calendar=calendar,
+    )
 
 
 def _edges(
