@@ -33,6 +33,8 @@ class ErrorCode(StrEnum):
     BACKEND_FAULT = "backend_fault"
     SHUTTING_DOWN = "shutting_down"
     STORE_UNAVAILABLE = "store_unavailable"
+    QUEUE_UNAVAILABLE = "queue_unavailable"
+    PHOTO_UNAVAILABLE = "photo_unavailable"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     CANCELLED = "cancelled"
     # Ours.
@@ -65,6 +67,8 @@ RETRYABLE = frozenset(
         ErrorCode.BACKEND_FAULT,
         ErrorCode.SHUTTING_DOWN,
         ErrorCode.STORE_UNAVAILABLE,
+        ErrorCode.QUEUE_UNAVAILABLE,
+        ErrorCode.PHOTO_UNAVAILABLE,
     }
 )
 

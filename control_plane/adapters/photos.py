@@ -94,17 +94,24 @@ class LocalPhotos:
         self._max_bytes = max_bytes
         self._roots = _spellings(allowed_roots)
 
+    def check(self, url: str) -> None:
+        """What the spelling alone tells. Raises INVALID_ARGUMENT, PHOTO_FORBIDDEN."""
+        self._find(url)
+
     async def fetch(self, url: str) -> bytes:
         """The file's bytes, read in a thread.
 
         Raises ControlPlaneError: INVALID_ARGUMENT (scheme or malformed), PHOTO_FORBIDDEN,
         PHOTO_NOT_FOUND, PHOTO_TOO_LARGE.
         """
+        root, below = self._find(url)
+        return await asyncio.to_thread(self._read, root, below)
+
+    def _find(self, url: str) -> tuple[str, tuple[str, ...]]:
         path = _path_of(url)
         if not self._roots:
             raise _forbidden(f"photos by file:// are switched off; {ROOTS_SETTING} opens folders")
-        root, below = self._place(path)
-        return await asyncio.to_thread(self._read, root, below)
+        return self._place(path)
 
     def _place(self, path: str) -> tuple[str, tuple[str, ...]]:
         """The root that holds ``path`` and the components below it, by spelling alone."""

@@ -27,6 +27,8 @@ STATUS: Mapping[ErrorCode, grpc.StatusCode] = {
     ErrorCode.BACKEND_FAULT: grpc.StatusCode.INTERNAL,
     ErrorCode.SHUTTING_DOWN: grpc.StatusCode.UNAVAILABLE,
     ErrorCode.STORE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    ErrorCode.QUEUE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    ErrorCode.PHOTO_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     ErrorCode.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
     ErrorCode.CANCELLED: grpc.StatusCode.CANCELLED,
     ErrorCode.CONFIGURATION: grpc.StatusCode.FAILED_PRECONDITION,

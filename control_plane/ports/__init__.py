@@ -12,6 +12,21 @@ from control_plane.ports.instances import (
     ModelControl,
     ScrapeFailed,
 )
+from control_plane.ports.jobs import (
+    MAX_MESSAGE_BYTES,
+    Delivery,
+    Due,
+    JobQueue,
+    JobStore,
+    JobUpkeep,
+    Message,
+    QueueUnavailable,
+    ResultCache,
+    ResultRefused,
+    ResultSink,
+    ResultUnsent,
+    Uploads,
+)
 from control_plane.ports.metrics import MetricQueries, QueryFailed
 from control_plane.ports.photos import PhotoInspector, PhotoSource
 from control_plane.ports.releases import (
@@ -34,6 +49,7 @@ from control_plane.ports.state import (
 from control_plane.ports.time import Calendar, Clock
 
 __all__ = [
+    "MAX_MESSAGE_BYTES",
     "AddedVersion",
     "AuditLog",
     "Calendar",
@@ -41,11 +57,17 @@ __all__ = [
     "CallMetadata",
     "Clock",
     "CountStore",
+    "Delivery",
+    "Due",
     "EvidenceLog",
     "Fenced",
     "InferenceCalls",
     "InstanceMetrics",
+    "JobQueue",
+    "JobStore",
+    "JobUpkeep",
     "Leases",
+    "Message",
     "MetricQueries",
     "ModelControl",
     "ModelStore",
@@ -54,12 +76,18 @@ __all__ = [
     "PhotoSource",
     "Planes",
     "QueryFailed",
+    "QueueUnavailable",
     "RegistryUnavailable",
     "ReleaseRegistry",
     "RepositoryContent",
+    "ResultCache",
+    "ResultRefused",
+    "ResultSink",
+    "ResultUnsent",
     "RolloutCounts",
     "ScrapeFailed",
     "StaleRevision",
     "StateStore",
     "StoreUnavailable",
+    "Uploads",
 ]

@@ -8,11 +8,19 @@ from typing import Protocol
 class PhotoSource(Protocol):
     """Fetches photos by URL."""
 
+    def check(self, url: str) -> None:
+        """Refuses what ``fetch`` would without looking: for who asks now and fetches later.
+
+        Raises ControlPlaneError: INVALID_ARGUMENT, PHOTO_FORBIDDEN.
+        """
+        ...
+
     async def fetch(self, url: str) -> bytes:
         """The encoded photo behind ``url``, within the byte limit.
 
         Raises ControlPlaneError: INVALID_ARGUMENT (scheme), PHOTO_FORBIDDEN (outside
-        what is allowed), PHOTO_NOT_FOUND, PHOTO_TOO_LARGE.
+        what is allowed), PHOTO_NOT_FOUND, PHOTO_TOO_LARGE; PHOTO_UNAVAILABLE when where it
+        lies does not answer.
         """
         ...
 

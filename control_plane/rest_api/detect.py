@@ -21,6 +21,7 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from control_plane.core.answer_document import write_answer
 from control_plane.core.deadline import Deadline
 from control_plane.core.detections import DetectionAnswer, DetectionRequest, DetectionStatus
 from control_plane.core.identifiers import check_routing_key
@@ -192,38 +193,6 @@ def _write(answer: DetectionAnswer) -> Response:
     return problem_of(
         error, answer.correlation_id, extensions={**body, "detection_status": problem_status}
     )
-
-
-def write_answer(answer: DetectionAnswer) -> dict[str, Any]:
-    """The answer as JSON shows it."""
-    return {
-        "request_id": answer.request_id,
-        "detection_id": answer.detection_id,
-        "correlation_id": answer.correlation_id,
-        "photo_id": answer.photo_id,
-        "status": answer.status.value,
-        "results": {name: result.findings for name, result in answer.results.items()},
-        "errors": {
-            name: {
-                "code": failure.code.value,
-                "message": failure.message,
-                "retry_after_s": failure.retry_after_s,
-            }
-            for name, failure in answer.errors.items()
-        },
-        "processing_time_ms": answer.processing_time_ms,
-        "model_versions": {name: f"v{result.release}" for name, result in answer.results.items()},
-        "served_by": {
-            name: {
-                "release": result.release,
-                "instance": result.instance,
-                "attempts": result.attempts,
-                "fallback_from": result.fallback_from,
-            }
-            for name, result in answer.results.items()
-        },
-        "timestamp": answer.timestamp.isoformat(),
-    }
 
 
 def _describe_request() -> dict[str, Any]:

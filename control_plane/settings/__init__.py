@@ -14,6 +14,7 @@ from control_plane.settings.edges import (
     ShutdownSettings,
 )
 from control_plane.settings.fleet import EmbeddedSettings, FleetSettings, InstanceSettings
+from control_plane.settings.jobs import JobSettings
 from control_plane.settings.registry import RegistrySettings
 from control_plane.settings.request_path import (
     AdmissionSettings,
@@ -37,6 +38,7 @@ __all__ = [
     "GrpcSettings",
     "HttpSettings",
     "InstanceSettings",
+    "JobSettings",
     "LoadedSettings",
     "LogSettings",
     "PhotoSettings",

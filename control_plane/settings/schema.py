@@ -1,11 +1,11 @@
 """Every setting there is, section by section, and what holds between sections.
 
 The sections say what may be set, with bounds, default and meaning: ``edges`` what meets callers,
-``request_path`` what a request is held to, ``fleet`` the Tritons, ``store`` the state,
-``registry`` the releases, ``rollouts`` how they move, ``analysis`` how a rollout is judged. Where
-values come from (flags, environment, file) and which one wins is
-:mod:`control_plane.settings.sources`;
-:class:`Settings` itself reads nothing, so ``Settings()`` is the defaults everywhere.
+``request_path`` what a request is held to, ``jobs`` the work that waits, ``fleet`` the Tritons,
+``store`` the state, ``registry`` the releases, ``rollouts`` how they move, ``analysis`` how a
+rollout is judged. Where values come from (flags, environment, file) and which one wins is
+:mod:`control_plane.settings.sources`; :class:`Settings` itself reads nothing, so ``Settings()``
+is the defaults everywhere.
 Relative paths are relative to the working directory.
 """
 
@@ -32,6 +32,7 @@ from control_plane.settings.fleet import (
     InstanceSettings,
     MendingSettings,
 )
+from control_plane.settings.jobs import JobSettings
 from control_plane.settings.registry import RegistrySettings
 from control_plane.settings.request_path import (
     AdmissionSettings,
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     breakers: BreakerSettings = BreakerSettings()
     health: HealthSettings = HealthSettings()
     mending: MendingSettings = MendingSettings()
+    jobs: JobSettings = JobSettings()
     registry: RegistrySettings = RegistrySettings()
     rollouts: RolloutSettings = RolloutSettings()
     leader: LeaderSettings = LeaderSettings()

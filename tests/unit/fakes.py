@@ -58,6 +58,9 @@ class FakePhotos:
 
     by_url: dict[str, bytes] = field(default_factory=dict)
 
+    def check(self, url: str) -> None:
+        """Every URL may be asked for."""
+
     async def fetch(self, url: str) -> bytes:
         if url not in self.by_url:
             raise ControlPlaneError(ErrorCode.PHOTO_NOT_FOUND, "no such photo", field="photo_url")

@@ -20,6 +20,8 @@ RETRYABLE_CODES = {
     "backend_fault",
     "shutting_down",
     "store_unavailable",
+    "queue_unavailable",
+    "photo_unavailable",
 }
 OTHERS = {"deadline_exceeded", "cancelled", "configuration", "internal"}
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from control_plane.adapters.stores import Bounds, MemoryStore, SqlStore, open_store
-from tests.contract.stores.postgres import MISSING, PostgresServer, find_programs
+from tests.servers.postgres import PostgresServer
 
 Store = MemoryStore | SqlStore
 SMALL = Bounds(rollouts=3, assessments=20, keyed_units=50)
@@ -65,21 +64,6 @@ async def in_database(location: str | Path) -> AsyncIterator[Stage]:
             lambda: open_store(location, timeout_s=30.0, bounds=SMALL),
             advance=lambda seconds: None,
         )
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """Skips where it is missing; with CI=true that is a failure."""
-    programs = find_programs()
-    if programs is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
-    server = PostgresServer(programs)
-    server.start()
-    yield server
-    server.stop()
-    server.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

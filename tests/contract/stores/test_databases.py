@@ -24,7 +24,7 @@ from control_plane.core.state import Change, EngineState, State
 from control_plane.errors import ConfigurationError
 from control_plane.ports import Fenced, StoreUnavailable
 from tests.contract.stores import samples
-from tests.contract.stores.postgres import PASSWORD
+from tests.servers.postgres import PASSWORD
 
 SHORT_S = 0.3
 

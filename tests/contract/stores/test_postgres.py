@@ -12,8 +12,8 @@ from control_plane.core.state import Change
 from control_plane.ports import StoreUnavailable
 from tests.contract.stores import samples
 from tests.contract.stores.plane import count_one
-from tests.contract.stores.postgres import PASSWORD, PostgresServer
 from tests.contract.stores.test_processes import check_whole
+from tests.servers.postgres import PASSWORD, PostgresServer
 
 BACK_WITHIN_S = 30.0
 

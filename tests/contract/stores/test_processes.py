@@ -16,7 +16,7 @@ import pytest
 from control_plane.adapters.stores import SqlStore, open_store
 from tests.contract.stores import plane
 from tests.contract.stores.plane import COUNTED, count_one
-from tests.contract.stores.postgres import PostgresServer
+from tests.servers.postgres import PostgresServer
 
 ENDS_WITHIN_S = 60
 

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.stores.conftest import postgres
-from tests.contract.stores.postgres import PostgresServer
 from tests.integration.rollouts.checks import promised
 from tests.integration.rollouts.killing import (
     Line,
@@ -26,8 +24,7 @@ from tests.integration.rollouts.routes import routes_watched
 from tests.integration.rollouts.stage import Pair, bare_tritons, two_serving
 from tests.integration.rollouts.steering import Steering
 from tests.integration.running import wait_until
-
-__all__ = ["postgres"]
+from tests.servers.postgres import PostgresServer
 
 pytestmark = pytest.mark.triton
 

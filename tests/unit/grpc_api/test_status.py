@@ -27,6 +27,8 @@ EXPECTED = {
     "backend_fault": "INTERNAL",
     "shutting_down": "UNAVAILABLE",
     "store_unavailable": "UNAVAILABLE",
+    "queue_unavailable": "UNAVAILABLE",
+    "photo_unavailable": "UNAVAILABLE",
     "deadline_exceeded": "DEADLINE_EXCEEDED",
     "cancelled": "CANCELLED",
     "configuration": "FAILED_PRECONDITION",

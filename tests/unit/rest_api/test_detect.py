@@ -12,6 +12,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
+from control_plane.core.answer_document import write_answer
 from control_plane.core.detections import (
     DetectionAnswer,
     DetectionStatus,
@@ -22,7 +23,6 @@ from control_plane.core.detections import (
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api import schemas
 from control_plane.rest_api.app import create_app
-from control_plane.rest_api.detect import write_answer
 from tests.unit.rest_api.fakes import (
     DETECT,
     DETECTION_ID,

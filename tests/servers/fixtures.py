@@ -1,0 +1,31 @@
+"""Each server as a fixture: started when first asked for, skipped where it is missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.postgres import MISSING, PostgresServer, find_programs
+
+
+def skip_without(is_there: bool, missing: str) -> None:
+    """Skips where a server is missing; with CI=true that is a failure."""
+    if is_there:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    programs = find_programs()
+    skip_without(programs is not None, MISSING)
+    assert programs is not None
+    server = PostgresServer(programs)
+    server.start()
+    yield server
+    server.stop()
+    server.remove()
