@@ -6,8 +6,7 @@ business of ``job_rows`` and ``job_search``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -41,7 +40,7 @@ class SqlJobs:
         return f"<SqlJobs in {self._database!r}>"
 
     async def add(self, make: Callable[[float], Job]) -> tuple[Job, bool]:
-        async with self._deciding() as connection:
+        async def write(connection: AsyncConnection) -> tuple[Job, bool]:
             at_s = await now_s(connection)
             job = _decided(lambda: make(at_s))
             if not can_be_name(job.job_id):
@@ -52,8 +51,10 @@ class SqlJobs:
                     return known, False
             return job, True
 
+        return await self._write(write)
+
     async def change(self, job_id: str, decide: Callable[[Job, float], Job]) -> Job:
-        async with self._deciding() as connection:
+        async def write(connection: AsyncConnection) -> Job:
             job = await job_rows.read_job(connection, job_id, is_locked=True)
             if job is None:
                 raise ControlPlaneError(ErrorCode.NOT_FOUND, f"there is no job {job_id:.80}")
@@ -63,18 +64,17 @@ class SqlJobs:
                 await job_rows.update_job(connection, changed, before=job)
             return changed
 
-    @asynccontextmanager
-    async def _deciding(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction in which somebody else's function runs, whose errors are their own."""
-        refused: Exception | None = None
+        return await self._write(write)
+
+    async def _write(self, write: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """In a transaction in which somebody else's function runs, whose errors are their own."""
         try:
             async with self._database.writing() as connection:
-                yield connection
+                return await write(connection)
         except _Refused as refusal:
             refused = refusal.error
         # Out here, so that it is raised as it is, with nothing put before it.
-        if refused is not None:
-            raise refused
+        raise refused
 
     async def get(self, job_id: str) -> Job | None:
         async with self._database.reading() as connection:
