@@ -135,10 +135,10 @@ assessments = Table(
 )
 
 
-def _where_set(name: str, column: str, *more: str) -> Index:
-    """An index of those rows alone in which the first column is not empty."""
+def _where_set(column: str, name: str, *columns: str) -> Index:
+    """An index of those rows alone in which a column is not empty; by it, or by others."""
     is_set = Column(column).is_not(None)
-    return Index(name, column, *more, sqlite_where=is_set, postgresql_where=is_set)
+    return Index(name, *(columns or (column,)), sqlite_where=is_set, postgresql_where=is_set)
 
 
 # Every job. What each column says is in ``job_columns``; those that upkeep asks for are empty
@@ -172,18 +172,24 @@ jobs = Table(
     Index("jobs_by_age", "created_at_s", "number"),
     Index("jobs_by_state", "state", "created_at_s", "number"),
     Index("jobs_by_priority", "priority", "created_at_s", "number"),
-    _where_set("jobs_by_correlation", "correlation_digest", "created_at_s", "number"),
-    _where_set("jobs_by_reason", "dead", "created_at_s", "number"),
-    _where_set("jobs_by_code", "error_code", "created_at_s", "number"),
-    _where_set("jobs_undelivered", "is_undelivered", "created_at_s", "number"),
-    _where_set("jobs_waiting", "queued_due_at_s", "priority", "created_at_s"),
-    _where_set("jobs_unpublished", "unpublished_since_s"),
-    _where_set("jobs_published", "published_due_at_s"),
-    _where_set("jobs_claimed", "claim_expires_at_s"),
-    _where_set("jobs_open", "open_until_s"),
-    _where_set("jobs_to_hand_over", "handover_due_at_s"),
-    _where_set("jobs_finished", "finished_at_s"),
-    _where_set("jobs_dead", "dead_since_s"),
+    _where_set(
+        "correlation_digest",
+        "jobs_by_correlation",
+        "correlation_digest",
+        "created_at_s",
+        "number",
+    ),
+    _where_set("dead", "jobs_by_reason", "dead", "created_at_s", "number"),
+    _where_set("error_code", "jobs_by_code", "error_code", "created_at_s", "number"),
+    _where_set("is_undelivered", "jobs_undelivered", "is_undelivered", "created_at_s", "number"),
+    _where_set("queued_due_at_s", "jobs_waiting", "priority", "created_at_s", "queued_due_at_s"),
+    _where_set("unpublished_since_s", "jobs_unpublished"),
+    _where_set("published_due_at_s", "jobs_published"),
+    _where_set("claim_expires_at_s", "jobs_claimed"),
+    _where_set("open_until_s", "jobs_open"),
+    _where_set("handover_due_at_s", "jobs_to_hand_over"),
+    _where_set("finished_at_s", "jobs_finished"),
+    _where_set("dead_since_s", "jobs_dead"),
 )
 
 # Which engines a job asks for; it is gone with the job.

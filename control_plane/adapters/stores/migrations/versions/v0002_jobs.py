@@ -59,23 +59,32 @@ def _index_jobs() -> None:
     op.create_index("jobs_by_age", "jobs", by_age)
     op.create_index("jobs_by_state", "jobs", ["state", *by_age])
     op.create_index("jobs_by_priority", "jobs", ["priority", *by_age])
-    _index_where_set("jobs_by_correlation", "correlation_digest", *by_age)
-    _index_where_set("jobs_by_reason", "dead", *by_age)
-    _index_where_set("jobs_by_code", "error_code", *by_age)
-    _index_where_set("jobs_undelivered", "is_undelivered", *by_age)
-    _index_where_set("jobs_waiting", "queued_due_at_s", "priority", "created_at_s")
-    _index_where_set("jobs_unpublished", "unpublished_since_s")
-    _index_where_set("jobs_published", "published_due_at_s")
-    _index_where_set("jobs_claimed", "claim_expires_at_s")
-    _index_where_set("jobs_open", "open_until_s")
-    _index_where_set("jobs_to_hand_over", "handover_due_at_s")
-    _index_where_set("jobs_finished", "finished_at_s")
-    _index_where_set("jobs_dead", "dead_since_s")
+    for column, name in (
+        ("correlation_digest", "jobs_by_correlation"),
+        ("dead", "jobs_by_reason"),
+        ("error_code", "jobs_by_code"),
+        ("is_undelivered", "jobs_undelivered"),
+    ):
+        _index_where_set(column, name, column, *by_age)
+    # By priority first, because they are counted by it.
+    _index_where_set(
+        "queued_due_at_s", "jobs_waiting", "priority", "created_at_s", "queued_due_at_s"
+    )
+    for column, name in (
+        ("unpublished_since_s", "jobs_unpublished"),
+        ("published_due_at_s", "jobs_published"),
+        ("claim_expires_at_s", "jobs_claimed"),
+        ("open_until_s", "jobs_open"),
+        ("handover_due_at_s", "jobs_to_hand_over"),
+        ("finished_at_s", "jobs_finished"),
+        ("dead_since_s", "jobs_dead"),
+    ):
+        _index_where_set(column, name, column)
 
 
-def _index_where_set(name: str, column: str, *more: str) -> None:
+def _index_where_set(column: str, name: str, *columns: str) -> None:
     is_set = sa.text(f"{column} IS NOT NULL")
-    op.create_index(name, "jobs", [column, *more], sqlite_where=is_set, postgresql_where=is_set)
+    op.create_index(name, "jobs", columns, sqlite_where=is_set, postgresql_where=is_set)
 
 
 def _make_job_engines() -> None:
