@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, case, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.adapters.stores import tables
-from control_plane.adapters.stores.database import now_s
+from control_plane.adapters.stores.database import clock, now_s
 from control_plane.adapters.stores.job_columns import (
     DUE_COLUMNS,
     Row,
@@ -26,6 +36,7 @@ from control_plane.ports import Due
 
 _JOBS = tables.jobs.c
 _WHOLE = (_JOBS.document, _JOBS.answer, _JOBS.raw)
+_UPDATE = update(tables.jobs).where(_JOBS.job_id == bindparam("of_job"))
 # Not every database takes as many values at once as somebody may ask for.
 _AT_ONCE = 500
 
@@ -33,8 +44,8 @@ _AT_ONCE = 500
 async def insert_job(connection: AsyncConnection, job: Job) -> bool:
     """Whether it is new. One that is being stored by somebody else is waited for."""
     row = columns_of(job) | {"answer": answer_text(job.answer), "raw": raw_text(job.raw)}
-    new = INSERTS[connection.dialect.name](tables.jobs).values(row).on_conflict_do_nothing()
-    number = (await connection.execute(new.returning(_JOBS.number))).scalar_one_or_none()
+    new = INSERTS[connection.dialect.name](tables.jobs).on_conflict_do_nothing()
+    number = (await connection.execute(new.returning(_JOBS.number), row)).scalar_one_or_none()
     if number is None:
         return False
     rows = [
@@ -58,17 +69,23 @@ async def read_same(connection: AsyncConnection, job: Job) -> Job | None:
     return None
 
 
-async def read_job(
-    connection: AsyncConnection, job_id: str, *, is_locked: bool = False
-) -> Job | None:
-    """is_locked: nobody else changes it before this transaction is over."""
+async def read_job(connection: AsyncConnection, job_id: str) -> Job | None:
     if not can_be_name(job_id):
         return None
     wanted = select(*_WHOLE).where(_JOBS.job_id == job_id)
-    if is_locked:
-        wanted = wanted.with_for_update()
     found = (await connection.execute(wanted)).mappings().one_or_none()
     return None if found is None else job_of(_plain(found))
+
+
+async def lock_job(connection: AsyncConnection, job_id: str) -> tuple[Job, float] | None:
+    """A job that nobody else changes before this transaction is over, and the time."""
+    if not can_be_name(job_id):
+        return None
+    locked = select(*_WHOLE).where(_JOBS.job_id == job_id).with_for_update().subquery()
+    # Asked for outside of it, the time is that of the lock, and not of when it was waited for.
+    wanted = select(*locked.c, clock(connection).label("now_s"))
+    found = (await connection.execute(wanted)).mappings().one_or_none()
+    return None if found is None else (job_of(_plain(found)), float(found["now_s"]))
 
 
 def _plain(found: RowMapping) -> Row:
@@ -83,9 +100,7 @@ async def update_job(connection: AsyncConnection, job: Job, *, before: Job) -> N
         values["answer"] = answer_text(job.answer)
     if job.raw is not before.raw:
         values["raw"] = raw_text(job.raw)
-    await connection.execute(
-        update(tables.jobs).where(_JOBS.job_id == before.job_id).values(values)
-    )
+    await connection.execute(_UPDATE, values | {"of_job": before.job_id})
 
 
 async def read_due(

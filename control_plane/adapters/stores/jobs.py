@@ -55,10 +55,10 @@ class SqlJobs:
 
     async def change(self, job_id: str, decide: Callable[[Job, float], Job]) -> Job:
         async def write(connection: AsyncConnection) -> Job:
-            job = await job_rows.read_job(connection, job_id, is_locked=True)
-            if job is None:
+            found = await job_rows.lock_job(connection, job_id)
+            if found is None:
                 raise ControlPlaneError(ErrorCode.NOT_FOUND, f"there is no job {job_id:.80}")
-            at_s = await now_s(connection)
+            job, at_s = found
             changed = _decided(lambda: decide(job, at_s))
             if changed is not job:
                 await job_rows.update_job(connection, changed, before=job)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from control_plane.adapters.stores import SqlJobs, open_store
+from control_plane.adapters.stores.database import now_s
 from control_plane.core.jobs import Job, JobFilter
 from control_plane.core.jobs.transitions import AlreadyFinished, claim
 from control_plane.errors import ControlPlaneError, ErrorCode
@@ -172,3 +173,40 @@ async def test_a_store_that_is_opened_again_has_its_jobs(location: str | Path) -
         job, _ = await SqlJobs(store.database).add(as_it_is(samples.WHOLE_JOB))
     async with open_store(location) as store:
         assert await SqlJobs(store.database).get(job.job_id) == samples.WHOLE_JOB
+
+
+async def test_a_change_that_waited_has_the_time_of_its_turn(stage: Stage) -> None:
+    """A time from before another one's change would let two hold the same job."""
+    job, _ = await stage.jobs.add(made())
+    order: list[tuple[int, float]] = []
+
+    def note(job: Job, now_s: float) -> Job:
+        order.append((job.attempts, now_s))
+        return replace(job, attempts=job.attempts + 1)
+
+    async with stage.again() as other:
+        await asyncio.gather(
+            *(view.change(job.job_id, note) for view in (stage.jobs, other) for _ in range(10))
+        )
+    assert [attempts for attempts, _ in sorted(order)] == list(range(20))
+    times = [now_s for _, now_s in sorted(order)]
+    assert times == sorted(times)
+
+
+async def test_a_change_that_waited_for_a_lock_has_the_time_after_it(location: str | Path) -> None:
+    async with open_store(location, timeout_s=30.0) as store:
+        jobs = SqlJobs(store.database)
+        job, _ = await jobs.add(made())
+        times: list[float] = []
+
+        def note(job: Job, now_s: float) -> Job:
+            times.append(now_s)
+            return job
+
+        async with open_store(location) as other, other.database.writing() as connection:
+            await connection.exec_driver_sql("UPDATE jobs SET updated_at_s = updated_at_s")
+            changing = asyncio.create_task(jobs.change(job.job_id, note))
+            await asyncio.sleep(0.3)  # until it waits; sooner does no harm
+            unlocked_s = await now_s(connection)
+        await changing
+    assert times[0] >= unlocked_s
