@@ -168,10 +168,11 @@ def _is_busy(error: OperationalError) -> bool:
 
 async def now_s(connection: AsyncConnection) -> float:
     """The database's clock, in seconds since the epoch."""
-    return float((await connection.execute(select(_clock(connection)))).scalar_one())
+    return float((await connection.execute(select(clock(connection)))).scalar_one())
 
 
-def _clock(connection: AsyncConnection) -> ColumnElement[Any]:
+def clock(connection: AsyncConnection) -> ColumnElement[Any]:
+    """What ``now_s`` asks for, for a statement that asks for more."""
     return literal_column(_NOW_S[connection.dialect.name], Double())
 
 
