@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,6 +24,9 @@ from control_plane.core.detections import Priority
 from control_plane.ports import Delivery, Message, QueueUnavailable
 
 T = TypeVar("T")
+
+# How long it takes until the first messages have come to consumers that are new.
+FILL_S = 0.1
 
 
 class RabbitmqQueue:
@@ -39,6 +43,7 @@ class RabbitmqQueue:
         )
         self._running: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._takers = 0
         self._took_at_s = 0.0
         self._is_closed = False
 
@@ -75,21 +80,38 @@ class RabbitmqQueue:
         if not any(wanted.values()):
             return ()
         self._start()
-        loop = asyncio.get_running_loop()
-        self._took_at_s = loop.time()
+        self._takers += 1
         self._link.consume(True)
-        until_s = loop.time() + wait_s
+        try:
+            return await self._take(wanted, asyncio.get_running_loop().time() + wait_s)
+        finally:
+            self._takers -= 1
+            self._took_at_s = asyncio.get_running_loop().time()
+
+    async def _take(self, wanted: Mapping[Priority, int], until_s: float) -> tuple[Delivery, ...]:
+        loop = asyncio.get_running_loop()
         while True:
             # What came over a channel that is closed now is delivered again.
             self._buffer.remove(_is_void)
-            if picked := self._buffer.pick(wanted):
-                return picked
-            if loop.time() >= until_s:
-                break
-            await self._buffer.wait(until_s)
-        if not self._link.is_up:
-            raise QueueUnavailable(self._link.trouble)
-        return ()
+            is_late = loop.time() >= until_s
+            full_s = self._full_at_s()
+            if loop.time() >= full_s or is_late:
+                if picked := self._buffer.pick(wanted):
+                    return picked
+                if is_late and self._link.has_failed:
+                    raise QueueUnavailable(self._link.trouble)
+                if is_late:
+                    return ()
+                full_s = until_s
+            await self._buffer.wait(min(full_s, until_s))
+
+    def _full_at_s(self) -> float:
+        """From when on what is missing here is missing at the broker too.
+
+        Before, the least urgent could come first, for want of what is on its way.
+        """
+        since_s = self._link.has_consumers_since_s
+        return math.inf if since_s is None else since_s + FILL_S
 
     async def settle(self, delivery: Delivery, *, retry_in_s: float | None = None) -> None:
         held = delivery.receipt
@@ -119,6 +141,11 @@ class RabbitmqQueue:
             async with asyncio.timeout(self._options.timeout_s):
                 await self._give_back()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.abandon()
+
+    async def abandon(self) -> None:
+        """Leaves everything to the broker at once, which has it delivered again and counts that."""
+        self._is_closed = True
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
@@ -193,7 +220,7 @@ class RabbitmqQueue:
         while True:
             await asyncio.sleep(self._options.idle_s / 4)
             idle_s = asyncio.get_running_loop().time() - self._took_at_s
-            if self._link.is_consuming and idle_s > self._options.idle_s:
+            if not self._takers and idle_s > self._options.idle_s:
                 self._link.consume(False)
             if not self._link.is_consuming:
                 await self._give_back()

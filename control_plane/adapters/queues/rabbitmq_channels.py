@@ -108,7 +108,8 @@ class Consumer:
         self._tag: str | None = None
         self.is_cancelled = False
         self._unsettled = 0
-        self._idle_since_s = 0.0
+        self._began_s = 0.0
+        self._waiting_since_s: float | None = None
 
     def __repr__(self) -> str:
         state = "consuming" if self.is_consuming else "paused" if self.is_open else "closed"
@@ -131,9 +132,21 @@ class Consumer:
     def has_room(self) -> bool:
         return self._unsettled < self._prefetch
 
-    def idle_s(self, now_s: float) -> float:
-        """For how long nothing has come or gone."""
-        return now_s - self._idle_since_s
+    def stuck_s(self, waiting: int, now_s: float) -> float:
+        """For how long messages have waited that it could have had, and nothing has come.
+
+        waiting: how many messages wait now.
+        """
+        if not waiting or not self.has_room or not self.is_consuming:
+            self._waiting_since_s = None
+        elif self._waiting_since_s is None:
+            self._waiting_since_s = now_s
+        return 0.0 if self._waiting_since_s is None else now_s - self._waiting_since_s
+
+    @property
+    def began_s(self) -> float:
+        """Since when, by the event loop, messages come."""
+        return self._began_s
 
     async def open(self, connection: AbstractConnection, on_trouble: Callable[[], None]) -> None:
         """On a new channel. What came over the old one is void with it."""
@@ -158,10 +171,11 @@ class Consumer:
         channel = self._channel
         if channel is None:
             return
-        self._touch()
+        self._waiting_since_s = None
         async with asyncio.timeout(self._timeout_s):
             queue = await channel.get_queue(self.queue, ensure=False)
             self._tag = await queue.consume(self._receive)
+        self._began_s = asyncio.get_running_loop().time()
 
     async def pause(self) -> None:
         """Nothing more comes; what has come can still be settled."""
@@ -183,7 +197,7 @@ class Consumer:
         if message.channel is not self._underlay:
             return
         self._unsettled += 1
-        self._touch()
+        self._waiting_since_s = None
         is_dead = self._priority is None
         priority = priority_of_dead(message) if self._priority is None else self._priority
         self._on_delivery(read_delivery(message, priority=priority, is_dead=is_dead, source=self))
@@ -197,7 +211,3 @@ class Consumer:
                 await held.channel.basic_ack(held.tag)
         if held.channel is self._underlay:
             self._unsettled -= 1
-            self._touch()
-
-    def _touch(self) -> None:
-        self._idle_since_s = asyncio.get_running_loop().time()

@@ -55,7 +55,7 @@ class RabbitmqOptions:
     longest_retry_s: float = 300.0
     timeout_s: float = 5.0
     watch_s: float = 10.0
-    idle_s: float = 60.0
+    idle_s: float = 10.0
 
 
 class Link:
@@ -91,6 +91,7 @@ class Link:
         self.is_up = False
         self.connections = 0
         self.reopened = 0
+        self.has_failed = False
         self.trouble = "there is no connection to RabbitMQ yet"
 
     def __repr__(self) -> str:
@@ -105,6 +106,13 @@ class Link:
     @property
     def is_consuming(self) -> bool:
         return self._is_consuming
+
+    @property
+    def has_consumers_since_s(self) -> float | None:
+        """Since when messages of all priorities come; None while some do not."""
+        if not all(consumer.is_consuming for consumer in self._consumers):
+            return None
+        return max(consumer.began_s for consumer in self._consumers)
 
     def consume(self, is_wanted: bool) -> None:
         """Whether messages are to be fetched."""
@@ -150,7 +158,7 @@ class Link:
         connection.close_callbacks.add(lambda *_: self.doubt())
         await self._open_control(connection)
         await self._open_channels(connection)
-        self.is_up = True
+        self.is_up, self.has_failed = True, False
         self.connections += 1
         log.info("queue_connected", prefix=self._options.prefix, connection=self.connections)
         self._on_change()
@@ -181,6 +189,8 @@ class Link:
         # It also tells whether the broker still answers.
         waiting = {one: await self.count(one.queue) for one in self._consumers}
         await self._open_channels(connection, waiting)
+        # Whoever takes may have waited for the consumers.
+        self._on_change()
 
     async def _open_channels(
         self, connection: AbstractConnection, waiting: dict[Consumer, int] | None = None
@@ -210,10 +220,9 @@ class Link:
             return "its channel was closed"
         if consumer.is_cancelled:
             return "the broker cancelled it"
-        idle_s = consumer.idle_s(asyncio.get_running_loop().time())
-        is_stuck = consumer.is_consuming and consumer.has_room and waiting > 0
-        if is_stuck and idle_s > self._options.watch_s:
-            return f"it got nothing for {idle_s:.0f} s while {waiting} messages waited"
+        stuck_s = consumer.stuck_s(waiting, asyncio.get_running_loop().time())
+        if stuck_s > self._options.watch_s:
+            return f"it got nothing for {stuck_s:.0f} s while {waiting} messages waited"
         return None
 
     def _count_reopening(self, what: str, reason: str) -> None:
@@ -231,7 +240,7 @@ class Link:
 
     async def _drop(self) -> None:
         """What was delivered over it is void with it."""
-        self.is_up = False
+        self.is_up, self.has_failed = False, True
         connection, self._connection = self._connection, None
         self._control = None
         self._on_change()

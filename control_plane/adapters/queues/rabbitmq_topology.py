@@ -33,7 +33,10 @@ SURELY = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publi
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Names, by prefix, and the arguments of what is declared."""
+    """Names, by prefix, and the arguments of what is declared.
+
+    delivery_limit: after so many deliveries, none of them settled, a message is dead; 2 or more.
+    """
 
     prefix: str
     delivery_limit: int
@@ -98,7 +101,8 @@ class Topology:
             arguments: dict[str, str | int] = {
                 **SURELY,
                 "x-dead-letter-exchange": self.dead,
-                "x-delivery-limit": self.delivery_limit,
+                # The broker counts what comes after the first.
+                "x-delivery-limit": self.delivery_limit - 1,
             }
             name, source = self.queue(priority), (self.orders, priority.value)
             await self._declare(channel, name, arguments, source, timeout_s)
