@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -251,11 +251,12 @@ class SqsQueue:
         """Keeps what is here from others."""
         while True:
             await asyncio.sleep(self._options.visibility_s / 3)
-            await asyncio.gather(
-                *(self._hide(held, self._options.visibility_s) for held in list(self._held)),
-                # One that could not be renewed is delivered twice at worst.
-                return_exceptions=True,
-            )
+            for name in (DEAD, *(priority.value for priority in Priority)):
+                mine = [held for held in self._held if held.queue == name]
+                for at in range(0, len(mine), MOST_AT_ONCE):
+                    # What could not be renewed is delivered twice at worst.
+                    with contextlib.suppress(QueueUnavailable):
+                        await self._hide_all(name, mine[at : at + MOST_AT_ONCE])
 
     async def _watch_idleness(self) -> None:
         """A worker that takes nothing, for its engines are away, leaves messages to others."""
@@ -294,6 +295,21 @@ class SqsQueue:
             ReceiptHandle=held.receipt,
             VisibilityTimeout=seconds,
         )
+
+    async def _hide_all(self, name: str, some: Sequence[Held]) -> None:
+        entries = [
+            {
+                "Id": str(number),
+                "ReceiptHandle": held.receipt,
+                "VisibilityTimeout": self._options.visibility_s,
+            }
+            for number, held in enumerate(some)
+            # It may have been settled while others were renewed.
+            if not held.is_settled
+        ]
+        if entries:
+            url = await self._url(name)
+            await self._ask("change_message_visibility_batch", QueueUrl=url, Entries=entries)
 
     async def _url(self, name: str) -> str:
         async with self._opening:
