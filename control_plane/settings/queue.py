@@ -111,7 +111,7 @@ class QueueSettings(Section):
     def _is_an_endpoint(cls, value: str) -> str:
         if value and not _ENDPOINT.fullmatch(value):
             raise PydanticCustomError(
-                "queue_endpoint",
+                "endpoint_credentials",
                 "should be http://HOST:PORT or https://…; user and password are "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             )
