@@ -6,8 +6,9 @@ the same database, by classes of their own: JobStore and JobUpkeep.
 """
 
 from control_plane.adapters.stores.bounds import Bounds
+from control_plane.adapters.stores.jobs import SqlJobs
 from control_plane.adapters.stores.memory import MemoryStore
 from control_plane.adapters.stores.memory_jobs import MemoryJobs
 from control_plane.adapters.stores.sql import SqlStore, open_store
 
-__all__ = ["Bounds", "MemoryJobs", "MemoryStore", "SqlStore", "open_store"]
+__all__ = ["Bounds", "MemoryJobs", "MemoryStore", "SqlJobs", "SqlStore", "open_store"]

@@ -63,6 +63,11 @@ class SqlStore:
     def __repr__(self) -> str:
         return f"<SqlStore on {self._database!r}>"
 
+    @property
+    def database(self) -> Database:
+        """Open as long as the store is. Jobs and the queue have their tables in it, too."""
+        return self._database
+
     async def revision(self) -> int:
         async with self._database.reading() as connection:
             return await state_rows.read_revision(connection)

@@ -26,7 +26,7 @@ from control_plane.core.state import (
     State,
 )
 
-_INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 async def read_revision(connection: AsyncConnection) -> int:
@@ -158,7 +158,7 @@ def upsert(
     """otherwise: what to set where a row of this primary key is there."""
     keys = [column.name for column in table.primary_key]
     changed = {name: value for name, value in otherwise.items() if name not in keys}
-    statement = _INSERTS[connection.dialect.name](table).values(values)
+    statement = INSERTS[connection.dialect.name](table).values(values)
     inserted: Insert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
     return inserted
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -131,4 +132,82 @@ assessments = Table(
     Column("rollout_id", Text, primary_key=True),
     Column("number", BigInteger, primary_key=True),
     Column("document", Text, nullable=False),
+)
+
+
+def _where_set(name: str, column: str, *more: str) -> Index:
+    """An index of those rows alone in which the first column is not empty."""
+    is_set = Column(column).is_not(None)
+    return Index(name, column, *more, sqlite_where=is_set, postgresql_where=is_set)
+
+
+# Every job. What each column says is in ``job_columns``; those that upkeep asks for are empty
+# where they do not apply, and indexed where they are not. Pages are read from the latest on: by
+# when a job was accepted, and of two at the same time by the number.
+jobs = Table(
+    "jobs",
+    METADATA,
+    Column("number", _NUMBER, primary_key=True),
+    Column("job_id", Text, nullable=False, unique=True),
+    Column("key_digest", Text, unique=True),
+    Column("state", Text, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("created_at_s", Double, nullable=False),
+    Column("updated_at_s", Double, nullable=False),
+    Column("correlation_digest", Text),
+    Column("dead", Text),
+    Column("error_code", Text),
+    Column("is_undelivered", Boolean),
+    Column("queued_due_at_s", Double),
+    Column("unpublished_since_s", Double),
+    Column("published_due_at_s", Double),
+    Column("claim_expires_at_s", Double),
+    Column("open_until_s", Double),
+    Column("handover_due_at_s", Double),
+    Column("finished_at_s", Double),
+    Column("dead_since_s", Double),
+    Column("document", Text, nullable=False),
+    Column("answer", Text),
+    Column("raw", Text),
+    Index("jobs_by_age", "created_at_s", "number"),
+    Index("jobs_by_state", "state", "created_at_s", "number"),
+    Index("jobs_by_priority", "priority", "created_at_s", "number"),
+    _where_set("jobs_by_correlation", "correlation_digest", "created_at_s", "number"),
+    _where_set("jobs_by_reason", "dead", "created_at_s", "number"),
+    _where_set("jobs_by_code", "error_code", "created_at_s", "number"),
+    _where_set("jobs_undelivered", "is_undelivered", "created_at_s", "number"),
+    _where_set("jobs_waiting", "queued_due_at_s", "priority", "created_at_s"),
+    _where_set("jobs_unpublished", "unpublished_since_s"),
+    _where_set("jobs_published", "published_due_at_s"),
+    _where_set("jobs_claimed", "claim_expires_at_s"),
+    _where_set("jobs_open", "open_until_s"),
+    _where_set("jobs_to_hand_over", "handover_due_at_s"),
+    _where_set("jobs_finished", "finished_at_s"),
+    _where_set("jobs_dead", "dead_since_s"),
+)
+
+# Which engines a job asks for; it is gone with the job.
+job_engines = Table(
+    "job_engines",
+    METADATA,
+    Column("number", _NUMBER, ForeignKey("jobs.number", ondelete="CASCADE"), primary_key=True),
+    Column("engine_digest", Text, primary_key=True),
+    Column("created_at_s", Double, nullable=False),
+    Index("job_engines_by_engine", "engine_digest", "created_at_s", "number"),
+)
+
+# The messages of the queue. available_at_s: of one in somebody's hands, when others may have it.
+# holder: whose hands; numbers are never used twice, lest an old one settles a new message.
+queue_messages = Table(
+    "queue_messages",
+    METADATA,
+    Column("number", _NUMBER, primary_key=True),
+    Column("priority", Text, nullable=False),
+    Column("available_at_s", Double, nullable=False),
+    Column("deliveries", Integer, nullable=False),
+    Column("holder", Text),
+    Column("message_id", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("queue_messages_by_priority", "priority", "available_at_s", "number", "holder"),
+    sqlite_autoincrement=True,
 )

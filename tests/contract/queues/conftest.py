@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiobotocore.session import get_session
 
-from control_plane.adapters.queues import MemoryQueue
-from control_plane.adapters.queues.rabbitmq import RabbitmqQueue
-from control_plane.adapters.queues.rabbitmq_link import RabbitmqOptions
-from control_plane.adapters.queues.sqs import SqsOptions, SqsQueue
+from control_plane.adapters.queues import MemoryQueue, SqlQueue
+from control_plane.adapters.stores import open_store
 from control_plane.ports import JobQueue
+from tests.contract.queues.brokers import on_rabbitmq, on_sqs
 from tests.contract.queues.stage import Stage
-from tests.servers.aws import AwsServer
-from tests.servers.rabbitmq import RabbitmqServer
 
 MAX_DELIVERIES = 3
+LEASE_S = 1.0
+
+Kind = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[Stage]]
 
 
 class LoopClock:
@@ -45,76 +43,50 @@ async def in_memory(request: pytest.FixtureRequest, folder: Path) -> AsyncIterat
         )
 
 
-@asynccontextmanager
-async def on_rabbitmq(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Stage]:
-    del folder
-    server: RabbitmqServer = request.getfixturevalue("rabbitmq")
-    options = RabbitmqOptions(
-        server.url(),
-        prefix=server.new_prefix(),
-        delivery_limit=MAX_DELIVERIES,
-        longest_retry_s=60.0,
-        idle_s=1.0,
-    )
-
-    def another() -> RabbitmqQueue:
-        return RabbitmqQueue(options, random.Random(0))
-
-    async def crash(lost: JobQueue) -> None:
-        assert isinstance(lost, RabbitmqQueue)
-        await lost.abandon()
-
-    async with another() as queue:
-        yield Stage(
-            queue,
-            another,
-            crash,
-            held_s=1.0,
-            redelivered_s=3.0,
-            max_deliveries=MAX_DELIVERIES,
-            is_exact=False,
+def in_database(kind: str) -> Kind:
+    @asynccontextmanager
+    async def opened(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Stage]:
+        location = (
+            folder / "state.db"
+            if kind == "sqlite"
+            else request.getfixturevalue("postgres").new_database()
         )
 
+        @asynccontextmanager
+        async def another() -> AsyncIterator[SqlQueue]:
+            async with (
+                open_store(location, timeout_s=20.0) as store,
+                SqlQueue(store.database, lease_s=LEASE_S, max_deliveries=MAX_DELIVERIES) as queue,
+            ):
+                yield queue
 
-@asynccontextmanager
-async def on_sqs(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Stage]:
-    del folder
-    server: AwsServer = request.getfixturevalue("aws")
-    options = SqsOptions(
-        prefix=server.new_name("jobs"),
-        region=server.region,
-        endpoint_url=server.endpoint_url,
-        create=True,
-        delivery_limit=MAX_DELIVERIES,
-        visibility_s=2,
-        prefetch=8,
-        poll_s=1,
-        idle_s=1.0,
-    )
+        async with another() as queue:
+            yield Stage(
+                queue,
+                another,
+                die,
+                held_s=2.5 * LEASE_S,
+                redelivered_s=LEASE_S + 2.0,
+                max_deliveries=MAX_DELIVERIES,
+            )
 
-    def another() -> SqsQueue:
-        session = get_session()
-        session.set_credentials(server.access_key_id, server.secret_access_key)
-        return SqsQueue(options, random.Random(0), session)
-
-    async def crash(lost: JobQueue) -> None:
-        assert isinstance(lost, SqsQueue)
-        await lost.abandon()
-
-    async with another() as queue:
-        yield Stage(
-            queue,
-            another,
-            crash,
-            held_s=2.6,
-            redelivered_s=6.0,
-            max_deliveries=MAX_DELIVERIES,
-            is_exact=False,
-        )
+    return opened
 
 
-KINDS: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[Stage]]] = {
+async def die(queue: JobQueue) -> None:
+    """It keeps nothing alive any more, and gives nothing back."""
+    assert isinstance(queue, SqlQueue)
+    if queue._renewing is not None:
+        queue._renewing.cancel()
+        await asyncio.wait([queue._renewing])
+        queue._renewing = None
+    queue._in_hand.clear()
+
+
+KINDS: dict[str, Kind] = {
     "memory": in_memory,
+    "sqlite": in_database("sqlite"),
+    "postgres": in_database("postgres"),
     "rabbitmq": on_rabbitmq,
     "sqs": on_sqs,
 }
