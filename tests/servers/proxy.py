@@ -101,9 +101,9 @@ class Proxy:
     async def _close(self) -> None:
         assert self._server is not None
         self._server.close()
+        # They end by themselves: a handler that is cancelled is told of as an error.
+        self._set_flowing(True, True, True)
         self._cut()
-        for task in self._tasks:
-            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _cut(self) -> None:

@@ -81,7 +81,7 @@ class RabbitmqQueue:
             return ()
         self._start()
         self._takers += 1
-        self._link.consume(True)
+        self._link.consume()
         try:
             return await self._take(wanted, asyncio.get_running_loop().time() + wait_s)
         finally:
@@ -136,9 +136,9 @@ class RabbitmqQueue:
 
     async def aclose(self) -> None:
         self._is_closed = True
-        self._link.consume(False)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._options.timeout_s):
+                await self._link.pause()
                 await self._give_back()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.abandon()
@@ -190,6 +190,9 @@ class RabbitmqQueue:
             if is_cancelled():
                 raise
             raise QueueUnavailable(CONNECTION_LOST) from None
+        except QueueUnavailable:
+            self._link.suspect()
+            raise
         except LOST as error:
             # Perhaps it was only this once; the watchdog finds out.
             self._link.doubt()
@@ -221,8 +224,7 @@ class RabbitmqQueue:
             await asyncio.sleep(self._options.idle_s / 4)
             idle_s = asyncio.get_running_loop().time() - self._took_at_s
             if not self._takers and idle_s > self._options.idle_s:
-                self._link.consume(False)
-            if not self._link.is_consuming:
+                await self._link.pause()
                 await self._give_back()
 
     async def _shielded(self, work: Coroutine[Any, Any, None]) -> None:

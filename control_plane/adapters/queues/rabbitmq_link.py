@@ -88,6 +88,7 @@ class Link:
         self._control: AbstractChannel | None = None
         self._doubts = asyncio.Event()
         self._is_consuming = False
+        self._is_suspect = False
         self.is_up = False
         self.connections = 0
         self.reopened = 0
@@ -114,11 +115,26 @@ class Link:
             return None
         return max(consumer.began_s for consumer in self._consumers)
 
-    def consume(self, is_wanted: bool) -> None:
-        """Whether messages are to be fetched."""
-        if is_wanted != self._is_consuming:
-            self._is_consuming = is_wanted
+    def consume(self) -> None:
+        """Messages are to be fetched, until ``pause``."""
+        if not self._is_consuming:
+            self._is_consuming = True
             self.doubt()
+
+    async def pause(self) -> None:
+        """Nothing more is fetched once this returns."""
+        self._is_consuming = False
+        for consumer in self._consumers:
+            with contextlib.suppress(*LOST):
+                await consumer.pause()
+        if self._is_consuming:
+            # Somebody began to take meanwhile.
+            self.doubt()
+
+    def suspect(self) -> None:
+        """Exchanges and queues may not be what they should."""
+        self._is_suspect = True
+        self.doubt()
 
     def doubt(self) -> None:
         """Something went wrong, or is to change: the watchdog looks now."""
@@ -184,8 +200,11 @@ class Link:
 
     async def _look_after(self, connection: AbstractConnection) -> None:
         if self._control is None or self._control.is_closed:
-            self._count_reopening("control", "its channel was closed")
             await self._open_control(connection)
+        elif self._is_suspect or any(one.is_cancelled or one.was_closed for one in self._consumers):
+            # Somebody may have deleted what is there no more.
+            await self.topology.declare(self._control, timeout_s=self._options.timeout_s)
+        self._is_suspect = False
         # It also tells whether the broker still answers.
         waiting = {one: await self.count(one.queue) for one in self._consumers}
         await self._open_channels(connection, waiting)

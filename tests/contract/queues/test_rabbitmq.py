@@ -13,7 +13,17 @@ import pytest
 from control_plane.adapters.queues.rabbitmq import RabbitmqQueue
 from control_plane.adapters.queues.rabbitmq_link import RabbitmqOptions
 from control_plane.ports import MAX_MESSAGE_BYTES, Delivery, JobQueue, QueueUnavailable
-from tests.contract.queues.stage import ANY, HIGH, LOW, NORMAL, WAIT_S, ids, message, publish
+from tests.contract.queues.stage import (
+    ANY,
+    HIGH,
+    LOW,
+    NORMAL,
+    WAIT_S,
+    ids,
+    message,
+    publish,
+    until_depths,
+)
 from tests.servers.proxy import Proxy
 from tests.servers.rabbitmq import PASSWORD, RabbitmqServer
 
@@ -219,13 +229,17 @@ async def test_a_message_for_no_queue_is_not_published(
     queue: RabbitmqQueue, options: RabbitmqOptions, broker: aio_pika.abc.AbstractChannel
 ) -> None:
     await publish(queue, "first")
-    await broker.queue_unbind(f"{options.prefix}.normal", options.prefix, "normal")
+    normal = await broker.get_queue(f"{options.prefix}.normal")
+    await normal.unbind(options.prefix, "normal")
     # Two of the same id at once: neither is taken for the other.
     answers = await asyncio.gather(
         *(queue.publish(message("lost")) for _ in range(2)), return_exceptions=True
     )
     assert [type(answer) for answer in answers] == [QueueUnavailable] * 2
     assert "has no queue" in str(answers[0])
+    # The queue sees to that itself.
+    await published_to(queue, "found")
+    await until_depths(queue, {HIGH: 0, NORMAL: 2, LOW: 0})
 
 
 async def test_a_consumer_that_gets_nothing_is_opened_anew(
