@@ -19,6 +19,7 @@ from control_plane.adapters.queues.buffer import Buffer
 from control_plane.adapters.queues.rabbitmq_channels import LOST, is_cancelled
 from control_plane.adapters.queues.rabbitmq_link import CONNECTION_LOST, Link, RabbitmqOptions
 from control_plane.adapters.queues.rabbitmq_messages import Held, copy_of
+from control_plane.adapters.queues.rabbitmq_reading import read_leniently
 from control_plane.core.backoff import Rng
 from control_plane.core.detections import Priority
 from control_plane.ports import Delivery, Message, QueueUnavailable
@@ -36,6 +37,7 @@ class RabbitmqQueue:
     """
 
     def __init__(self, options: RabbitmqOptions, rng: Rng) -> None:
+        read_leniently()
         self._options = options
         self._buffer = Buffer()
         self._link = Link(

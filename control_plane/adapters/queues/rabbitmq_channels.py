@@ -10,8 +10,9 @@ import uuid
 from collections.abc import Callable
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import AbstractChannel as UnderlayChannel
+from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError, PublishError
 
 from control_plane.adapters.queues.rabbitmq_messages import (
@@ -168,24 +169,24 @@ class Consumer:
         await self.resume()
 
     async def resume(self) -> None:
-        channel = self._channel
+        channel = self._underlay
         if channel is None:
             return
         self._waiting_since_s = None
         async with asyncio.timeout(self._timeout_s):
-            queue = await channel.get_queue(self.queue, ensure=False)
-            self._tag = await queue.consume(self._receive)
+            # Not by aio-pika's queue: it makes more of a message, and fails at what it cannot.
+            answer = await channel.basic_consume(self.queue, self._receive)
+        self._tag = answer.consumer_tag
         self._began_s = asyncio.get_running_loop().time()
 
     async def pause(self) -> None:
         """Nothing more comes; what has come can still be settled."""
-        channel, tag = self._channel, self._tag
+        channel, tag = self._underlay, self._tag
         if channel is None or tag is None:
             return
         self._tag = None
         async with asyncio.timeout(self._timeout_s):
-            queue = await channel.get_queue(self.queue, ensure=False)
-            await queue.cancel(tag)
+            await channel.basic_cancel(tag)
 
     async def close(self) -> None:
         channel, self._channel, self._tag = self._channel, None, None
@@ -193,7 +194,7 @@ class Consumer:
             async with asyncio.timeout(self._timeout_s):
                 await channel.close()
 
-    async def _receive(self, message: AbstractIncomingMessage) -> None:
+    async def _receive(self, message: DeliveredMessage) -> None:
         if message.channel is not self._underlay:
             return
         self._unsettled += 1

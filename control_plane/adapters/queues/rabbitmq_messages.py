@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import aio_pika
-from aio_pika.abc import AbstractIncomingMessage
-from aiormq.abc import AbstractChannel
+from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from control_plane.core.detections import Priority
 from control_plane.ports import MAX_MESSAGE_BYTES, Delivery, Message
@@ -86,12 +85,13 @@ def _persistent(
 
 
 def read_delivery(
-    message: AbstractIncomingMessage, *, priority: Priority, is_dead: bool, source: Source
+    message: DeliveredMessage, *, priority: Priority, is_dead: bool, source: Source
 ) -> Delivery:
     """Whoever sent it: nothing in a message can make this fail."""
-    headers = message.headers
+    properties = message.header.properties
+    headers = properties.headers or {}
     named = headers.get(ID)
-    message_id = named if isinstance(named, str) else message.message_id
+    message_id = named if isinstance(named, str) else properties.message_id
     earlier = _count(headers.get(DELIVERIES)) + _count(headers.get(BROKER_COUNT))
     return Delivery(
         priority,
@@ -105,7 +105,7 @@ def read_delivery(
     )
 
 
-def priority_of_dead(message: AbstractIncomingMessage) -> Priority:
+def priority_of_dead(message: DeliveredMessage) -> Priority:
     """Dead letters keep the routing key that they came with."""
     try:
         return Priority(message.routing_key or "")

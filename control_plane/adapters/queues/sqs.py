@@ -3,9 +3,10 @@
 Receivers in the background poll for long, so that a ``take`` that is cancelled loses nothing.
 What is here, in hand or fetched ahead, is kept invisible to others by being renewed; what a dead
 process held is visible again after ``visibility_s``. A retry is a copy with a delay, and the
-original is deleted once SQS has the copy; SQS delays no more than 15 minutes, so for a longer
-wait the message itself is made invisible, for at most 12 hours. What was delivered too often SQS
-moves to the dead letters (its redrive).
+original is deleted once SQS has the copy. SQS delays by no more than 15 minutes, so what is to wait
+longer comes early, and is settled again by a worker that sees that its job is not due. (Making the
+original invisible for so long would count as a delivery, and depths would not show it.) What was
+delivered too often SQS moves to the dead letters (its redrive).
 """
 
 from __future__ import annotations
@@ -52,7 +53,6 @@ DEAD = "dead"
 # SQS's own bounds.
 MOST_AT_ONCE = 10
 LONGEST_DELAY_S = 900
-LONGEST_INVISIBLE_S = 43_200
 KEPT_S = 14 * 86_400
 FAILED = (ClientError, BotoCoreError, OSError, TimeoutError)
 
@@ -150,13 +150,9 @@ class SqsQueue:
             return
         held.is_settled = True
         try:
-            if retry_in_s is not None and retry_in_s > LONGEST_DELAY_S:
-                seconds = min(math.ceil(retry_in_s), LONGEST_INVISIBLE_S)
-                await self._hide(held, seconds)
-                return
             if retry_in_s is not None:
-                copy = copy_of(delivery, is_counted=True)
-                await self._send(held.queue, copy, max(0, math.ceil(retry_in_s)))
+                delay_s = min(max(0, math.ceil(retry_in_s)), LONGEST_DELAY_S)
+                await self._send(held.queue, copy_of(delivery, is_counted=True), delay_s)
             await self._delete(held)
         finally:
             # Whatever became of it: what is renewed no more is visible again after a while.
@@ -164,7 +160,7 @@ class SqsQueue:
             self._buffer.wake()
 
     async def depths(self) -> Mapping[Priority, int]:
-        """About so many. Of those that are hidden for more than 15 minutes nothing is known."""
+        """About so many: SQS does not count exactly."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
         depths = self._buffer.depths()
         for priority in Priority:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import aio_pika
 import pytest
+from pamqp import encode
 
 from control_plane.adapters.queues.rabbitmq import RabbitmqQueue
 from control_plane.adapters.queues.rabbitmq_link import RabbitmqOptions
@@ -300,6 +301,28 @@ async def test_messages_of_others_are_taken_whatever_they_are(
     await queue.settle(taken, retry_in_s=0.0)
     (again,) = await queue.take(ANY, wait_s=WAIT_S)
     assert again == replace(taken, deliveries=2)
+
+
+async def test_a_message_whose_properties_are_no_text_harms_nobody(
+    queue: RabbitmqQueue,
+    options: RabbitmqOptions,
+    broker: aio_pika.abc.AbstractChannel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert await queue.take(ANY, wait_s=0.5) == ()
+    encoded = encode.METHODS["shortstr"]
+
+    def encode_badly(value: str) -> bytes:
+        return b"\x02\xff\xfe" if value == "no text" else encoded(value)
+
+    monkeypatch.setitem(encode.METHODS, "shortstr", encode_badly)
+    exchange = await broker.get_exchange(options.prefix)
+    await exchange.publish(aio_pika.Message(b"{}", message_id="no text"), "high")
+
+    (taken,) = await queue.take(ANY, wait_s=WAIT_S)
+    assert (taken.priority, taken.message_id, taken.body) == (HIGH, None, b"{}")
+    await queue.settle(taken)
+    assert (queue.connections, queue.reopened) == (1, 0)
 
 
 async def test_retries_come_after_the_next_delay_that_there_is(queue: RabbitmqQueue) -> None:
