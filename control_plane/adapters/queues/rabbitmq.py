@@ -149,9 +149,10 @@ class RabbitmqQueue:
         """Leaves everything to the broker at once, which has it delivered again and counts that."""
         self._is_closed = True
         running, self._running = self._running, None
-        if running is not None:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+        ending = [*self._tasks, *([] if running is None else [running])]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def _give_back(self) -> None:
         """What was fetched and nobody took: as copies, which the broker counts as new.
@@ -226,8 +227,12 @@ class RabbitmqQueue:
             await asyncio.sleep(self._options.idle_s / 4)
             idle_s = asyncio.get_running_loop().time() - self._took_at_s
             if not self._takers and idle_s > self._options.idle_s:
-                await self._link.pause()
-                await self._give_back()
+                try:
+                    await self._link.pause()
+                    await self._give_back()
+                except asyncio.CancelledError:
+                    if is_cancelled():
+                        raise
 
     async def _shielded(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

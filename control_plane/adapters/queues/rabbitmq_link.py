@@ -264,9 +264,15 @@ class Link:
         self._control = None
         self._on_change()
         if connection is not None:
-            with contextlib.suppress(*LOST):
+            try:
                 async with asyncio.timeout(self._options.timeout_s):
                     await connection.close()
+            except asyncio.CancelledError:
+                if is_cancelled():
+                    raise
+            except Exception as error:
+                # It is over in any case, and a new one is to come.
+                log.info("queue_close_failed", reason=self.words(error))
 
     def words(self, error: BaseException) -> str:
         """What went wrong, in one line, without the password."""

@@ -215,9 +215,13 @@ class SqsQueue:
             try:
                 await self._poll(name, priority, min(room, MOST_AT_ONCE))
                 failures, self._trouble = 0, None
-            except QueueUnavailable as error:
+            except Exception as error:
+                # Whatever it was: without this loop there would be no queue until a restart.
                 failures += 1
                 self._trouble = str(error)
+                if not isinstance(error, QueueUnavailable):
+                    self._trouble = f"a message could not be received: {type(error).__name__}"
+                    log.exception("queue_receiver_failed", queue=name)
                 wait_s = backoff_s(failures, first_s=0.2, most_s=10.0, rng=self._rng)
                 log.warning("queue_lost", reason=self._trouble, retry_in_s=round(wait_s, 2))
                 await asyncio.sleep(wait_s)
