@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from control_plane.adapters.queues.buffer import Buffer
-from control_plane.adapters.queues.rabbitmq_channels import LOST, is_cancelled
+from control_plane.adapters.queues.rabbitmq_channels import is_cancelled, is_loss
 from control_plane.adapters.queues.rabbitmq_link import CONNECTION_LOST, Link, RabbitmqOptions
 from control_plane.adapters.queues.rabbitmq_messages import Held, copy_of
 from control_plane.adapters.queues.rabbitmq_reading import read_leniently
@@ -196,7 +196,9 @@ class RabbitmqQueue:
         except QueueUnavailable:
             self._link.suspect()
             raise
-        except LOST as error:
+        except Exception as error:
+            if not is_loss(error):
+                raise
             # Perhaps it was only this once; the watchdog finds out.
             self._link.doubt()
             raise QueueUnavailable(self._link.words(error)) from error

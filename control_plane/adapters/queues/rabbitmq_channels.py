@@ -75,6 +75,12 @@ class Publisher:
             raise QueueUnavailable("RabbitMQ did not take the message") from error
 
 
+def is_loss(error: Exception) -> bool:
+    """Whether the broker or the connection failed; aiormq also ends who waits with no more than a
+    bare Exception."""
+    return type(error) is Exception or isinstance(error, (*LOST, QueueUnavailable))
+
+
 def is_cancelled() -> bool:
     """Whether a CancelledError is meant for this task.
 

@@ -20,7 +20,12 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
-from control_plane.adapters.queues.rabbitmq_channels import LOST, Consumer, Publisher, is_cancelled
+from control_plane.adapters.queues.rabbitmq_channels import (
+    Consumer,
+    Publisher,
+    is_cancelled,
+    is_loss,
+)
 from control_plane.adapters.queues.rabbitmq_topology import Topology
 from control_plane.core.backoff import Rng, backoff_s
 from control_plane.core.detections import Priority
@@ -125,7 +130,7 @@ class Link:
         """Nothing more is fetched once this returns."""
         self._is_consuming = False
         for consumer in self._consumers:
-            with contextlib.suppress(*LOST):
+            with contextlib.suppress(Exception):
                 await consumer.pause()
         if self._is_consuming:
             # Somebody began to take meanwhile.
@@ -155,7 +160,7 @@ class Link:
             except Exception as error:
                 # Whatever it was: without this loop there would be no queue until a restart.
                 self.trouble = self.words(error)
-                if not isinstance(error, (*LOST, QueueUnavailable)):
+                if not is_loss(error):
                     log.exception("queue_link_failed", reason=self.trouble)
             finally:
                 await self._drop()
@@ -278,6 +283,8 @@ class Link:
         """What went wrong, in one line, without the password."""
         if isinstance(error, TimeoutError):
             return f"RabbitMQ did not answer within {self._options.timeout_s:g} s"
+        if type(error) is Exception:
+            return CONNECTION_LOST
         text = " ".join(printable(str(error) or type(error).__name__).split())[:LONGEST_WORDS]
         password = urlsplit(self._options.url).password
         for secret in filter(None, (password, unquote(password or ""))):
