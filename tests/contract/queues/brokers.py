@@ -63,7 +63,6 @@ async def on_sqs(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[
         create=True,
         delivery_limit=MAX_DELIVERIES,
         visibility_s=2,
-        prefetch=8,
         poll_s=1,
         idle_s=1.0,
     )
