@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Gets what some tests need and Python packages do not bring: perf_analyzer with its libraries,
-# and the programs of Postgres. The tests start a cluster of their own and leave others alone.
+# and the programs of Postgres, RabbitMQ and Redis. The tests start servers of their own and leave
+# others alone; none is started here, and none has to run.
 # Where this is root on Debian or Ubuntu it installs system packages; elsewhere it says what is
 # missing, and the tests that need it are skipped by name (with CI=true they fail).
 set -uo pipefail
@@ -12,6 +13,10 @@ has_postgres() {
     command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1
 }
 
+has_rabbitmq() {
+    command -v rabbitmq-server >/dev/null || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]
+}
+
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=()
     for package in libb64-0d; do
@@ -21,8 +26,19 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     if ! has_postgres; then
         missing+=(postgresql)
     fi
+    has_rabbitmq || missing+=(rabbitmq-server)
+    command -v redis-server >/dev/null || missing+=(redis-server)
     if [ ${#missing[@]} -gt 0 ]; then
+        # Debian starts what it installs, unless somebody says that it may not.
+        policy=/usr/sbin/policy-rc.d
+        made=no
+        if [ ! -e "$policy" ]; then
+            printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made=yes
+        fi
         apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
+        if [ $made = yes ]; then
+            rm -f "$policy"
+        fi
     fi
 fi
 
@@ -46,4 +62,10 @@ if ! LD_LIBRARY_PATH=$home "$home/perf_analyzer" --version >/dev/null 2>&1; then
 fi
 if ! has_postgres; then
     echo "missing: Postgres (Debian: apt-get install postgresql); its tests are skipped" >&2
+fi
+if ! has_rabbitmq; then
+    echo "missing: RabbitMQ (Debian: apt-get install rabbitmq-server); its tests are skipped" >&2
+fi
+if ! command -v redis-server >/dev/null; then
+    echo "missing: Redis (Debian: apt-get install redis-server); its tests are skipped" >&2
 fi

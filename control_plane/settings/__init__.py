@@ -15,6 +15,7 @@ from control_plane.settings.edges import (
 )
 from control_plane.settings.fleet import EmbeddedSettings, FleetSettings, InstanceSettings
 from control_plane.settings.jobs import JobSettings
+from control_plane.settings.queue import QueueSettings
 from control_plane.settings.registry import RegistrySettings
 from control_plane.settings.request_path import (
     AdmissionSettings,
@@ -42,6 +43,7 @@ __all__ = [
     "LoadedSettings",
     "LogSettings",
     "PhotoSettings",
+    "QueueSettings",
     "RegistrySettings",
     "RequestSettings",
     "RetrySettings",

@@ -1,7 +1,8 @@
 """Every setting there is, section by section, and what holds between sections.
 
 The sections say what may be set, with bounds, default and meaning: ``edges`` what meets callers,
-``request_path`` what a request is held to, ``jobs`` the work that waits, ``fleet`` the Tritons,
+``request_path`` what a request is held to, ``jobs`` the work that waits, ``queue`` what carries it,
+``fleet`` the Tritons,
 ``store`` the state, ``registry`` the releases, ``rollouts`` how they move, ``analysis`` how a
 rollout is judged. Where values come from (flags, environment, file) and which one wins is
 :mod:`control_plane.settings.sources`; :class:`Settings` itself reads nothing, so ``Settings()``
@@ -33,6 +34,7 @@ from control_plane.settings.fleet import (
     MendingSettings,
 )
 from control_plane.settings.jobs import JobSettings
+from control_plane.settings.queue import QueueSettings
 from control_plane.settings.registry import RegistrySettings
 from control_plane.settings.request_path import (
     AdmissionSettings,
@@ -79,6 +81,7 @@ class Settings(BaseSettings):
     health: HealthSettings = HealthSettings()
     mending: MendingSettings = MendingSettings()
     jobs: JobSettings = JobSettings()
+    queue: QueueSettings = QueueSettings()
     registry: RegistrySettings = RegistrySettings()
     rollouts: RolloutSettings = RolloutSettings()
     leader: LeaderSettings = LeaderSettings()

@@ -30,7 +30,7 @@ def _check_url(value: SecretStr) -> SecretStr:
     return value
 
 
-def _without_password(value: SecretStr) -> str:
+def without_password(value: SecretStr) -> str:
     # To the last @: a bit of the address may be hidden, a bit of the password never shown.
     return re.sub(r"(?<=://)([^:@]*):.*@", r"\1:***@", value.get_secret_value(), flags=re.DOTALL)
 
@@ -40,7 +40,7 @@ StoreUrl = Annotated[
     SecretStr,
     Field(max_length=1000),
     AfterValidator(_check_url),
-    PlainSerializer(_without_password, return_type=str, when_used="json"),
+    PlainSerializer(without_password, return_type=str, when_used="json"),
 ]
 
 

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.aws import MISSING as MOTO_MISSING
+from tests.servers.aws import AwsServer, has_moto
 from tests.servers.postgres import MISSING, PostgresServer, find_programs
+from tests.servers.rabbitmq import MISSING as RABBITMQ_MISSING
+from tests.servers.rabbitmq import RabbitmqServer
+from tests.servers.rabbitmq import find_programs as find_rabbitmq
 
 
 def skip_without(is_there: bool, missing: str) -> None:
@@ -28,4 +33,24 @@ def postgres() -> Iterator[PostgresServer]:
     server.start()
     yield server
     server.stop()
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[AwsServer]:
+    skip_without(has_moto(), MOTO_MISSING)
+    server = AwsServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitmqServer]:
+    programs = find_rabbitmq()
+    skip_without(programs is not None, RABBITMQ_MISSING)
+    assert programs is not None
+    server = RabbitmqServer(programs)
+    server.start()
+    yield server
     server.remove()

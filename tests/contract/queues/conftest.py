@@ -12,6 +12,7 @@ import pytest
 from control_plane.adapters.queues import MemoryQueue, SqlQueue
 from control_plane.adapters.stores import open_store
 from control_plane.ports import JobQueue
+from tests.contract.queues.brokers import on_rabbitmq, on_sqs
 from tests.contract.queues.stage import Stage
 
 MAX_DELIVERIES = 3
@@ -86,6 +87,8 @@ KINDS: dict[str, Kind] = {
     "memory": in_memory,
     "sqlite": in_database("sqlite"),
     "postgres": in_database("postgres"),
+    "rabbitmq": on_rabbitmq,
+    "sqs": on_sqs,
 }
 
 

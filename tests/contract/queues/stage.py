@@ -25,6 +25,7 @@ class Stage:
     redelivered_s: how long it takes at most until others get what a dead process held.
     max_deliveries: after so many a message comes as given up.
     is_exact: whether depths are right at once, and not only after a while.
+    is_once: whether no message comes twice while nobody dies.
     """
 
     queue: JobQueue
@@ -34,6 +35,7 @@ class Stage:
     redelivered_s: float
     max_deliveries: int
     is_exact: bool = True
+    is_once: bool = True
 
 
 def message(name: str, priority: Priority = NORMAL, body: bytes = b"{}") -> Message:

@@ -1,0 +1,368 @@
+"""What only RabbitMQ can do to a queue: broken connections, restarts, cancelled consumers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+
+import aio_pika
+import pytest
+from pamqp import encode
+
+from control_plane.adapters.queues.rabbitmq import RabbitmqQueue
+from control_plane.adapters.queues.rabbitmq_link import RabbitmqOptions
+from control_plane.ports import MAX_MESSAGE_BYTES, Delivery, JobQueue, QueueUnavailable
+from tests.contract.queues.stage import (
+    ANY,
+    HIGH,
+    LOW,
+    NORMAL,
+    WAIT_S,
+    ids,
+    message,
+    publish,
+    until_depths,
+)
+from tests.servers.proxy import Proxy
+from tests.servers.rabbitmq import PASSWORD, RabbitmqServer
+
+# Connections come back within seconds, also on a machine that is busy.
+BACK_S = 30.0
+
+
+@pytest.fixture
+def proxy(rabbitmq: RabbitmqServer) -> Iterator[Proxy]:
+    with Proxy(rabbitmq.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def options(rabbitmq: RabbitmqServer, proxy: Proxy) -> RabbitmqOptions:
+    return RabbitmqOptions(
+        rabbitmq.url(port=proxy.port),
+        prefix=rabbitmq.new_prefix(),
+        delivery_limit=3,
+        longest_retry_s=2.0,
+        timeout_s=3.0,
+        watch_s=1.0,
+    )
+
+
+@pytest.fixture
+async def queue(options: RabbitmqOptions) -> AsyncIterator[RabbitmqQueue]:
+    async with RabbitmqQueue(options, random.Random(0)) as queue:
+        yield queue
+
+
+@pytest.fixture
+async def broker(rabbitmq: RabbitmqServer) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
+    """For what other services and operators do there."""
+    connection = await aio_pika.connect(rabbitmq.url())
+    async with connection:
+        yield await connection.channel(on_return_raises=True)
+
+
+async def until(is_true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(BACK_S):
+        while not is_true():  # noqa: ASYNC110 -- a broker tells nobody
+            await asyncio.sleep(0.02)
+
+
+async def taken_from(queue: JobQueue, *, wait_s: float = BACK_S) -> tuple[Delivery, ...]:
+    """Whatever comes, also where the queue is away at first."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + wait_s
+    while loop.time() < until_s:
+        try:
+            if found := await queue.take(ANY, wait_s=0.5):
+                return found
+        except QueueUnavailable:
+            await asyncio.sleep(0.1)
+    return ()
+
+
+async def published_to(queue: JobQueue, name: str) -> None:
+    async with asyncio.timeout(BACK_S):
+        while True:
+            try:
+                return await queue.publish(message(name))
+            except QueueUnavailable:
+                await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_a_broker_that_comes_back_has_everything(
+    rabbitmq: RabbitmqServer, queue: RabbitmqQueue, is_killed: bool
+) -> None:
+    await publish(queue, "waits", "held", "later")
+    held = {one.message_id: one for one in [*await queue.take({NORMAL: 3}, wait_s=WAIT_S)]}
+    assert set(held) == {"waits", "held", "later"}
+    await queue.settle(held["later"], retry_in_s=1.0)
+
+    await asyncio.to_thread(rabbitmq.kill if is_killed else rabbitmq.stop)
+    try:
+        with pytest.raises(QueueUnavailable) as publishing:
+            await queue.publish(message("refused"))
+        with pytest.raises(QueueUnavailable) as taking:
+            await queue.take(ANY, wait_s=0.2)
+        # What was in hand belongs to the broker again.
+        with pytest.raises(QueueUnavailable):
+            await queue.settle(held["held"])
+        for caught in (publishing, taking):
+            assert PASSWORD not in str(caught.value) + repr(queue)
+    finally:
+        await asyncio.to_thread(rabbitmq.start)
+
+    again: list[Delivery] = []
+    while len(again) < 3:
+        found = await taken_from(queue)
+        assert found
+        again += found
+    assert sorted(map(str, ids(tuple(again)))) == ["held", "later", "waits"]
+    await asyncio.gather(*map(queue.settle, again))
+    await published_to(queue, "after")
+    assert ids(await taken_from(queue)) == ["after"]
+
+
+async def test_who_publishes_waits_for_the_broker_to_come_back(
+    queue: RabbitmqQueue, proxy: Proxy
+) -> None:
+    await publish(queue, "before")
+    proxy.refuse()
+    proxy.cut()
+    await until(lambda: "down" in repr(queue))
+    publishing = asyncio.create_task(queue.publish(message("meanwhile")))
+    await asyncio.sleep(0.3)
+    assert not publishing.done()
+    proxy.accept()
+    await publishing
+    assert queue.connections == 2
+
+
+async def test_a_confirmation_that_is_lost_is_no_confirmation(
+    queue: RabbitmqQueue, proxy: Proxy
+) -> None:
+    """The message is there nevertheless, and published again it is there twice."""
+    await publish(queue, "first")
+    proxy.cut_after(to_client_bytes=1)
+    with pytest.raises(QueueUnavailable):
+        await queue.publish(message("second"))
+    await published_to(queue, "second")
+
+    seen: list[str | None] = []
+    while found := await taken_from(queue, wait_s=2.0 if len(seen) > 1 else BACK_S):
+        seen += ids(found)
+        await asyncio.gather(*map(queue.settle, found))
+    assert sorted(map(str, seen)) == ["first", "second", "second"]
+
+
+async def test_an_acknowledgement_that_is_lost_brings_the_message_again(
+    queue: RabbitmqQueue, proxy: Proxy
+) -> None:
+    await publish(queue, "a")
+    (taken,) = await queue.take(ANY, wait_s=WAIT_S)
+    proxy.cut_after(to_server_bytes=1)
+    # It is sent, and nobody answers: whether it arrives is not known.
+    await asyncio.gather(queue.settle(taken), return_exceptions=True)
+
+    (again,) = await taken_from(queue)
+    assert (again.message_id, again.deliveries) == ("a", 2)
+    # With the tag of the old channel, which the new one has given out again.
+    await asyncio.gather(queue.settle(taken), return_exceptions=True)
+    await queue.settle(again)
+    assert await queue.take(ANY, wait_s=0.5) == ()
+
+
+async def test_a_delivery_of_an_old_connection_settles_nothing_on_the_new_one(
+    queue: RabbitmqQueue, proxy: Proxy, options: RabbitmqOptions
+) -> None:
+    await publish(queue, "a")
+    (stale,) = await queue.take(ANY, wait_s=WAIT_S)
+    proxy.cut()
+    (fresh,) = await taken_from(queue)
+    for retry_in_s in (None, 0.0):
+        with pytest.raises(QueueUnavailable, match="delivered again"):
+            await queue.settle(replace_receipt(stale), retry_in_s=retry_in_s)
+    await queue.abandon()
+
+    async with RabbitmqQueue(options, random.Random(0)) as other:
+        (still_there,) = await other.take(ANY, wait_s=WAIT_S)
+        assert still_there.message_id == fresh.message_id
+        assert await other.take(ANY, wait_s=0.3) == ()
+
+
+def replace_receipt(delivery: Delivery) -> Delivery:
+    """As if it had not been settled yet."""
+    receipt = delivery.receipt
+    return replace(delivery, receipt=replace(receipt, is_settled=False))  # type: ignore[type-var]
+
+
+async def test_a_connection_that_goes_silent_is_given_up(
+    queue: RabbitmqQueue, proxy: Proxy
+) -> None:
+    await publish(queue, "a")
+    assert await queue.take(ANY, wait_s=WAIT_S)
+    proxy.stall()
+    with pytest.raises(QueueUnavailable, match="did not answer within 3 s"):
+        await queue.publish(message("b"))
+    await until(lambda: "down" in repr(queue))
+    proxy.cut()
+    proxy.flow()
+    await published_to(queue, "c")
+
+
+async def test_a_queue_that_was_deleted_is_made_again(
+    queue: RabbitmqQueue, options: RabbitmqOptions, broker: aio_pika.abc.AbstractChannel
+) -> None:
+    assert await queue.take(ANY, wait_s=0.5) == ()
+    await broker.queue_delete(f"{options.prefix}.normal")
+
+    await until(lambda: queue.reopened > 0)
+    await published_to(queue, "a")
+    assert ids(await taken_from(queue)) == ["a"]
+    # On the connection that there was.
+    assert queue.connections == 1
+
+
+async def test_a_message_for_no_queue_is_not_published(
+    queue: RabbitmqQueue, options: RabbitmqOptions, broker: aio_pika.abc.AbstractChannel
+) -> None:
+    await publish(queue, "first")
+    normal = await broker.get_queue(f"{options.prefix}.normal")
+    await normal.unbind(options.prefix, "normal")
+    # Two of the same id at once: neither is taken for the other.
+    answers = await asyncio.gather(
+        *(queue.publish(message("lost")) for _ in range(2)), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [QueueUnavailable] * 2
+    assert "has no queue" in str(answers[0])
+    # The queue sees to that itself.
+    await published_to(queue, "found")
+    await until_depths(queue, {HIGH: 0, NORMAL: 2, LOW: 0})
+
+
+async def test_a_consumer_that_gets_nothing_is_opened_anew(
+    queue: RabbitmqQueue, options: RabbitmqOptions, broker: aio_pika.abc.AbstractChannel
+) -> None:
+    assert await queue.take(ANY, wait_s=0.5) == ()
+    # As a consumer that was forgotten: it is taken off without a word.
+    consumer = next(one for one in queue._link._consumers if one.queue.endswith(".normal"))
+    tag = consumer._tag
+    await consumer.pause()
+    consumer._tag = tag
+    await publish(queue, "a")
+
+    assert ids(await taken_from(queue)) == ["a"]
+    assert queue.reopened == 1
+    assert queue.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({"message_id": "theirs"}, ("theirs", False, b"{}")),
+        ({}, (None, False, b"{}")),
+        (
+            {"headers": {"tidegate-deliveries": "many", "tidegate-message-id": 7}},
+            (None, False, b"{}"),
+        ),
+        ({"headers": {"x-delivery-count": -3, "tidegate-dead": "yes"}}, (None, False, b"{}")),
+        ({"body": b"\xff" * (MAX_MESSAGE_BYTES + 1)}, (None, True, b"\xff" * MAX_MESSAGE_BYTES)),
+        ({"body": b""}, (None, False, b"")),
+    ],
+)
+async def test_messages_of_others_are_taken_whatever_they_are(
+    queue: RabbitmqQueue,
+    options: RabbitmqOptions,
+    rabbitmq: RabbitmqServer,
+    sent: dict[str, object],
+    expected: tuple[str | None, bool, bytes],
+) -> None:
+    assert await queue.take(ANY, wait_s=0.5) == ()
+    async with await aio_pika.connect(rabbitmq.url()) as connection:
+        # Without confirmations none is given an id on its way.
+        channel = await connection.channel(publisher_confirms=False)
+        underlay = await channel.get_underlay_channel()
+        arguments = {"body": b"{}", **sent}
+        foreign = aio_pika.Message(**arguments)  # type: ignore[arg-type]
+        underlay.publisher_confirms = False
+        exchange = await channel.get_exchange(options.prefix, ensure=False)
+        await exchange.publish(foreign, "low", mandatory=False)
+
+    (taken,) = await queue.take(ANY, wait_s=WAIT_S)
+    named, is_cut, body = expected
+    if named is not None:
+        assert taken.message_id == named
+    assert (taken.priority, taken.is_cut, taken.body) == (LOW, is_cut, body)
+    assert (taken.deliveries, taken.is_dead) == (1, False)
+    # A retry is the same message, and not a new one.
+    await queue.settle(taken, retry_in_s=0.0)
+    (again,) = await queue.take(ANY, wait_s=WAIT_S)
+    assert again == replace(taken, deliveries=2)
+
+
+async def test_a_message_whose_properties_are_no_text_harms_nobody(
+    queue: RabbitmqQueue,
+    options: RabbitmqOptions,
+    broker: aio_pika.abc.AbstractChannel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert await queue.take(ANY, wait_s=0.5) == ()
+    encoded = encode.METHODS["shortstr"]
+
+    def encode_badly(value: str) -> bytes:
+        return b"\x02\xff\xfe" if value == "no text" else encoded(value)
+
+    monkeypatch.setitem(encode.METHODS, "shortstr", encode_badly)
+    exchange = await broker.get_exchange(options.prefix)
+    await exchange.publish(aio_pika.Message(b"{}", message_id="no text"), "high")
+
+    (taken,) = await queue.take(ANY, wait_s=WAIT_S)
+    assert (taken.priority, taken.message_id, taken.body) == (HIGH, None, b"{}")
+    await queue.settle(taken)
+    assert (queue.connections, queue.reopened) == (1, 0)
+
+
+async def test_retries_come_after_the_next_delay_that_there_is(queue: RabbitmqQueue) -> None:
+    loop = asyncio.get_running_loop()
+    for name, retry_in_s in (("short", 0.3), ("exact", 1.0), ("between", 1.5), ("cut", 500.0)):
+        await publish(queue, name)
+        (taken,) = await queue.take(ANY, wait_s=WAIT_S)
+        await queue.settle(taken, retry_in_s=retry_in_s)
+    began_s = loop.time()
+    came_s: dict[str | None, float] = {}
+    while len(came_s) < 4:
+        for delivery in await queue.take(ANY, wait_s=WAIT_S):
+            came_s[delivery.message_id] = loop.time() - began_s
+            await queue.settle(delivery)
+    for name, wanted_s in (("short", 1.0), ("exact", 1.0), ("between", 2.0), ("cut", 2.0)):
+        assert wanted_s - 0.4 <= came_s[name] < wanted_s + 1.0
+
+
+async def test_what_was_fetched_and_not_taken_is_given_back_uncounted(
+    queue: RabbitmqQueue, options: RabbitmqOptions
+) -> None:
+    await publish(queue, *"abcd", priority=HIGH)
+    for _ in range(options.delivery_limit + 1):
+        async with RabbitmqQueue(options, random.Random(0)) as other:
+            taken = await other.take({HIGH: 1}, wait_s=WAIT_S)
+            assert [one.deliveries for one in taken] == [1]
+            await other.settle(taken[0])
+            await publish(other, str(taken[0].message_id), priority=HIGH)
+    depths = await queue.depths()
+    assert depths[HIGH] == 4
+
+
+async def test_the_password_is_never_told(rabbitmq: RabbitmqServer) -> None:
+    wrong = f"amqp://tidegate:hunter2%2F@127.0.0.1:{rabbitmq.port}/"
+    nowhere = "amqp://tidegate:hunter2%2F@127.0.0.1:1/"
+    for url in (wrong, nowhere):
+        options = RabbitmqOptions(url, timeout_s=0.5)
+        async with RabbitmqQueue(options, random.Random(0)) as queue:
+            with pytest.raises(QueueUnavailable) as caught:
+                await queue.publish(message("a"))
+            text = f"{caught.value} {caught.value!r} {queue!r} {options!r}"
+            assert "hunter2" not in text
+            assert "refused" in str(caught.value) or "Connect call failed" in str(caught.value)
