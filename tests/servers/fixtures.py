@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.aws import MISSING as MOTO_MISSING
+from tests.servers.aws import AwsServer, has_moto
 from tests.servers.postgres import MISSING, PostgresServer, find_programs
 
 
@@ -29,3 +31,12 @@ def postgres() -> Iterator[PostgresServer]:
     yield server
     server.stop()
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[AwsServer]:
+    skip_without(has_moto(), MOTO_MISSING)
+    server = AwsServer()
+    server.start()
+    yield server
+    server.stop()
