@@ -19,19 +19,17 @@ from urllib.parse import SplitResult
 
 import httpcore
 
-from control_plane.adapters.photos.addresses import read_networks
-from control_plane.adapters.photos.pinning import PinnedBackend, Resolve, resolve
-from control_plane.adapters.photos.urls import (
-    check_escapes,
+from control_plane.adapters.photo_refusals import (
     forbidden,
     malformed,
     not_found,
-    split_url,
     switched_off,
     too_large,
     unavailable,
-    wrong_scheme,
 )
+from control_plane.adapters.photos.addresses import read_networks
+from control_plane.adapters.photos.pinning import PinnedBackend, Resolve, resolve
+from control_plane.adapters.photos.urls import check_escapes, split_url, wrong_scheme
 from control_plane.adapters.timeouts import within
 from control_plane.errors import ControlPlaneError
 

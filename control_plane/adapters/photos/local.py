@@ -19,16 +19,14 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from control_plane.adapters.photos.urls import (
-    decode_path,
+from control_plane.adapters.photo_refusals import (
     forbidden,
     malformed,
     not_found,
-    split_url,
     switched_off,
     too_large,
-    wrong_scheme,
 )
+from control_plane.adapters.photos.urls import decode_path, split_url, wrong_scheme
 from control_plane.errors import ControlPlaneError, ErrorCode
 
 SCHEME = "file"

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import httpcore
 
+from control_plane.adapters.photo_refusals import forbidden, unavailable
 from control_plane.adapters.photos.addresses import Network, is_allowed
-from control_plane.adapters.photos.urls import forbidden, unavailable
 
 NETWORKS_SETTING = "photos.https_networks"
 MAX_ADDRESSES_TRIED = 4

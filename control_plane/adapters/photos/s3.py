@@ -12,15 +12,8 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
-from control_plane.adapters.photos.urls import (
-    decode_path,
-    forbidden,
-    malformed,
-    split_url,
-    switched_off,
-    unavailable,
-    wrong_scheme,
-)
+from control_plane.adapters.photo_refusals import forbidden, malformed, switched_off, unavailable
+from control_plane.adapters.photos.urls import decode_path, split_url, wrong_scheme
 from control_plane.adapters.s3.client import S3Options, open_client
 from control_plane.adapters.s3.reading import read_object
 from control_plane.adapters.timeouts import within

@@ -1,7 +1,4 @@
-"""What the photo URLs of all schemes are held to, and the words in which one is refused.
-
-A URL is never a part of an error: it may hold a signature or a name that is nobody's business.
-"""
+"""What the photo URLs of all schemes are held to."""
 
 from __future__ import annotations
 
@@ -9,7 +6,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
-from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
+from control_plane.adapters.photo_refusals import malformed
+from control_plane.errors import InvalidArgument
 
 MAX_URL_CHARACTERS = 4096
 
@@ -52,32 +50,3 @@ def decode_path(url: str, path: str) -> bytes:
     if b"\x00" in decoded:
         raise malformed("has a NUL byte")
     return decoded
-
-
-def malformed(what: str) -> InvalidArgument:
-    return InvalidArgument(f"photo_url {what}", field="photo_url")
-
-
-def forbidden(message: str) -> ControlPlaneError:
-    return ControlPlaneError(ErrorCode.PHOTO_FORBIDDEN, message, field="photo_url")
-
-
-def switched_off(scheme: str, setting: str, opens: str) -> ControlPlaneError:
-    return forbidden(f"photos by {scheme}:// are switched off; {setting} opens {opens}")
-
-
-def not_found(message: str) -> ControlPlaneError:
-    return ControlPlaneError(ErrorCode.PHOTO_NOT_FOUND, message, field="photo_url")
-
-
-def unavailable(message: str) -> ControlPlaneError:
-    return ControlPlaneError(ErrorCode.PHOTO_UNAVAILABLE, message, field="photo_url")
-
-
-def too_large(size: int, limit: int) -> ControlPlaneError:
-    """size: what is known of it, which may be only the beginning."""
-    return ControlPlaneError(
-        ErrorCode.PHOTO_TOO_LARGE,
-        f"the photo behind photo_url has {size} bytes or more; the limit is {limit}",
-        field="photo_url",
-    )

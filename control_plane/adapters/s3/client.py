@@ -13,7 +13,8 @@ from typing import Any
 
 import structlog
 
-from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.adapters.photo_refusals import forbidden, not_found, unavailable
+from control_plane.errors import ControlPlaneError
 
 log = structlog.get_logger(__name__)
 
@@ -104,20 +105,16 @@ def refused(error: Any, what: str) -> ControlPlaneError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _OUR_FAULT:
         log.error("S3 refuses the control plane's own credentials or settings", code=code)
-        return _unavailable(
+        return unavailable(
             f"{what} cannot be reached: S3 refuses the control plane's own credentials or "
             f"settings ({code})"
         )
     if code in _MISSING:
-        return ControlPlaneError(
-            ErrorCode.PHOTO_NOT_FOUND, f"{what} does not exist ({code})", field="photo_url"
-        )
+        return not_found(f"{what} does not exist ({code})")
     if status == _TOO_MANY or status >= _SERVER_FAULT or code in {"SlowDown", "RequestTimeout"}:
-        return _unavailable(f"S3 cannot answer for {what} now ({code or status})")
+        return unavailable(f"S3 cannot answer for {what} now ({code or status})")
     reason = "S3 does not let the control plane read" if status == _REFUSED_STATUS else "S3 refuses"
-    return ControlPlaneError(
-        ErrorCode.PHOTO_FORBIDDEN, f"{reason} {what} ({code or status})", field="photo_url"
-    )
+    return forbidden(f"{reason} {what} ({code or status})")
 
 
 def unreached(error: Exception, what: str) -> ControlPlaneError:
@@ -125,9 +122,5 @@ def unreached(error: Exception, what: str) -> ControlPlaneError:
     kind = type(error).__name__
     if "Credential" in kind:
         log.error("the control plane has no credentials for S3", error=kind)
-        return _unavailable(f"{what} cannot be reached: the control plane has no credentials")
-    return _unavailable(f"S3 did not answer for {what} ({kind})")
-
-
-def _unavailable(message: str) -> ControlPlaneError:
-    return ControlPlaneError(ErrorCode.PHOTO_UNAVAILABLE, message, field="photo_url")
+        return unavailable(f"{what} cannot be reached: the control plane has no credentials")
+    return unavailable(f"S3 did not answer for {what} ({kind})")

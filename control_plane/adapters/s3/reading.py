@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from control_plane.adapters.photos.urls import too_large, unavailable
+from control_plane.adapters.photo_refusals import too_large, unavailable
 from control_plane.adapters.s3.client import refused, transport_errors, unreached
 from control_plane.errors import ControlPlaneError
 
