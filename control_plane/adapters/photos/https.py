@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from urllib.parse import SplitResult
 
@@ -28,7 +28,7 @@ from control_plane.adapters.photo_refusals import (
     unavailable,
 )
 from control_plane.adapters.photos.addresses import read_networks
-from control_plane.adapters.photos.pinning import PinnedBackend, Resolve, resolve
+from control_plane.adapters.photos.pinning import PinnedBackend, Resolve, SystemResolver
 from control_plane.adapters.photos.urls import check_escapes, split_url, wrong_scheme
 from control_plane.adapters.timeouts import within
 from control_plane.errors import ControlPlaneError
@@ -190,19 +190,21 @@ async def open_https_photos(
     ca_file: Path | None = None,
     max_bytes: int,
     timeout_s: float,
-    resolver: Resolve = resolve,
+    resolver: Resolve | None = None,
 ) -> AsyncIterator[HttpsPhotos]:
     """networks: CIDR blocks that are allowed though not public.
 
     ca_file: certificates that are trusted besides the system's. Raises OSError, ssl.SSLError.
+    resolver: this machine's if not given.
     """
     trust = ssl.create_default_context()
     if ca_file is not None:
         trust.load_verify_locations(cafile=ca_file)
-    async with httpcore.AsyncConnectionPool(
-        ssl_context=trust,
-        network_backend=PinnedBackend(read_networks(networks), resolver),
-        max_connections=MAX_CONNECTIONS,
-        max_keepalive_connections=0,
-    ) as pool:
-        yield HttpsPhotos(pool, hosts, max_bytes=max_bytes, timeout_s=timeout_s)
+    with closing(SystemResolver()) as system:
+        async with httpcore.AsyncConnectionPool(
+            ssl_context=trust,
+            network_backend=PinnedBackend(read_networks(networks), resolver or system),
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=0,
+        ) as pool:
+            yield HttpsPhotos(pool, hosts, max_bytes=max_bytes, timeout_s=timeout_s)

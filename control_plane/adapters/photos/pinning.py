@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpcore
 
@@ -19,22 +21,36 @@ from control_plane.adapters.photos.addresses import Network, is_allowed
 
 NETWORKS_SETTING = "photos.https_networks"
 MAX_ADDRESSES_TRIED = 4
+RESOLVER_THREADS = 4
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host, in the order of preference. Raises OSError."""
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """As this machine resolves names, in a thread."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+class SystemResolver:
+    """Resolves as this machine does, in threads of its own.
+
+    They may hang for half a minute each when no DNS answers, and in the threads that all share
+    they would take the reading of files with them.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolver")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        found = await asyncio.get_running_loop().run_in_executor(
+            self._threads, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        )
+        return [str(sockaddr[0]) for *_, sockaddr in found]
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class PinnedBackend(httpcore.AsyncNetworkBackend):
     """A network backend of httpcore that connects to checked addresses only."""
 
-    def __init__(self, networks: Iterable[Network], resolver: Resolve = resolve) -> None:
+    def __init__(self, networks: Iterable[Network], resolver: Resolve) -> None:
         self._networks = tuple(networks)
         self._resolver = resolver
         self._below = httpcore.AnyIOBackend()

@@ -11,12 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-
 from control_plane.adapters.photo_refusals import forbidden, not_found, unavailable
 from control_plane.errors import ControlPlaneError
-
-log = structlog.get_logger(__name__)
 
 MAX_CONNECTIONS = 64
 
@@ -104,7 +100,6 @@ def refused(error: Any, what: str) -> ControlPlaneError:
     code = str(error.response.get("Error", {}).get("Code", ""))[:80]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _OUR_FAULT:
-        log.error("S3 refuses the control plane's own credentials or settings", code=code)
         return unavailable(
             f"{what} cannot be reached: S3 refuses the control plane's own credentials or "
             f"settings ({code})"
@@ -118,9 +113,8 @@ def refused(error: Any, what: str) -> ControlPlaneError:
 
 
 def unreached(error: Exception, what: str) -> ControlPlaneError:
-    """What a transport error means; its own words, which may name hosts, are logged only."""
+    """What a transport error means; its own words, which may name hosts, are not told."""
     kind = type(error).__name__
     if "Credential" in kind:
-        log.error("the control plane has no credentials for S3", error=kind)
         return unavailable(f"{what} cannot be reached: the control plane has no credentials")
     return unavailable(f"S3 did not answer for {what} ({kind})")

@@ -11,9 +11,13 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from control_plane.adapters.photo_refusals import too_large, unavailable
 from control_plane.adapters.s3.client import refused, transport_errors, unreached
 from control_plane.errors import ControlPlaneError
+
+log = structlog.get_logger(__name__)
 
 ATTEMPTS = 3
 FIRST_WAIT_S = 0.1
@@ -61,6 +65,7 @@ async def read_object(client: Any, bucket: str, key: str, *, max_bytes: int, wha
             last = broken.meaning
             if not part.etag:
                 part.content.clear()  # nothing could tell whether the rest is of the same version
+    log.warning("S3 gave no object", reason=last.message, attempts=ATTEMPTS)
     raise last
 
 

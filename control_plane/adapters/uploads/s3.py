@@ -11,11 +11,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
+
 from control_plane.adapters.s3.client import S3Options, open_client, refused, transport_errors
 from control_plane.adapters.s3.reading import read_object
 from control_plane.adapters.timeouts import within
 from control_plane.adapters.uploads.names import missing, name_of, unkept, unreadable
 from control_plane.errors import ControlPlaneError, ErrorCode
+
+log = structlog.get_logger(__name__)
 
 ATTEMPTS = 3
 FIRST_WAIT_S = 0.1
@@ -89,6 +93,7 @@ async def _try(
             last = failed(f"S3 did not answer ({type(error).__name__})")
         else:
             return
+    log.warning("S3 did not confirm", reason=last.message)
     raise last
 
 
