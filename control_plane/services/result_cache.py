@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 import orjson
@@ -71,16 +71,19 @@ class Question:
         return told.hexdigest()
 
 
-@dataclass(slots=True)
 class ResultReuse:
     """Answers what was answered already, and asks what was not."""
 
-    cache: ResultCache
-    clock: Clock
-    _flights: dict[str, asyncio.Future[EngineResult | None]] = field(default_factory=dict)
-    _hits: int = 0
-    _misses: int = 0
-    _shared: int = 0
+    def __init__(self, cache: ResultCache, clock: Clock) -> None:
+        self.cache = cache
+        self._clock = clock
+        self._flights: dict[str, asyncio.Future[EngineResult | None]] = {}
+        self._hits = 0
+        self._misses = 0
+        self._shared = 0
+
+    def __repr__(self) -> str:
+        return f"<ResultReuse {self._hits} hits, {len(self._flights)} under way>"
 
     async def answer(self, question: Question, ask: Ask) -> Outcome:
         """What is known, or what ``ask`` finds. Raises what ``ask`` raises."""
@@ -103,10 +106,10 @@ class ResultReuse:
 
     async def _others(self, flight_key: str, deadline: Deadline) -> EngineResult | None:
         """The answer to a request that is under way; None where it is better to ask."""
-        started_s = self.clock.now_s()
+        started_s = self._clock.now_s()
         give_up_s = started_s + WAIT_SHARE * deadline.remaining_s(started_s)
         while (flight := self._flights.get(flight_key)) is not None:
-            left_s = give_up_s - self.clock.now_s()
+            left_s = give_up_s - self._clock.now_s()
             if left_s <= 0:
                 return None
             # Unlike awaiting it, this leaves it to the others when one of them is cancelled.
