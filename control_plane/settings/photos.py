@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -25,6 +25,11 @@ _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*(:(?P<port>[0-9]{{1,5}}))?", re.ASCII
 _UPLOADS = re.compile(rf"s3://(?P<bucket>{_BUCKET})(/(?P<prefix>[A-Za-z0-9._/-]*))?", re.ASCII)
 
 
+def _named(kind: str, value: str) -> Any:
+    """The kind of a mistake; one that speaks of credentials does not repeat what was given."""
+    return f"{kind}_credentials" if "@" in value else kind
+
+
 def _check_bucket(value: str) -> str:
     if not re.fullmatch(_BUCKET, value, re.ASCII):
         raise PydanticCustomError("bucket", "should be the bare name of an S3 bucket")
@@ -36,7 +41,7 @@ def _check_host(value: str) -> str:
     matched = _HOST.fullmatch(host)
     if matched is None or not 1 <= int(matched["port"] or 443) <= HIGHEST_PORT:
         raise PydanticCustomError(
-            "photo_host",
+            _named("photo_host", value),
             "should be the whole name of a host, with :port if it is not 443; no scheme, no "
             "wildcard, and xn-- for what is not ASCII",
         )
@@ -55,7 +60,10 @@ def _check_network(value: str) -> str:
 def _check_uploads(value: str) -> str:
     matched = _UPLOADS.fullmatch(value)
     if matched is None or {".", ".."} & set((matched["prefix"] or "").split("/")):
-        raise PydanticCustomError("uploads_url", "should be s3://bucket or s3://bucket/prefix")
+        raise PydanticCustomError(
+            _named("uploads_url", value),
+            "should be s3://bucket or s3://bucket/prefix; who asks is said by the section s3",
+        )
     return value
 
 

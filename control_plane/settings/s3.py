@@ -40,10 +40,13 @@ class S3Settings(Section):
         if value is None:
             return None
         if not value.startswith(("http://", "https://")) or set(value) & set(" ?#\\"):
-            raise PydanticCustomError("s3_endpoint", "should be http://host:port or https://host")
+            # Named so, what was given is not repeated.
+            raise PydanticCustomError(
+                "s3_endpoint_credentials", "should be http://host:port or https://host"
+            )
         if "@" in value:
             # Settings are printed and logged.
-            raise PydanticCustomError("s3_credentials", "should hold no credentials")
+            raise PydanticCustomError("s3_endpoint_credentials", "should hold no credentials")
         return value
 
     @model_validator(mode="after")
