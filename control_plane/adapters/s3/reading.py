@@ -34,6 +34,11 @@ class _Part:
     etag: str = ""
     size: int = 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its length is known, and there."""
+        return 0 < self.size <= len(self.content)
+
     def request(self) -> dict[str, str]:
         if not self.content:
             return {}
@@ -92,7 +97,8 @@ async def _read_on(
             raise _Broken(meaning) from None
         raise meaning from None
     except transport_errors() as error:
-        raise _Broken(unreached(error, what)) from None
+        if not part.is_whole:
+            raise _Broken(unreached(error, what)) from None
     if len(part.content) < part.size:
         raise _Broken(unavailable(f"{what} ended before its length"))
 

@@ -103,7 +103,9 @@ class FileUploads:
         return total
 
     def _write(self, name: str, photo: bytes) -> None:
-        make_private_folder(self._folder)
+        if not self._folder.exists():
+            make_private_folder(self._folder)
+            _sync_folder(self._folder.parent)
         temporary = self._folder / f".{name}.{secrets.token_hex(8)}{_TEMPORARY}"
         descriptor = os.open(temporary, _CREATE, 0o600)
         try:
@@ -124,7 +126,7 @@ def _write_all(descriptor: int, photo: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The rename itself has to reach the disk too."""
+    """What is new in it has a name only once that has reached the disk too."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
