@@ -10,9 +10,8 @@ import pytest
 from tests.servers.aws import MISSING as MOTO_MISSING
 from tests.servers.aws import AwsServer, has_moto
 from tests.servers.postgres import MISSING, PostgresServer, find_programs
-from tests.servers.rabbitmq import MISSING as RABBITMQ_MISSING
-from tests.servers.rabbitmq import RabbitmqServer
-from tests.servers.rabbitmq import find_programs as find_rabbitmq
+from tests.servers.redis import MISSING as REDIS_MISSING
+from tests.servers.redis import RedisServer, has_redis
 
 
 def skip_without(is_there: bool, missing: str) -> None:
@@ -46,11 +45,9 @@ def aws() -> Iterator[AwsServer]:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq() -> Iterator[RabbitmqServer]:
-    programs = find_rabbitmq()
-    skip_without(programs is not None, RABBITMQ_MISSING)
-    assert programs is not None
-    server = RabbitmqServer(programs)
+def redis() -> Iterator[RedisServer]:
+    skip_without(has_redis(), REDIS_MISSING)
+    server = RedisServer()
     server.start()
     yield server
-    server.remove()
+    server.stop()
