@@ -161,6 +161,7 @@ class JobFigures:
 
     waiting: queued, by priority, those that wait for their next attempt too.
     oldest_age_s: by priority, how long ago the oldest that is due was accepted; 0 without one.
+    states: of the jobs that are not finished; those that are nobody counts every few seconds.
     dead: by reason. undelivered: results that were given up on their way.
     """
 
