@@ -87,3 +87,9 @@ def test_a_job_is_left_alone_before_its_deadline_after_its_end_and_in_somebodys_
 def test_a_message_that_nobody_could_read_has_no_result_to_send() -> None:
     unread = replace(JOB, request=None)
     assert late(unread).handover is None
+
+
+def test_a_job_waits_while_nobody_has_it_in_hand_and_it_is_not_over() -> None:
+    assert JOB.is_waiting
+    assert not HELD.is_waiting
+    assert not late(JOB).is_waiting
