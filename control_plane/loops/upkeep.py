@@ -1,6 +1,7 @@
 """Sees to jobs that nobody moves, again and again.
 
-    order what has no order ─► take back ─► order what was lost ─► end ─► forget ─► pause, jittered
+    order what has no order ─► take back ─► end what is late
+    ─► now and then: order what was lost, forget, sweep ─► pause, jittered
 
 A kind of work that fails, because the store or the queue is away, leaves the others their turn.
 """
@@ -18,8 +19,9 @@ from control_plane.services.jobs.upkeep import Upkeep
 
 log = structlog.get_logger(__name__)
 
-SELDOM_S = 10.0
-"""Between two rounds of what is in no hurry: what was lost long ago, and what is forgotten."""
+SELDOM_S = 30.0
+"""Between two rounds of what is in no hurry: what was lost long ago, what is forgotten, and
+what a crash has left."""
 
 
 class UpkeepLoop:
@@ -34,6 +36,7 @@ class UpkeepLoop:
         self._seldom: dict[str, Callable[[], Awaitable[int]]] = {
             "order_forgotten": upkeep.order_forgotten,
             "forget": upkeep.forget,
+            "sweep": upkeep.sweep,
         }
         self._clock = clock
         self._rng = rng

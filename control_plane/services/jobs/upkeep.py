@@ -26,7 +26,8 @@ class UpkeepOptions:
     """unpublished_s: how long who accepts a job has to order it himself. stranded_s: how long
     after its claim has run out a job waits for the message that its worker had. overdue_s: how
     long after its deadline for the worker that has it. lost_after_s: how long a job that is due
-    waits before its order is taken to be lost. keep_s, keep_dead_s: after the end. batch: jobs
+    waits before its order is taken to be lost. orphan_s: how old a photo without a job is
+    at the least, since its job may still come. keep_s, keep_dead_s: after the end. batch: jobs
     per round and kind. is_sent: whether results are delivered somewhere.
     """
 
@@ -36,6 +37,7 @@ class UpkeepOptions:
     stranded_s: float = 10.0
     overdue_s: float = 5.0
     lost_after_s: float = 900.0
+    orphan_s: float = 3600.0
     batch: int = 100
     is_sent: bool = False
 
@@ -62,6 +64,7 @@ class Upkeep:
         self._queue = queue
         self._uploads = uploads
         self._options = options
+        self._swept = ""
 
     async def order_unpublished(self) -> int:
         """Those that were accepted, or replayed, and never ordered."""
@@ -126,6 +129,21 @@ class Upkeep:
         for job_id in gone:
             await self._remove(job_id)
         return len(gone)
+
+    async def sweep(self) -> int:
+        """Photos that were kept for jobs that there are not: what a crash has left behind.
+
+        Those that are as old as that are gone through a batch at a time, round after round.
+        """
+        old = await self._uploads.old(
+            after=self._swept, age_s=self._options.orphan_s, limit=self._options.batch
+        )
+        self._swept = old[-1] if len(old) == self._options.batch else ""
+        known = await self._upkeep.states_of(old) if old else {}
+        orphans = [job_id for job_id in old if job_id not in known]
+        for job_id in orphans:
+            await self._remove(job_id)
+        return len(orphans)
 
     async def _each(
         self, what: Due, since_s: float, limit: int, act: Callable[[str], Awaitable[None]]

@@ -180,6 +180,7 @@ class FakeUploads:
     """Uploads. puts: how often a photo was kept."""
 
     photos: dict[str, bytes] = field(default_factory=dict)
+    put_at_s: dict[str, float] = field(default_factory=dict)
     puts: int = 0
     is_away: bool = False
 
@@ -187,6 +188,7 @@ class FakeUploads:
         self._check()
         self.puts += 1
         self.photos[job_id] = photo
+        self.put_at_s[job_id] = now_s()
 
     async def get(self, job_id: str) -> bytes:
         self._check()
@@ -197,6 +199,13 @@ class FakeUploads:
     async def remove(self, job_id: str) -> None:
         self._check()
         self.photos.pop(job_id, None)
+
+    async def old(self, *, after: str, age_s: float, limit: int) -> tuple[str, ...]:
+        self._check()
+        found = sorted(
+            one for one in self.photos if one > after and now_s() - self.put_at_s[one] >= age_s
+        )
+        return tuple(found[:limit])
 
     def _check(self) -> None:
         if self.is_away:

@@ -260,6 +260,9 @@ class Jobs(RuleBasedStateMachine):
                 assert job.handover.delivered_at_s is not None
         kept = {job.job_id for job in jobs if job.dead is not None}
         assert self.may_leak or set(site.uploads.photos) <= kept
+        self.run(asyncio.sleep(3600.0))
+        self.run(site.upkeep().sweep())
+        assert set(site.uploads.photos) <= {job.job_id for job in jobs}
         assert not any(self.run(site.messages.depths()).values())
         assert self.loop.complaints == []
 

@@ -220,3 +220,21 @@ def test_a_job_that_is_gone_by_then_is_passed_over() -> None:
         assert await site.upkeep().order_unpublished() == 0
 
     run_virtually(main())
+
+
+def test_photos_without_a_job_are_swept_after_an_hour_and_no_others() -> None:
+    async def main() -> None:
+        site = Site()
+        for _ in range(130):
+            with pytest.raises(Crash):
+                await site.intake(step=crash_at("kept")).submit(submission(photo=PHOTO))
+        kept = {(await site.intake().submit(submission(photo=PHOTO))).job_id for _ in range(130)}
+        upkeep = site.upkeep()
+        await asyncio.sleep(3599.0)
+        assert await upkeep.sweep() == 0
+        await asyncio.sleep(1.0)
+        assert sum([await upkeep.sweep() for _ in range(3)]) == 130
+        assert set(site.uploads.photos) == kept
+        assert sum([await upkeep.sweep() for _ in range(3)]) == 0
+
+    run_virtually(main())
