@@ -66,14 +66,15 @@ class Submission:
 class IntakeOptions:
     """deadline_s: of a job whose caller gives none; max_deadline_s: the longest one.
 
-    max_waiting: jobs. step_timeout_s: how long the store, the queue, or where photos are kept may
-    take at each step.
+    max_waiting: jobs. step_timeout_s: how long the store or the queue may take at each step;
+    upload_timeout_s: how long keeping a photo may take.
     """
 
     deadline_s: float
     max_deadline_s: float
     max_waiting: int
     step_timeout_s: float = 10.0
+    upload_timeout_s: float = 60.0
 
 
 class Intake:
@@ -117,7 +118,11 @@ class Intake:
         self._step("checked")
         job_id = str(uuid.uuid4())
         if submission.photo is not None:
-            async with self._told(ErrorCode.PHOTO_UNAVAILABLE, "keeping the photo"):
+            async with told(
+                ErrorCode.PHOTO_UNAVAILABLE,
+                "keeping the photo",
+                timeout_s=self._options.upload_timeout_s,
+            ):
                 await self._uploads.put(job_id, submission.photo)
             self._step("kept")
         job = await self._add(submission, job_id)

@@ -286,6 +286,21 @@ def test_with_the_store_away_for_longer_than_a_claim_the_message_goes_back() -> 
     run_virtually(main())
 
 
+def test_a_claim_that_was_renewed_gives_the_outcome_as_much_more_time() -> None:
+    async def main() -> None:
+        site = Site()
+        site.detection.takes_s = 26.0
+        _, delivery = await accepted(site)
+        work = asyncio.create_task(site.worker().handle(delivery))
+        await asyncio.sleep(25.0)
+        site.store.faults.is_away = True
+        await asyncio.sleep(15.0)
+        site.store.faults.is_away = False
+        assert await work is Ending.COMPLETED
+
+    run_virtually(main())
+
+
 def test_work_that_outlasts_the_store_and_the_claim_is_given_up() -> None:
     async def main() -> None:
         site = Site()
