@@ -166,6 +166,11 @@ class Uploads(Protocol):
         """One that is not there is no error."""
         ...
 
+    async def old(self, *, after: str, age_s: float, limit: int) -> tuple[str, ...]:
+        """The jobs of those that were put so long ago, by their ids and only greater ones than
+        ``after``: for finding what a crash has left without a job."""
+        ...
+
 
 class ResultRefused(Exception):
     """The receiver does not want this result, and will not want it later: the words say why."""

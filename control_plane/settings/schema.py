@@ -2,11 +2,11 @@
 
 The sections say what may be set, with bounds, default and meaning: ``edges`` what meets callers,
 ``photos`` and ``s3`` where photos come from, ``cache`` what is kept of results, ``request_path``
-what a request is held to, ``jobs`` the work that waits, ``fleet`` the Tritons, ``store`` the state,
-``registry`` the releases, ``rollouts`` how they move, ``analysis`` how a rollout is judged.
-Where values come from (flags, environment, file) and which one wins is
-:mod:`control_plane.settings.sources`; :class:`Settings` itself reads nothing, so ``Settings()``
-is the defaults everywhere.
+what a request is held to, ``jobs`` the work that waits, ``results`` where what it comes to is
+sent, ``fleet`` the Tritons, ``store`` the state, ``registry`` the releases, ``rollouts`` how they
+move, ``analysis`` how a rollout is judged. Where values come from (flags, environment, file) and
+which one wins is :mod:`control_plane.settings.sources`; :class:`Settings` itself reads nothing, so
+``Settings()`` is the defaults everywhere.
 Relative paths are relative to the working directory.
 """
 
@@ -42,6 +42,7 @@ from control_plane.settings.request_path import (
     RequestSettings,
     RetrySettings,
 )
+from control_plane.settings.results import ResultSettings
 from control_plane.settings.rollouts import LeaderSettings, RolloutSettings
 from control_plane.settings.s3 import S3Settings
 from control_plane.settings.store import STORE_FILE, StoreSettings
@@ -85,7 +86,7 @@ class Settings(BaseSettings):
     health: HealthSettings = HealthSettings()
     mending: MendingSettings = MendingSettings()
     jobs: JobSettings = JobSettings()
-    queue: QueueSettings = QueueSettings()
+    results: ResultSettings = ResultSettings()
     registry: RegistrySettings = RegistrySettings()
     rollouts: RolloutSettings = RolloutSettings()
     leader: LeaderSettings = LeaderSettings()

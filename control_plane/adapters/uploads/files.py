@@ -15,12 +15,14 @@ import contextlib
 import errno
 import os
 import secrets
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from control_plane.adapters.private_files import make_private_folder
-from control_plane.adapters.uploads.names import missing, name_of, unkept, unreadable
+from control_plane.adapters.uploads.names import is_name, missing, name_of, unkept, unreadable
 from control_plane.ports import Clock
 
 log = structlog.get_logger(__name__)
@@ -33,10 +35,21 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class FileUploads:
-    """Uploads in ``folder``, which is made for its owner alone when the first one comes."""
+    """Uploads in ``folder``, which is made for its owner alone when the first one comes.
 
-    def __init__(self, folder: Path, *, max_bytes: int, clock: Clock) -> None:
+    wall_s: the machine's clock, which the times of files go by.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int,
+        clock: Clock,
+        wall_s: Callable[[], float] = time.time,
+    ) -> None:
         self._folder = folder
+        self._wall_s = wall_s
         self._max_bytes = max_bytes
         self._clock = clock
         self._bytes = 0
@@ -72,6 +85,25 @@ class FileUploads:
         except OSError as error:
             log.warning("an upload cannot be removed", error=error.strerror)
             raise unreadable("its folder does not let it go") from None
+
+    async def old(self, *, after: str, age_s: float, limit: int) -> tuple[str, ...]:
+        """Raises ControlPlaneError PHOTO_UNAVAILABLE."""
+        try:
+            return await asyncio.to_thread(self._old, after, age_s, limit)
+        except OSError as error:
+            log.warning("uploads cannot be looked through", error=error.strerror)
+            raise unreadable("its folder cannot be looked through") from None
+
+    def _old(self, after: str, age_s: float, limit: int) -> tuple[str, ...]:
+        before_s = self._wall_s() - age_s
+        found = []
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name > after and is_name(entry.name):
+                    with contextlib.suppress(FileNotFoundError):
+                        if entry.stat(follow_symlinks=False).st_mtime <= before_s:
+                            found.append(entry.name)
+        return tuple(sorted(found)[:limit])
 
     async def _make_room(self, size: int) -> None:
         """Counts it before it is written, so that others who come meanwhile see it."""

@@ -13,6 +13,11 @@ def name_of(job_id: str) -> str:
     return job_id.lower()
 
 
+def is_name(name: str) -> bool:
+    """Whether it is one of an upload, as against whatever else lies there."""
+    return UUID.fullmatch(name) is not None and name == name.lower()
+
+
 def missing() -> ControlPlaneError:
     return ControlPlaneError(
         ErrorCode.PHOTO_NOT_FOUND, "the photo that came with the job is no longer kept"

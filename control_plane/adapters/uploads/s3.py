@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -16,7 +17,7 @@ import structlog
 from control_plane.adapters.s3.client import S3Options, open_client, refused, transport_errors
 from control_plane.adapters.s3.reading import read_object
 from control_plane.adapters.timeouts import within
-from control_plane.adapters.uploads.names import missing, name_of, unkept, unreadable
+from control_plane.adapters.uploads.names import is_name, missing, name_of, unkept, unreadable
 from control_plane.errors import ControlPlaneError, ErrorCode
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,32 @@ class S3Uploads:
         key = self._key(job_id)
         async with within(self._timeout_s, unreadable("S3 did not remove it in time")):
             await _try(lambda: self._client.delete_object(Bucket=self._bucket, Key=key), unreadable)
+
+    async def old(self, *, after: str, age_s: float, limit: int) -> tuple[str, ...]:
+        """A page of the bucket at a time; S3 lists by name. Raises PHOTO_UNAVAILABLE."""
+        before = datetime.now(UTC) - timedelta(seconds=age_s)
+        found: list[str] = []
+        start = self._prefix + after
+        async with within(self._timeout_s, unreadable("S3 did not list it in time")):
+            while len(found) < limit:
+                page: dict[str, Any] = {}
+
+                async def look(start: str = start, page: dict[str, Any] = page) -> None:
+                    page.update(
+                        await self._client.list_objects_v2(
+                            Bucket=self._bucket, Prefix=self._prefix, StartAfter=start
+                        )
+                    )
+
+                await _try(look, unreadable)
+                for one in page.get("Contents", ()):
+                    start = one["Key"]
+                    name = start.removeprefix(self._prefix)
+                    if is_name(name) and one["LastModified"] <= before:
+                        found.append(name)
+                if not page.get("IsTruncated"):
+                    break
+        return tuple(found[:limit])
 
     def _key(self, job_id: str) -> str:
         return self._prefix + name_of(job_id)

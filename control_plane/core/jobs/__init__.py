@@ -1,5 +1,6 @@
 """Detections that nobody waits for: what a job is, what moves it, and what comes next."""
 
+from control_plane.core.jobs.answers import answer_of, detection_id_of, result_id_of
 from control_plane.core.jobs.drain import DEFAULT_WEIGHTS, Drain, DrainOptions
 from control_plane.core.jobs.job import (
     Claim,
@@ -10,6 +11,7 @@ from control_plane.core.jobs.job import (
     JobFilter,
     JobRequest,
 )
+from control_plane.core.jobs.orders import ForeignOrder, JobReference, OrderMessage
 from control_plane.core.jobs.settling import (
     Bury,
     Finish,
@@ -49,6 +51,7 @@ __all__ = [
     "Drain",
     "DrainOptions",
     "Finish",
+    "ForeignOrder",
     "Handover",
     "IllegalJobEvent",
     "Job",
@@ -56,13 +59,18 @@ __all__ = [
     "JobEvent",
     "JobFigures",
     "JobFilter",
+    "JobReference",
     "JobRequest",
     "JobRetryOptions",
     "NotDue",
+    "OrderMessage",
     "Outcome",
     "Retry",
     "Return",
+    "answer_of",
+    "detection_id_of",
     "next_state",
+    "result_id_of",
     "settle_answer",
     "settle_claim",
     "settle_error",

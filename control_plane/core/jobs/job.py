@@ -115,6 +115,11 @@ class Job:
         return self.state in FINISHED
 
     @property
+    def is_waiting(self) -> bool:
+        """Nobody has it in hand, and somebody is to take it."""
+        return self.state is DetectionStatus.QUEUED
+
+    @property
     def is_uploaded(self) -> bool:
         """Whether its photo came with it and is kept for it."""
         return self.request is not None and self.request.photo_url is None

@@ -205,3 +205,15 @@ async def test_an_s3_that_does_not_confirm_keeps_nothing(status: int, attempts: 
         assert refusal.code is ErrorCode.PHOTO_UNAVAILABLE
         assert len(server.asked) == attempts
         assert (await refusal_of(uploads.remove(job_id()))).code is ErrorCode.PHOTO_UNAVAILABLE
+
+
+async def test_old_ones_are_found_page_by_page(uploads: FileUploads | S3Uploads) -> None:
+    ids = sorted(job_id() for _ in range(5))
+    for one in ids:
+        await uploads.put(one, PHOTO)
+    assert await uploads.old(after="", age_s=60.0, limit=10) == ()
+    # Of now, by clocks that may differ a little.
+    first = await uploads.old(after="", age_s=-60.0, limit=3)
+    assert first == tuple(ids[:3])
+    assert await uploads.old(after=first[-1], age_s=-60.0, limit=3) == tuple(ids[3:])
+    assert await uploads.old(after=ids[-1], age_s=-60.0, limit=3) == ()
