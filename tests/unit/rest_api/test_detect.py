@@ -212,8 +212,8 @@ async def test_a_callers_mistake_found_later_is_a_problem(
         ({"X-Request-Timeout-S": "nan"}, 400, "invalid_argument", "X-Request-Timeout-S", "nan"),
         ({"X-Request-Timeout-S": "inf"}, 400, "invalid_argument", "X-Request-Timeout-S", "inf"),
         ({"X-Routing-Key": "k" * 129}, 400, "invalid_argument", "X-Routing-Key", "128"),
-        ({"Prefer": "wait=5, Respond-Async"}, 501, "unimplemented", "Prefer", "respond-async"),
-        ({"Prefer": "respond-async; x=1"}, 501, "unimplemented", "Prefer", "respond-async"),
+        ({"Idempotency-Key": ""}, 400, "invalid_argument", "Idempotency-Key", "empty"),
+        ({"Idempotency-Key": "k" * 256}, 400, "invalid_argument", "Idempotency-Key", "255"),
         ({"Content-Encoding": "gzip"}, 415, "invalid_argument", "Content-Encoding", "gzip"),
     ],
 )

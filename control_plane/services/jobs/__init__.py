@@ -1,0 +1,1 @@
+"""Detections that nobody waits for: taken in, worked on, shown and steered."""
