@@ -17,6 +17,7 @@ from control_plane.core.answer_document import write_answer
 from control_plane.core.deadline import Deadline
 from control_plane.core.jobs import Job, JobRequest
 from control_plane.core.jobs.answers import answer_of
+from control_plane.core.jobs.checks import check_request
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.detect_answers import write_response
 from control_plane.rest_api.detect_headers import RESPOND_ASYNC, DetectHeaders
@@ -62,16 +63,17 @@ async def answer_by_job(
 
 
 def _submission(form: DetectForm, headers: DetectHeaders, correlation_id: str) -> Submission:
+    request = JobRequest(
+        engines=form.engines,
+        correlation_id=correlation_id,
+        photo_url=form.photo_url,
+        photo_id=form.photo_id,
+        releases=form.releases,
+        metadata=form.metadata,
+        routing_key=headers.routing_key,
+    )
     return Submission(
-        request=JobRequest(
-            engines=form.engines,
-            correlation_id=correlation_id,
-            photo_url=form.photo_url,
-            photo_id=form.photo_id,
-            releases=form.releases,
-            metadata=form.metadata,
-            routing_key=headers.routing_key,
-        ),
+        request=check_request(request),
         priority=form.priority,
         photo=form.photo,
         idempotency_key=headers.idempotency_key,
