@@ -42,6 +42,13 @@ FIGURES = JobFigures(
 DEPTHS = {Priority.HIGH: 1, Priority.NORMAL: 0, Priority.LOW: 39}
 
 
+FINDINGS: Mapping[str, Mapping[str, object]] = {
+    "damage": {"detections": [], "counts": {"hail": 1}},
+    "materials": {"items": [], "counts": {"shingle": 2}},
+    "volume": {"volume_m3": 4.125, "confidence": 0.87},
+}
+
+
 def make_job(job_id: str = JOB_ID, **changes: Any) -> Job:
     request = JobRequest(("damage", "volume"), "c-1", photo_url="file:///photos/roof.jpg")
     job = Job(
@@ -76,7 +83,7 @@ def finished(job: Job) -> Job:
     """The job with everything that was asked."""
     assert job.request is not None
     results = {
-        engine: EngineResult({"counts": {"hail": 1}}, "1.1.0", "triton-0", 1)
+        engine: EngineResult(FINDINGS[engine], "1.1.0", "triton-0", 1)
         for engine in job.request.engines
     }
     answer = DetectionAnswer(

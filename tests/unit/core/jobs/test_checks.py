@@ -27,7 +27,7 @@ def test_what_can_be_stored_stays_as_it_is(good: dict[str, Any]) -> None:
     assert check_request(request) is request
 
 
-@pytest.mark.parametrize("bad", ["\x00", "a\nb", "\x7f", "\x85", "\x9f", "\ud800", "\udfff"])
+@pytest.mark.parametrize("bad", ["\x00", "a\nb", "\x7f", "\x85", "\x9f", "\ud800", chr(0xDFFF)])
 @pytest.mark.parametrize("field", ["photo_url", "routing_key", "releases"])
 def test_control_characters_are_refused_by_field(field: str, bad: str) -> None:
     value: Any = {"damage": bad} if field == "releases" else bad
