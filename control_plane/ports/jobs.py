@@ -13,6 +13,7 @@ from typing import Protocol
 
 from control_plane.core.detections import Priority
 from control_plane.core.jobs import Job, JobFigures, JobFilter
+from control_plane.errors import ControlPlaneError, ErrorCode
 
 
 class JobStore(Protocol):
@@ -79,16 +80,23 @@ class QueueUnavailable(Exception):
     """The queue does not answer, or not in time; the words say why. It may come back."""
 
 
+MAX_MESSAGE_BYTES = 64 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An order to the workers. body: JSON, at most MAX_MESSAGE_BYTES."""
+    """An order to the workers. body: JSON. Raises MESSAGE_TOO_LARGE over MAX_MESSAGE_BYTES."""
 
     message_id: str
     priority: Priority
     body: bytes = field(repr=False)
 
-
-MAX_MESSAGE_BYTES = 64 * 1024
+    def __post_init__(self) -> None:
+        if len(self.body) > MAX_MESSAGE_BYTES:
+            raise ControlPlaneError(
+                ErrorCode.MESSAGE_TOO_LARGE,
+                f"a message has at most {MAX_MESSAGE_BYTES} bytes; this one has {len(self.body)}",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """Every setting there is, section by section, and what holds between sections.
 
 The sections say what may be set, with bounds, default and meaning: ``edges`` what meets callers,
-``request_path`` what a request is held to, ``jobs`` the work that waits, ``fleet`` the Tritons,
-``store`` the state, ``registry`` the releases, ``rollouts`` how they move, ``analysis`` how a
-rollout is judged. Where values come from (flags, environment, file) and which one wins is
-:mod:`control_plane.settings.sources`; :class:`Settings` itself reads nothing, so ``Settings()``
-is the defaults everywhere.
+``request_path`` what a request is held to, ``jobs`` the work that waits, ``results`` where what it
+comes to is sent, ``fleet`` the Tritons, ``store`` the state, ``registry`` the releases,
+``rollouts`` how they move, ``analysis`` how a rollout is judged. Where values come from (flags,
+environment, file) and which one wins is :mod:`control_plane.settings.sources`; :class:`Settings`
+itself reads nothing, so ``Settings()`` is the defaults everywhere.
 Relative paths are relative to the working directory.
 """
 
@@ -40,6 +40,7 @@ from control_plane.settings.request_path import (
     RequestSettings,
     RetrySettings,
 )
+from control_plane.settings.results import ResultSettings
 from control_plane.settings.rollouts import LeaderSettings, RolloutSettings
 from control_plane.settings.store import STORE_FILE, StoreSettings
 
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     health: HealthSettings = HealthSettings()
     mending: MendingSettings = MendingSettings()
     jobs: JobSettings = JobSettings()
+    results: ResultSettings = ResultSettings()
     registry: RegistrySettings = RegistrySettings()
     rollouts: RolloutSettings = RolloutSettings()
     leader: LeaderSettings = LeaderSettings()

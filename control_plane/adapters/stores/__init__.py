@@ -1,11 +1,13 @@
 """Where the state lives: a database, or the memory of this process.
 
 Each class keeps all six promises of :mod:`control_plane.ports` that are about what is stored:
-StateStore, AuditLog, Leases, Planes, CountStore and EvidenceLog.
+StateStore, AuditLog, Leases, Planes, CountStore and EvidenceLog. Jobs are kept beside them, in
+the same database, by classes of their own: JobStore and JobUpkeep.
 """
 
 from control_plane.adapters.stores.bounds import Bounds
 from control_plane.adapters.stores.memory import MemoryStore
+from control_plane.adapters.stores.memory_jobs import MemoryJobs
 from control_plane.adapters.stores.sql import SqlStore, open_store
 
-__all__ = ["Bounds", "MemoryStore", "SqlStore", "open_store"]
+__all__ = ["Bounds", "MemoryJobs", "MemoryStore", "SqlStore", "open_store"]

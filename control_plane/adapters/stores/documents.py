@@ -19,6 +19,7 @@ import json
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from math import isfinite
@@ -244,10 +245,19 @@ def _write_json(value: Any) -> Any:
     return _write_float(value) if isinstance(value, float) else _text(value)
 
 
+def _read_time(document: Any, where: str) -> datetime:
+    try:
+        return datetime.fromisoformat(_expect(document, str, where))
+    except ValueError:
+        raise UnreadableDocument(f"{where} should be a time, not {document!r:.80}") from None
+
+
 _PLAIN: Mapping[Any, _Form] = {
     str: _Form(_text, lambda document, where: _expect(document, str, where)),
     int: _Form(_whole, lambda document, where: _expect(document, int, where)),
     bool: _Form(bool, lambda document, where: _expect(document, bool, where)),
     float: _Form(_write_float, _read_float),
+    datetime: _Form(datetime.isoformat, _read_time),
     Any: _Form(_write_json, lambda document, _: document),
+    object: _Form(_write_json, lambda document, _: document),
 }

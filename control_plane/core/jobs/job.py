@@ -115,6 +115,11 @@ class Job:
         return self.state in FINISHED
 
     @property
+    def is_waiting(self) -> bool:
+        """Nobody has it in hand, and somebody is to take it."""
+        return self.state is DetectionStatus.QUEUED
+
+    @property
     def is_uploaded(self) -> bool:
         """Whether its photo came with it and is kept for it."""
         return self.request is not None and self.request.photo_url is None
@@ -161,6 +166,7 @@ class JobFigures:
 
     waiting: queued, by priority, those that wait for their next attempt too.
     oldest_age_s: by priority, how long ago the oldest that is due was accepted; 0 without one.
+    states: of the jobs that are not finished; those that are nobody counts every few seconds.
     dead: by reason. undelivered: results that were given up on their way.
     """
 

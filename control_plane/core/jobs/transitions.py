@@ -226,4 +226,6 @@ def _held(job: Job, claim: Claim) -> Claim:
 
 
 def _handover(job: Job, now_s: float, *, is_sent: bool) -> Handover | None:
-    return Handover(job.run, due_at_s=now_s) if is_sent else None
+    """A message that could not be read has no result: nobody knows what was asked."""
+    is_one = is_sent and job.request is not None
+    return Handover(job.run, due_at_s=now_s) if is_one else None

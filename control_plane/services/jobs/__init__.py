@@ -1,1 +1,1 @@
-"""Detections that nobody waits for: taken in, worked on, shown and steered."""
+"""Detections that nobody waits for: accepted, worked on, seen to, looked at, and handed on."""

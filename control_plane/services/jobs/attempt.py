@@ -1,0 +1,392 @@
+"""One delivery, from the moment it is taken until it is settled.
+
+    take ─► read, adopt ─► claim ─► photo ─► detect ─► store the outcome ─► clear up ─► settle
+                             │        └─ the claim is renewed meanwhile ─┘
+                             └─ nothing to do, not now, or somebody else's: settle at once
+
+The worker may die at any of these steps. The message comes again or upkeep sends another one, the
+claim runs out, and whoever is next goes on from what is stored; STEPS names the places where a
+test lets it die. It does not decide what an outcome means: that is the core's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import structlog
+
+from control_plane.core.backoff import Rng, backoff_s
+from control_plane.core.deadline import Deadline
+from control_plane.core.detections import DetectionAnswer, DetectionRequest, DetectionStatus
+from control_plane.core.jobs import (
+    AlreadyFinished,
+    Bury,
+    Claim,
+    ClaimedElsewhere,
+    ClaimLost,
+    DeadReason,
+    Job,
+    JobError,
+    JobRequest,
+    JobRetryOptions,
+    NotDue,
+    Outcome,
+    settle_answer,
+    settle_claim,
+    settle_error,
+)
+from control_plane.core.jobs.applying import apply
+from control_plane.core.jobs.transitions import bury, claim
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import (
+    Clock,
+    Delivery,
+    JobQueue,
+    JobStore,
+    PhotoSource,
+    QueueUnavailable,
+    StoreUnavailable,
+    Uploads,
+)
+from control_plane.services.jobs.adopting import Adoption, Origin
+from control_plane.services.jobs.hold import Hold
+from control_plane.services.photo_fetch import fetch_photo
+
+log = structlog.get_logger(__name__)
+
+STEPS = ("taken", "read", "claimed", "loaded", "detected", "stored", "cleared", "settled")
+"""Where a worker may be killed, each after what it is named by.
+
+taken: nothing was done about the message yet. read: its job is known, and stored if it was another
+service's. claimed: the job is in this worker's hands. loaded: its photo is here. detected: the
+engines have answered, which nobody else knows. stored: the outcome is. cleared: the photo that
+came with it is removed. settled: the queue was told.
+"""
+
+LOADING_GRACE_S = 5.0
+"""What lies beyond an attempt's time and is cut: everything within keeps that time by itself."""
+
+Verdict = DetectionAnswer | ControlPlaneError
+
+
+class Detects(Protocol):
+    """What an attempt asks of the detection service."""
+
+    async def detect(self, request: DetectionRequest) -> DetectionAnswer: ...
+
+
+class Ending(StrEnum):
+    """What became of a delivery."""
+
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    """The job is a dead letter."""
+    RETRIED = "retried"
+    """An attempt was used up, and there is another one."""
+    RETURNED = "returned"
+    """It could not be worked on now, by no fault of its own."""
+    DUPLICATE = "duplicate"
+    """The job had been finished before."""
+    ELSEWHERE = "elsewhere"
+    """Another worker has it in hand."""
+    EARLY = "early"
+    """It waits for its next attempt."""
+    UNKNOWN = "unknown"
+    """The store does not know the job any more."""
+    LOST = "lost"
+    """Another worker has taken the job over."""
+    AWAY = "away"
+    """The store could not be reached."""
+    FAULT = "fault"
+    """Something unexpected; it comes again."""
+
+
+_ENDINGS: Mapping[DetectionStatus, Ending] = {
+    DetectionStatus.COMPLETED: Ending.COMPLETED,
+    DetectionStatus.PARTIAL: Ending.PARTIAL,
+    DetectionStatus.FAILED: Ending.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOptions:
+    """attempt_timeout_s: of one, photo included. claim_s: a worker's hold on a job.
+
+    pause_s: until a message comes again that could not be looked at. give_back_s: how long a
+    worker that stops may take to give back what it has in hand. is_sent: whether results are
+    delivered somewhere.
+    """
+
+    attempt_timeout_s: float = 30.0
+    claim_s: float = 30.0
+    pause_s: float = 2.0
+    give_back_s: float = 2.0
+    is_sent: bool = False
+    retries: JobRetryOptions = field(default_factory=JobRetryOptions)
+
+
+@dataclass(slots=True)
+class _Hand:
+    """What one delivery has got hold of so far."""
+
+    delivery: Delivery
+    job_id: str = ""
+    hold: Hold | None = None
+    is_preparing: bool = True
+
+
+class Attempts:
+    """Works on deliveries, any number side by side. step: told of each of STEPS.
+
+    worker: a name that no other process has or had.
+    """
+
+    def __init__(
+        self,
+        worker: str,
+        *,
+        store: JobStore,
+        queue: JobQueue,
+        uploads: Uploads,
+        photos: PhotoSource,
+        detection: Detects,
+        adoption: Adoption,
+        clock: Clock,
+        rng: Rng,
+        options: AttemptOptions,
+        step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._worker = worker
+        self._store = store
+        self._queue = queue
+        self._uploads = uploads
+        self._photos = photos
+        self._detection = detection
+        self._adoption = adoption
+        self._clock = clock
+        self._rng = rng
+        self._options = options
+        self._step = step
+        self._preparing = 0
+        self._endings: Counter[Ending] = Counter()
+
+    @property
+    def preparing(self) -> int:
+        """Deliveries in hand that the fleet has not been asked about yet, but soon will be."""
+        return self._preparing
+
+    @property
+    def endings(self) -> Mapping[Ending, int]:
+        """How many deliveries ended how, since the start."""
+        return dict(self._endings)
+
+    async def handle(self, delivery: Delivery) -> Ending:
+        """Work on a delivery and settle it. Cancelled, it gives back what it has in hand."""
+        hand = _Hand(delivery)
+        self._preparing += 1
+        try:
+            self._step("taken")
+            ending, retry_in_s = await self._look(hand)
+            await self._settle(delivery, retry_in_s)
+            self._step("settled")
+        except asyncio.CancelledError:
+            await self._let_go(hand)
+            raise
+        finally:
+            self._prepared(hand)
+        self._endings[ending] += 1
+        return ending
+
+    async def _look(self, hand: _Hand) -> tuple[Ending, float | None]:
+        """What became of the job, and when the message is to come again; None: never."""
+        try:
+            hand.job_id, origin = await self._adoption.job_of(hand.delivery)
+            self._step("read")
+            if origin is Origin.ENTOMBED:
+                return Ending.FAILED, None
+            if hand.delivery.is_dead:
+                return await self._bury(hand)
+            return await self._attempt(hand)
+        except AlreadyFinished:
+            return await self._look_after(hand)
+        except ClaimedElsewhere as held:
+            # Not before it may be taken over, and not all who wait for it at once.
+            return Ending.ELSEWHERE, held.until_s + self._rng.random()
+        except NotDue as early:
+            return Ending.EARLY, early.wait_s
+        except ClaimLost:
+            return Ending.LOST, self._options.claim_s
+        except StoreUnavailable as away:
+            log.info("a message goes back to the queue", job_id=hand.job_id, reason=str(away))
+            return Ending.AWAY, self._pause_s()
+        except Exception as error:
+            if isinstance(error, ControlPlaneError) and error.code is ErrorCode.NOT_FOUND:
+                log.info("a message is about no job that is known", job_id=hand.job_id)
+                return Ending.UNKNOWN, None
+            # Of one job; the others go on. The queue gives it up after so many deliveries.
+            log.exception("a message could not be worked on", job_id=hand.job_id)
+            return Ending.FAULT, backoff_s(
+                hand.delivery.deliveries,
+                first_s=self._options.pause_s,
+                most_s=self._options.retries.most_s,
+                rng=self._rng,
+            )
+
+    async def _attempt(self, hand: _Hand) -> tuple[Ending, float | None]:
+        asked_s = self._clock.now_s()
+        job = await self._store.change(hand.job_id, self._claimed)
+        mine, asked = job.claim, job.request
+        if mine is None or asked is None:
+            self._step("claimed")
+            return await self._after(job, job.attempts)
+        hold = hand.hold = Hold(
+            job.job_id,
+            mine,
+            asked_s=asked_s,
+            claim_s=self._options.claim_s,
+            store=self._store,
+            clock=self._clock,
+            rng=self._rng,
+        )
+        self._step("claimed")
+        verdict = await hold.during(self._find_out(job, asked, hand))
+        self._step("detected")
+        after = await hold.write(lambda job, now_s: self._settled(job, now_s, mine, verdict))
+        hand.hold = None
+        self._step("stored")
+        return await self._after(after, job.attempts)
+
+    def _claimed(self, job: Job, now_s: float) -> Job:
+        """In hand; or ended at once, where no attempt is left to be made."""
+        mine = claim(job, now_s, worker=self._worker, ttl_s=self._options.claim_s)
+        outcome = settle_claim(mine, now_s=now_s, options=self._options.retries)
+        if mine.request is None:
+            error = JobError(ErrorCode.INVALID_ARGUMENT, "the message could not be read", now_s)
+            outcome = Bury(DeadReason.UNPROCESSABLE, error)
+        if outcome is None or mine.claim is None:
+            return mine
+        return apply(mine, now_s, outcome, held=mine.claim, is_sent=self._options.is_sent)
+
+    async def _find_out(self, job: Job, asked: JobRequest, hand: _Hand) -> Verdict:
+        """What the engines that are left say, within the attempt's time and the job's."""
+        limit_s = min(self._options.attempt_timeout_s, job.deadline_at_s - job.updated_at_s)
+        deadline = Deadline.after(self._clock.now_s(), limit_s)
+        try:
+            async with asyncio.timeout(limit_s + LOADING_GRACE_S):
+                request = await self._request(job, asked, deadline)
+                self._step("loaded")
+                self._prepared(hand)
+                return await self._detection.detect(request)
+        except ControlPlaneError as refusal:
+            return refusal
+        except TimeoutError:
+            return ControlPlaneError(
+                ErrorCode.DEADLINE_EXCEEDED, f"the attempt took longer than {limit_s:.3g} s"
+            )
+        except Exception as error:  # one job's oddity must not end the worker
+            log.exception("an attempt failed unexpectedly", job_id=job.job_id)
+            return ControlPlaneError(
+                ErrorCode.INTERNAL, f"the attempt failed unexpectedly: {type(error).__name__}"
+            )
+
+    async def _request(self, job: Job, asked: JobRequest, deadline: Deadline) -> DetectionRequest:
+        """What is asked of the engines, with the photo. Raises ControlPlaneError."""
+        if asked.photo_url is None:
+            async with asyncio.timeout(deadline.remaining_s(self._clock.now_s())):
+                photo = await self._uploads.get(job.job_id)
+        else:
+            photo = await fetch_photo(self._photos, asked.photo_url, deadline, self._clock)
+        left = job.engines_left
+        return DetectionRequest(
+            photo=photo,
+            engines=left,
+            request_id=job.job_id,
+            correlation_id=asked.correlation_id,
+            deadline=deadline,
+            photo_id=asked.photo_id,
+            priority=job.priority,
+            releases={name: one for name, one in asked.releases.items() if name in left},
+            # Without one the request's id is hashed, which is the job's.
+            routing_key=asked.routing_key,
+        )
+
+    def _settled(self, job: Job, now_s: float, held: Claim, verdict: Verdict) -> Job:
+        """What the core makes of it."""
+        retries, rng = self._options.retries, self._rng
+        outcome: Outcome
+        if isinstance(verdict, DetectionAnswer):
+            outcome = settle_answer(job, verdict, now_s=now_s, options=retries, rng=rng)
+        else:
+            outcome = settle_error(job, verdict, now_s=now_s, options=retries, rng=rng)
+        return apply(job, now_s, outcome, held=held, is_sent=self._options.is_sent)
+
+    async def _after(self, job: Job, attempt: int) -> tuple[Ending, float | None]:
+        """attempt: the number of the one that has ended."""
+        if job.is_finished:
+            await self._clear(job)
+            return _ENDINGS[job.state], None
+        ending = Ending.RETRIED if job.attempts == attempt else Ending.RETURNED
+        return ending, max(0.0, job.due_at_s - job.updated_at_s)
+
+    async def _look_after(self, hand: _Hand) -> tuple[Ending, float | None]:
+        """Of a job that is finished: what the worker that finished it may not have come to."""
+        try:
+            job = await self._store.get(hand.job_id)
+        except StoreUnavailable:
+            return Ending.AWAY, self._pause_s()
+        if job is not None:
+            await self._clear(job)
+        return Ending.DUPLICATE, None
+
+    async def _clear(self, job: Job) -> None:
+        """Remove the photo that came with a job that is over; a dead letter's may be needed."""
+        if job.is_uploaded and job.dead is None:
+            try:
+                async with asyncio.timeout(self._options.attempt_timeout_s):
+                    await self._uploads.remove(job.job_id)
+            except (ControlPlaneError, TimeoutError) as error:
+                # It is removed when the job is forgotten.
+                log.warning("a photo was not removed", job_id=job.job_id, reason=str(error))
+        self._step("cleared")
+
+    async def _bury(self, hand: _Hand) -> tuple[Ending, float | None]:
+        """A message that the queue itself has given up, after too many deliveries."""
+
+        def buried(job: Job, now_s: float) -> Job:
+            message = f"the queue gave the job up after {hand.delivery.deliveries} deliveries"
+            error = job.error or JobError(ErrorCode.INTERNAL, message, now_s)
+            return bury(
+                job, now_s, reason=DeadReason.FAILED, error=error, is_sent=self._options.is_sent
+            )
+
+        await self._store.change(hand.job_id, buried)
+        return Ending.FAILED, None
+
+    async def _settle(self, delivery: Delivery, retry_in_s: float | None) -> None:
+        try:
+            await self._queue.settle(delivery, retry_in_s=retry_in_s)
+        except QueueUnavailable as away:
+            log.info("a message was not settled; it comes again", reason=str(away))
+
+    async def _let_go(self, hand: _Hand) -> None:
+        """The worker stops: the job goes back as if it had not been taken, and so its message."""
+        try:
+            async with asyncio.timeout(self._options.give_back_s):
+                if hand.hold is not None:
+                    await hand.hold.give_back()
+                await self._settle(hand.delivery, 0.0)
+        except TimeoutError:
+            log.warning("a job was not given back; its claim runs out", job_id=hand.job_id)
+
+    def _prepared(self, hand: _Hand) -> None:
+        self._preparing -= hand.is_preparing
+        hand.is_preparing = False
+
+    def _pause_s(self) -> float:
+        return self._options.pause_s * (0.5 + 0.5 * self._rng.random())
