@@ -50,16 +50,23 @@ async def answer_by_job(
         document = orjson.dumps(write_answer(answer_of(job)), default=dict)
         return Response(document, HTTPStatus.ACCEPTED, told, media_type=JSON)
     left_s = deadline.remaining_s(services.clock.now_s())
-    job = await services.jobs.wait(job.job_id, timeout_s=left_s)
-    if job.is_finished:
-        return write_response(answer_of(job), told)
-    late = ControlPlaneError(
-        ErrorCode.DEADLINE_EXCEEDED,
-        f"not done within {headers.timeout_s:g} s; it goes on, and its answer will be at "
-        f"{place['Location']}",
+    try:
+        job = await services.jobs.wait(job.job_id, timeout_s=left_s)
+    except ControlPlaneError as error:
+        # It is kept all the same, whatever ends the waiting.
+        extensions = {"request_id": job.job_id}
+        refusal = _too_late(error, headers, place["Location"])
+        return problem_of(refusal, correlation_id, headers=told | place, extensions=extensions)
+    return write_response(answer_of(job), told)
+
+
+def _too_late(error: ControlPlaneError, headers: DetectHeaders, location: str) -> ControlPlaneError:
+    if error.code is not ErrorCode.DEADLINE_EXCEEDED:
+        return error
+    return ControlPlaneError(
+        error.code,
+        f"not done within {headers.timeout_s:g} s; it goes on, and its answer will be at {location}",
     )
-    extensions = {"request_id": job.job_id, "detection_status": job.state.value}
-    return problem_of(late, correlation_id, headers=told | place, extensions=extensions)
 
 
 def _submission(form: DetectForm, headers: DetectHeaders, correlation_id: str) -> Submission:

@@ -113,7 +113,7 @@ class JobDesk(Protocol):
         ...
 
     async def wait(self, job_id: str, *, timeout_s: float) -> Job:
-        """The job once it is finished, or as it is when the time is over."""
+        """The job once it is finished. Raises DEADLINE_EXCEEDED; OVERLOADED."""
         ...
 
     def watch(self, job_id: str) -> AsyncIterator[Job]:

@@ -112,6 +112,7 @@ class FakeJobs:
     jobs: dict[str, Job] = field(default_factory=dict)
     on_submit: Callable[[Job], Job] = lambda job: job
     error: ControlPlaneError | None = None
+    wait_error: ControlPlaneError | None = None
     submitted: list[Submission] = field(default_factory=list)
     done: list[tuple[Any, ...]] = field(default_factory=list)
     waited_s: list[float] = field(default_factory=list)
@@ -163,7 +164,10 @@ class FakeJobs:
 
     async def wait(self, job_id: str, *, timeout_s: float) -> Job:
         self.waited_s.append(timeout_s)
-        return await self.get(job_id)
+        job = await self.get(job_id)
+        if not job.is_finished:
+            raise self.wait_error or ControlPlaneError(ErrorCode.DEADLINE_EXCEEDED, "too late")
+        return job
 
     async def watch(self, job_id: str) -> AsyncIterator[Job]:
         self.watching += 1

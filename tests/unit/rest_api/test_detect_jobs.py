@@ -136,11 +136,19 @@ async def test_an_answer_that_is_late_can_be_asked_for(edge: Edge) -> None:
         assert response.headers["location"].endswith(job_id)
         assert response.headers["location"] in detail
         assert response.json()["request_id"] == job_id
-        assert response.json()["detection_status"] == "queued"
         edge.jobs.put(finished(edge.jobs.jobs[job_id]))
         later = await client.post(DETECT, json=JSON_BODY, headers={"Idempotency-Key": "a"})
         assert later.status_code == 200
         assert later.json()["request_id"] == job_id
+
+
+async def test_what_ends_the_waiting_does_not_hide_the_place(edge: Edge) -> None:
+    edge.jobs.wait_error = ControlPlaneError(ErrorCode.OVERLOADED, "too many wait")
+    async with edge.client() as client:
+        response = await client.post(DETECT, json=JSON_BODY, headers={"Idempotency-Key": "a"})
+    check_problem(response, 429, ErrorCode.OVERLOADED, None)
+    (job_id,) = edge.jobs.jobs
+    assert response.headers["location"].endswith(job_id)
 
 
 async def test_a_job_that_failed_answers_who_waits_with_its_reason(edge: Edge) -> None:
