@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+ID_CHARACTERS = 36
+
 
 def jobs_table(jobs: Iterable[Job], now: datetime) -> Table:
-    return table(
+    return _with_whole_ids(
         ["id", "state", "priority", "engines", "age", "attempts", "error"],
         [
             [
@@ -43,7 +45,7 @@ def jobs_table(jobs: Iterable[Job], now: datetime) -> Table:
 
 
 def dead_table(jobs: Sequence[Job], now: datetime) -> Table:
-    return table(
+    return _with_whole_ids(
         ["id", "reason", "code", "attempts", "age", "photo", "what to do"],
         [
             [
@@ -110,9 +112,20 @@ def figures_picture(figures: Mapping[str, Any]) -> RenderableType:
     return Group(by_priority, "", by_state, *away)
 
 
+def _with_whole_ids(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """What is typed again, as an id is, could not be copied from two lines."""
+    made = table(headers, rows)
+    made.columns[0].min_width = ID_CHARACTERS
+    for header, column in zip(headers, made.columns, strict=True):
+        column.no_wrap = header in ("id", "code", "reason")
+    return made
+
+
 def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
-    yield "asked", f"{listed(job['engines'])}, {job['priority']} priority"
-    yield "photo", photo_of(job)
+    if job["engines"]:
+        yield "asked", listed(job["engines"])
+        yield "photo", photo_of(job)
+    yield "priority", str(job["priority"])
     yield "photo id", str(job.get("photo_id") or "")
     yield "releases", _pairs(job.get("releases"))
     yield "metadata", _pairs(job.get("metadata"))
@@ -131,15 +144,16 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
         yield "worked on by", f"{claim['worker']}, until {_when(claim['expires_at'], now)}"
     if job.get("error"):
         yield "last error", error_of(job)
-        yield "of", str(job["error"].get("field") or "")
-    yield "result sent", _handover(job.get("handover"), now)
+        yield "field", str(job["error"].get("field") or "")
+    yield "result sent", _handover(job, now)
     answer = job.get("answer") or {}
     yield "answered by", _pairs(answer.get("model_versions"))
     yield "key", str(job.get("idempotency_key") or "")
     yield "correlation", str(job.get("correlation_id") or "")
 
 
-def _handover(handover: Mapping[str, Any] | None, now: datetime) -> str:
+def _handover(job: Job, now: datetime) -> str:
+    handover = job.get("handover")
     if not handover:
         return ""
     if handover["state"] == "delivered":
@@ -147,7 +161,7 @@ def _handover(handover: Mapping[str, Any] | None, now: datetime) -> str:
     tries = f"{handover['attempts']} tries"
     why = f": {handover['error']}" if handover.get("error") else ""
     if handover["state"] == "given_up":
-        return f"given up after {tries}{why}; again: tidegate jobs resend ID"
+        return f"given up after {tries}{why}; again: tidegate jobs resend {job['id']}"
     return f"waiting, {tries}{why}"
 
 

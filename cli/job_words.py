@@ -16,7 +16,7 @@ PRIORITIES = ("high", "normal", "low")
 
 # What has to be different before another try can end otherwise.
 REMEDIES: Mapping[str, str] = {
-    "photo_unavailable": "replay, once where the photos are is back",
+    "photo_unavailable": "replay, once its store is back",
     "photo_not_found": "put the photo there and replay, or discard",
     "photo_forbidden": "allow its place in photos.* and replay, or discard",
     "photo_too_large": "raise photos.max_bytes and replay, or discard",
@@ -46,8 +46,8 @@ def next_commands(jobs: Sequence[Job], elsewhere: str) -> list[str]:
     (reason, code), _ = kinds.most_common(1)[0]
     action = "discard" if _is_hopeless(reason, code) else "replay"
     return [
-        f"all of one: tidegate jobs show {jobs[0]['id']}{elsewhere}",
-        f"do it:      tidegate jobs {action} --reason {reason} --code {code}{elsewhere}",
+        f"one of them: tidegate jobs show {jobs[0]['id']}{elsewhere}",
+        f"then:        tidegate jobs {action} --reason {reason} --code {code}{elsewhere}",
     ]
 
 

@@ -212,7 +212,8 @@ def replay(
 ) -> None:
     """Put dead letters into the queue again.
 
-    Some by id, or many by filter. Each has all its attempts and a new deadline. Before many are replayed it is asked back.
+    Some by id, or many by filter. Each has all its attempts and a new deadline. Before many are
+    replayed it is asked back.
     """
     wanted = options.chosen(
         reason=reason,
@@ -257,7 +258,8 @@ def discard(
 ) -> None:
     """Take dead letters off the list, for good.
 
-    Some by id, or many by filter. They stay failed and cannot be replayed any more. Before many are discarded it is asked back.
+    Some by id, or many by filter. They stay failed and cannot be replayed any more. Before many
+    are discarded it is asked back.
     """
     wanted = options.chosen(
         reason=reason,

@@ -75,11 +75,11 @@ def test_dead_letters_say_why_and_what_to_do(tidegate: Tidegate, plane: Plane) -
     assert lines[0].split()[:6] == ["ID", "REASON", "CODE", "ATTEMPTS", "AGE", "PHOTO"]
     assert lines[1].split()[:4] == [JOB_ID, "failed", "photo_unavailable", "10"]
     assert "s3://claims/[red]roof[/].jpg" in lines[1]
-    assert lines[1].rstrip().endswith("replay, once where the photos are is back")
+    assert lines[1].rstrip().endswith("replay, once its store is back")
     assert lines[3].rstrip().endswith("mend who sent it; discard")
-    assert lines[-2] == f"all of one: tidegate jobs show {JOB_ID} --url {plane.url}"
+    assert lines[-2] == f"one of them: tidegate jobs show {JOB_ID} --url {plane.url}"
     assert lines[-1] == (
-        "do it:      tidegate jobs replay --reason failed --code photo_unavailable "
+        "then:        tidegate jobs replay --reason failed --code photo_unavailable "
         f"--url {plane.url}"
     )
 
@@ -104,7 +104,7 @@ def test_dead_letters_are_chosen(tidegate: Tidegate, plane: Plane) -> None:
         (WORKING, ["worker-1, until", "1 in run 1"]),
         (DEAD, ["dead letter: failed", "the store is away (photo_unavailable)", "what to do:"]),
         (UNREADABLE, ["the message as it came", "{[bold]not json?[31m"]),
-        (DONE, ["given up after 3 tries: HTTP 500", "damage=v1.0.0"]),
+        (DONE, ["given up after 3 tries: HTTP 500", f"jobs resend {JOB_ID}", "damage=v1.0.0"]),
         (
             {**DONE, "handover": {**DONE["handover"], "state": "waiting"}},
             ["waiting, 3 tries: HTTP 500"],
