@@ -1,5 +1,5 @@
 """The servers that tests ask for by name, each started once."""
 
-from tests.servers.fixtures import postgres
+from tests.servers.fixtures import aws, postgres, redis
 
-__all__ = ["postgres"]
+__all__ = ["aws", "postgres", "redis"]

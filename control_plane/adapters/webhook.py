@@ -110,6 +110,7 @@ class Webhook:
         timestamp = int(self._now().timestamp())
         headers = {
             "content-type": "application/json",
+            "accept-encoding": "identity",  # what it says is shown as it comes
             "webhook-id": result_id,
             "webhook-timestamp": str(timestamp),
         }

@@ -42,6 +42,7 @@ def write_answer(answer: DetectionAnswer) -> Document:
                 "instance": result.instance,
                 "attempts": result.attempts,
                 "fallback_from": result.fallback_from,
+                "cached": result.is_cached,
             }
             for name, result in answer.results.items()
         },
@@ -68,6 +69,8 @@ def read_answer(document: Mapping[str, Any]) -> DetectionAnswer:
                 instance=served[name]["instance"],
                 attempts=served[name]["attempts"],
                 fallback_from=served[name]["fallback_from"],
+                # Not in documents from before there was a cache.
+                is_cached=served[name].get("cached", False),
             )
             for name, findings in document["results"].items()
         },

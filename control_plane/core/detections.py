@@ -51,6 +51,7 @@ class DetectionRequest:
     releases: the release wanted of an engine, where one is: a semantic version,
         ``stable`` or ``canary``.
     routing_key: keeps its caller on one side of a traffic split.
+    may_use_cache: whether what was found on the same photo a while ago will do.
     """
 
     photo: bytes = field(repr=False)
@@ -62,6 +63,7 @@ class DetectionRequest:
     priority: Priority = Priority.NORMAL
     releases: Mapping[str, str] = field(default_factory=dict)
     routing_key: str | None = None
+    may_use_cache: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,9 @@ class EngineResult:
     """One engine's findings and who served them.
 
     findings: the engine's part of the answer, ready to be written as JSON.
+    attempts: none where another request's answer was taken.
     fallback_from: the release that was chosen and could not answer; None when it did.
+    is_cached: whether it was found for another request, of the same photo.
     """
 
     findings: Mapping[str, object]
@@ -86,6 +90,7 @@ class EngineResult:
     instance: str
     attempts: int
     fallback_from: str | None = None
+    is_cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

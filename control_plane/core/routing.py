@@ -141,6 +141,19 @@ def all_to_stable(
     )
 
 
+def is_settled(route: Route) -> bool:
+    """Whether nothing is being tried on the engine's traffic: all goes to one release.
+
+    While something is, every request has to reach an instance, because it is counted.
+    """
+    return (
+        len(route.weights_bp) == 1
+        and route.canary is None
+        and route.shadow is None
+        and route.trial is None
+    )
+
+
 def choose_release(route: Route, wanted: str, routing_key: str) -> Release:
     """The release that serves a request.
 

@@ -194,6 +194,11 @@ class ResultSink(Protocol):
 class ResultCache(Protocol):
     """What engines found on photos, for a while. It never raises: a broken one finds nothing."""
 
+    @property
+    def failures(self) -> int:
+        """How many gets and puts have failed so far."""
+        ...
+
     async def get(self, key: str) -> bytes | None: ...
 
     async def put(self, key: str, value: bytes) -> None: ...

@@ -74,13 +74,16 @@ class EngineError(BaseModel):
 
 
 class ServedBy(BaseModel):
-    """Which release on which instance answered, after how many attempts."""
+    """Which release on which instance answered, after how many attempts (none if cached)."""
 
     release: str = Field(examples=["1.1.0"])
     instance: str = Field(examples=["triton-0"])
     attempts: int
     fallback_from: str | None = Field(
         description="The release that was chosen and could not answer; null when it did."
+    )
+    cached: bool = Field(
+        default=False, description="Whether it was found for an earlier request of the same photo."
     )
 
 
@@ -116,6 +119,7 @@ class Detection(BaseModel):
                         "instance": "triton-0",
                         "attempts": 1,
                         "fallback_from": None,
+                        "cached": False,
                     }
                 },
                 "timestamp": "2025-01-31T12:00:00.000000+00:00",

@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
 from control_plane.core.answers import read_findings
-from control_plane.core.catalogue import PHOTO_FAULT
+from control_plane.core.catalogue import PHOTO_FAULT, Release
 from control_plane.core.deadline import Deadline
 from control_plane.core.detections import (
     DetectionAnswer,
@@ -26,11 +28,13 @@ from control_plane.core.detections import (
     EngineResult,
     overall_status,
 )
+from control_plane.core.routing import choose_release, is_settled
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.kserve import read_tensors, write_photo_request
 from control_plane.ports import Clock, PhotoInspector
 from control_plane.services.calling import InferCall
 from control_plane.services.gateway import Gateway
+from control_plane.services.result_cache import Ask, Question, ResultReuse, digest_of
 
 log = structlog.get_logger(__name__)
 
@@ -44,12 +48,13 @@ until the caller's own deadline would cost him what the others found."""
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Asks engines about photos."""
+    """Asks engines about photos. reuse: of results for photos that come again, if any."""
 
     gateway: Gateway
     inspector: PhotoInspector
     photo_engines: Callable[[], Iterable[str]]
     clock: Clock
+    reuse: ResultReuse | None = None
 
     def known_engines(self) -> tuple[str, ...]:
         """The engines that can be asked about a photo."""
@@ -89,15 +94,53 @@ class Detection:
         self, message: bytes, request: DetectionRequest, deadline: Deadline
     ) -> dict[str, EngineResult | EngineFailure]:
         """Every engine's end. A caller's mistake ends the others' calls and is raised."""
+        questions = await self._questions(request, deadline)
         try:
             async with asyncio.TaskGroup() as group:
                 asked = {
-                    engine: group.create_task(self._ask(engine, message, request, deadline))
+                    engine: group.create_task(
+                        self._outcome(
+                            questions.get(engine),
+                            partial(self._ask, engine, message, request, deadline),
+                        )
+                    )
                     for engine in request.engines
                 }
         except ExceptionGroup as refused:
             raise refused.exceptions[0] from None
         return {engine: task.result() for engine, task in asked.items()}
+
+    async def _questions(
+        self, request: DetectionRequest, deadline: Deadline
+    ) -> dict[str, Question]:
+        """What is asked of those engines for which another request's answer may stand."""
+        releases = self._reusable(request)
+        if not releases:
+            return {}
+        digest = await digest_of(request.photo)
+        return {
+            engine: Question(digest, release, request.priority, deadline)
+            for engine, release in releases.items()
+        }
+
+    def _reusable(self, request: DetectionRequest) -> dict[str, Release]:
+        releases: dict[str, Release] = {}
+        if self.reuse is None or not request.may_use_cache:
+            return releases
+        routing_key = request.routing_key or request.request_id
+        for engine in request.engines:
+            route = self.gateway.table.routes.get(engine)
+            if route is not None and is_settled(route):
+                # Whoever wants what there is not hears of it when he asks.
+                with suppress(ControlPlaneError):
+                    wanted = request.releases.get(engine, "")
+                    releases[engine] = choose_release(route, wanted, routing_key)
+        return releases
+
+    async def _outcome(self, question: Question | None, ask: Ask) -> EngineResult | EngineFailure:
+        if self.reuse is None or question is None:
+            return await ask()
+        return await self.reuse.answer(question, ask)
 
     async def _ask(
         self, engine: str, message: bytes, request: DetectionRequest, deadline: Deadline

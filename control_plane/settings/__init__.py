@@ -6,15 +6,16 @@ from control_plane.settings.analysis import (
     analysis_options,
     gates_of,
 )
+from control_plane.settings.cache import CacheSettings
 from control_plane.settings.edges import (
     GrpcSettings,
     HttpSettings,
     LogSettings,
-    PhotoSettings,
     ShutdownSettings,
 )
 from control_plane.settings.fleet import EmbeddedSettings, FleetSettings, InstanceSettings
 from control_plane.settings.jobs import JobSettings
+from control_plane.settings.photos import PhotoSettings, UploadSettings
 from control_plane.settings.registry import RegistrySettings
 from control_plane.settings.request_path import (
     AdmissionSettings,
@@ -23,6 +24,7 @@ from control_plane.settings.request_path import (
     RequestSettings,
     RetrySettings,
 )
+from control_plane.settings.s3 import S3Settings
 from control_plane.settings.schema import Settings
 from control_plane.settings.section import Section
 from control_plane.settings.sources import LoadedSettings, flag_of, flatten, load_settings
@@ -32,6 +34,7 @@ __all__ = [
     "AdmissionSettings",
     "AnalysisSettings",
     "BreakerSettings",
+    "CacheSettings",
     "EmbeddedSettings",
     "EngineRequestSettings",
     "FleetSettings",
@@ -45,10 +48,12 @@ __all__ = [
     "RegistrySettings",
     "RequestSettings",
     "RetrySettings",
+    "S3Settings",
     "Section",
     "Settings",
     "ShutdownSettings",
     "StoreSettings",
+    "UploadSettings",
     "analysis_by_engine",
     "analysis_options",
     "flag_of",

@@ -1,8 +1,7 @@
-"""The settings of what meets callers: listening, photos, log lines, the end."""
+"""The settings of what meets callers: listening, log lines, the end."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -47,29 +46,6 @@ class GrpcSettings(Section):
         gt=0,
         le=86_400,
         description="a stream on which nothing moves either way for as long is ended",
-    )
-
-
-class PhotoSettings(Section):
-    max_bytes: int = Field(
-        default=20 * MIB, ge=1024, le=1024 * MIB, description="largest encoded photo accepted"
-    )
-    max_pixels: int = Field(
-        default=50_000_000,
-        ge=4096,
-        le=1_000_000_000,
-        description="largest photo accepted, width x height",
-    )
-    max_full_pixels: int = Field(
-        default=25_000_000,
-        ge=4096,
-        le=1_000_000_000,
-        description="largest PNG or WebP, which cannot be decoded at a reduced scale",
-    )
-    allowed_roots: tuple[Path, ...] = Field(
-        default=(),
-        max_length=64,
-        description="folders that file:// photos may come from; none by default",
     )
 
 

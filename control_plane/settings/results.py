@@ -53,7 +53,7 @@ class ResultSettings(Section):
         if value and not _WEBHOOK.fullmatch(value):
             # No user or password: settings are printed and logged.
             raise PydanticCustomError(
-                "webhook_url", "should be https://HOST/PATH or http://HOST/PATH"
+                "webhook_credentials", "should be https://HOST/PATH or http://HOST/PATH"
             )
         return value
 

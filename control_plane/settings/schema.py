@@ -1,11 +1,12 @@
 """Every setting there is, section by section, and what holds between sections.
 
 The sections say what may be set, with bounds, default and meaning: ``edges`` what meets callers,
-``request_path`` what a request is held to, ``jobs`` the work that waits, ``results`` where what it
-comes to is sent, ``fleet`` the Tritons, ``store`` the state, ``registry`` the releases,
-``rollouts`` how they move, ``analysis`` how a rollout is judged. Where values come from (flags,
-environment, file) and which one wins is :mod:`control_plane.settings.sources`; :class:`Settings`
-itself reads nothing, so ``Settings()`` is the defaults everywhere.
+``photos`` and ``s3`` where photos come from, ``cache`` what is kept of results, ``request_path``
+what a request is held to, ``jobs`` the work that waits, ``results`` where what it comes to is
+sent, ``fleet`` the Tritons, ``store`` the state, ``registry`` the releases, ``rollouts`` how they
+move, ``analysis`` how a rollout is judged. Where values come from (flags, environment, file) and
+which one wins is :mod:`control_plane.settings.sources`; :class:`Settings` itself reads nothing, so
+``Settings()`` is the defaults everywhere.
 Relative paths are relative to the working directory.
 """
 
@@ -18,11 +19,11 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from control_plane.settings.analysis import AnalysisSettings
+from control_plane.settings.cache import CacheSettings
 from control_plane.settings.edges import (
     GrpcSettings,
     HttpSettings,
     LogSettings,
-    PhotoSettings,
     ShutdownSettings,
 )
 from control_plane.settings.fleet import (
@@ -33,6 +34,7 @@ from control_plane.settings.fleet import (
     MendingSettings,
 )
 from control_plane.settings.jobs import JobSettings
+from control_plane.settings.photos import UPLOADS_FOLDER, PhotoSettings, UploadSettings
 from control_plane.settings.registry import RegistrySettings
 from control_plane.settings.request_path import (
     AdmissionSettings,
@@ -42,6 +44,7 @@ from control_plane.settings.request_path import (
 )
 from control_plane.settings.results import ResultSettings
 from control_plane.settings.rollouts import LeaderSettings, RolloutSettings
+from control_plane.settings.s3 import S3Settings
 from control_plane.settings.store import STORE_FILE, StoreSettings
 
 # What a message may hold besides its photo.
@@ -72,6 +75,9 @@ class Settings(BaseSettings):
         description="the remote fleet of `tidegate serve`: name, grpc_url, metrics_url",
     )
     photos: PhotoSettings = PhotoSettings()
+    s3: S3Settings = S3Settings()
+    uploads: UploadSettings = UploadSettings()
+    cache: CacheSettings = CacheSettings()
     requests: RequestSettings = RequestSettings()
     fleet: FleetSettings = FleetSettings()
     retries: RetrySettings = RetrySettings()
@@ -93,6 +99,11 @@ class Settings(BaseSettings):
         """Where the state is kept, as ``open_store`` takes it. A URL may hold a password."""
         url = self.store.url
         return self.state_dir / STORE_FILE if url is None else url.get_secret_value()
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Where uploads are kept, unless ``uploads.url`` says otherwise."""
+        return self.state_dir / UPLOADS_FOLDER
 
     @field_validator("instances")
     @classmethod

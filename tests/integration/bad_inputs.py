@@ -211,7 +211,13 @@ class UrlFault:
 
 URL_FAULTS = (
     UrlFault("http", lambda *_: "http://127.0.0.1/roof.jpg", "invalid_argument", ("http", "file")),
-    UrlFault("s3", lambda *_: "s3://photos/roof.jpg", "invalid_argument", ("s3", "file")),
+    UrlFault("s3", lambda *_: "s3://photos/roof.jpg", "photo_forbidden", ("s3", "photos.buckets")),
+    UrlFault(
+        "https",
+        lambda *_: "https://127.0.0.1/roof.jpg",
+        "photo_forbidden",
+        ("https", "photos.https_hosts"),
+    ),
     UrlFault("data", lambda *_: "data:image/jpeg;base64,AAAA", "invalid_argument", ("data",)),
     UrlFault("no scheme", lambda root, _: str(root / "good.jpg"), "invalid_argument"),
     UrlFault("empty", lambda *_: "", "invalid_argument"),

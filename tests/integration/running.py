@@ -87,7 +87,11 @@ def command_line(
 
 @dataclass
 class RunningTidegate:
-    """A ``tidegate up`` on free ports, logging JSON to ``folder/log.jsonl``."""
+    """A ``tidegate up`` on free ports, logging JSON to ``folder/log.jsonl``.
+
+    Without a result cache, unless the settings say otherwise: a photo that is sent again is meant
+    to be looked at again.
+    """
 
     folder: Path
     model_repository: Path
@@ -117,7 +121,7 @@ class RunningTidegate:
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command(),
-                env=environment(**self.settings),
+                env=environment(**{"TIDEGATE_CACHE__KIND": "off", **self.settings}),
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.aws import MISSING as MOTO_MISSING
+from tests.servers.aws import AwsServer, has_moto
 from tests.servers.postgres import MISSING, PostgresServer, find_programs
+from tests.servers.redis import MISSING as REDIS_MISSING
+from tests.servers.redis import RedisServer, has_redis
 
 
 def skip_without(is_there: bool, missing: str) -> None:
@@ -29,3 +33,21 @@ def postgres() -> Iterator[PostgresServer]:
     yield server
     server.stop()
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[AwsServer]:
+    skip_without(has_moto(), MOTO_MISSING)
+    server = AwsServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    skip_without(has_redis(), REDIS_MISSING)
+    server = RedisServer()
+    server.start()
+    yield server
+    server.stop()

@@ -67,6 +67,24 @@ class FakePhotos:
         return self.by_url[url]
 
 
+@dataclass(slots=True)
+class FakeResultCache:
+    """Keeps everything; a broken one nothing. failures: gets and puts while it was broken."""
+
+    is_broken: bool = False
+    kept: dict[str, bytes] = field(default_factory=dict)
+    failures: int = 0
+
+    async def get(self, key: str) -> bytes | None:
+        self.failures += self.is_broken
+        return None if self.is_broken else self.kept.get(key)
+
+    async def put(self, key: str, value: bytes) -> None:
+        self.failures += self.is_broken
+        if not self.is_broken:
+            self.kept[key] = value
+
+
 Answer = Callable[[service_pb2.ModelInferRequest], service_pb2.ModelInferResponse]
 
 

@@ -480,3 +480,29 @@ def test_the_registrys_address_holds_no_password() -> None:
     error = refusal("registry: {tracking_uri: 'http://ann:pw@mlflow'}")
     assert "MLFLOW_TRACKING_PASSWORD" in error.message
     assert "ann:pw" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("results: {webhook_url: metadata.example}", "results.webhook_url"),
+        ("results: {webhook_url: 'https://user:hidden@metadata.example/'}", "results.webhook_url"),
+        ("results: {webhook_url: 'https://metadata.example/#x'}", "results.webhook_url"),
+        ("results: {webhook_secret: ''}", "results.webhook_secret"),
+        ("results: {webhook_secret: 'whsec_hidden%%'}", "results.webhook_secret"),
+        ("results: {webhook_secret: 'whsec_hidde'}", "results.webhook_secret"),
+    ],
+)
+def test_what_the_webhook_may_not_be(text: str, field: str) -> None:
+    message = str(refusal(text))
+    assert field in message
+    assert "hidden" not in message
+
+
+def test_results_are_sent_where_the_settings_say_and_their_secret_is_not_shown() -> None:
+    assert not load().settings.results.is_sent
+    loaded = load(
+        "results: {webhook_url: 'https://[::1]:8443/in?a=b', webhook_secret: whsec_aGlkZGVu}"
+    )
+    assert loaded.settings.results.is_sent
+    assert "aGlkZGVu" not in repr(loaded.settings)

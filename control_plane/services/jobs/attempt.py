@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -186,10 +186,16 @@ class Attempts:
         """How many deliveries ended how, since the start."""
         return dict(self._endings)
 
-    async def handle(self, delivery: Delivery) -> Ending:
-        """Work on a delivery and settle it. Cancelled, it gives back what it has in hand."""
-        hand = _Hand(delivery)
+    def handle(self, delivery: Delivery) -> Coroutine[Any, Any, Ending]:
+        """Work on a delivery and settle it. Cancelled, it gives back what it has in hand.
+
+        It counts as being prepared from this call on, before it is awaited.
+        """
         self._preparing += 1
+        return self._handle(_Hand(delivery))
+
+    async def _handle(self, hand: _Hand) -> Ending:
+        delivery = hand.delivery
         try:
             self._step("taken")
             ending, retry_in_s = await self._look(hand)

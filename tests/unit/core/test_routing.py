@@ -14,9 +14,11 @@ from control_plane.core.routing import (
     Route,
     RoutingTable,
     Shadow,
+    Trial,
     all_to_stable,
     bucket,
     choose_release,
+    is_settled,
 )
 from control_plane.errors import ControlPlaneError, ErrorCode
 from tests.unit.samples import DAMAGE, DAMAGE_NEXT, ENGINES, MATERIALS, TABLE, VOLUME
@@ -242,3 +244,13 @@ def test_a_route_cannot_shadow_what_it_does_not_serve() -> None:
     assert replace(route, shadow=Shadow("1.1.0", 500)).shadow == Shadow("1.1.0", 500)
     with pytest.raises(ValueError, match=r"^route of 'damage' shadows what it does not serve$"):
         replace(route, shadow=Shadow("2.0.0", 500))
+
+
+def test_a_route_is_settled_while_nothing_is_tried_on_it() -> None:
+    alone = split({"1.0.0": ALL_BP}, canary=None)
+    assert is_settled(alone)
+    assert is_settled(replace(alone, fallback="1.1.0"))
+    assert not is_settled(split({"1.0.0": ALL_BP}, canary="1.1.0"))
+    assert not is_settled(split({"1.0.0": 5000, "1.1.0": 5000}, canary=None))
+    assert not is_settled(replace(alone, shadow=Shadow("1.1.0", 100)))
+    assert not is_settled(replace(alone, trial=Trial("r-1", 1, 0.5)))

@@ -62,6 +62,7 @@ async def test_an_upload_is_answered_as_promised(edge: Edge) -> None:
                 "instance": "triton-0",
                 "attempts": 1,
                 "fallback_from": None,
+                "cached": False,
             }
         },
         "timestamp": "2025-01-31T12:00:00+00:00",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
@@ -20,14 +21,22 @@ from control_plane.core.detections import (
     Priority,
 )
 from control_plane.core.requests import Ended
+from control_plane.core.routing import RoutingTable, Shadow
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import CallMetadata
 from control_plane.services.calling import CallTimes
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import GatewayOptions
-from tests.unit.fakes import FakeClock, FakeInspector, FakeInstance, call_failed
-from tests.unit.samples import TABLE, look_at_photo, make_fleet, make_gateway
+from control_plane.services.result_cache import ResultReuse
+from tests.unit.fakes import (
+    FakeClock,
+    FakeInspector,
+    FakeInstance,
+    FakeResultCache,
+    call_failed,
+)
+from tests.unit.samples import DAMAGE_NEXT, TABLE, look_at_photo, make_fleet, make_gateway
 
 ALL = ("damage", "materials", "volume")
 MEASURED = EngineResult({"volume_m3": 12.346, "confidence": 0.8765}, "4.0.0", "triton-0", 1)
@@ -283,3 +292,77 @@ async def test_a_cancelled_caller_gives_every_place_back() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert in_flight(fleet) == 0
+
+
+class Reusing:
+    """A detection with a cache, in front of one Triton. table: may be changed meanwhile."""
+
+    def __init__(self) -> None:
+        self.triton = FakeInstance(answer=look_at_photo)
+        self.table: RoutingTable = TABLE
+        clock = FakeClock()
+        gateway = make_gateway(make_fleet(self.triton), clock, table=lambda: self.table)
+        self.reuse = ResultReuse(FakeResultCache(), clock)
+        self.detection = Detection(
+            gateway, FakeInspector(), lambda: TABLE.routes, clock, self.reuse
+        )
+
+    async def ask(self, **changes: Any) -> dict[str, bool]:
+        """Which engines' results were found for an earlier request."""
+        answer = await self.detection.detect(request(**changes))
+        assert answer.status is DetectionStatus.COMPLETED
+        return {engine: result.is_cached for engine, result in answer.results.items()}
+
+
+NONE_CACHED = dict.fromkeys(ALL, False)
+ALL_CACHED = dict.fromkeys(ALL, True)
+
+
+async def test_a_photo_that_comes_again_is_not_looked_at_again() -> None:
+    site = Reusing()
+    assert await site.ask() == NONE_CACHED
+    assert await site.ask(request_id="r-2", routing_key="roof") == ALL_CACHED
+    assert await site.ask(photo=b"photo of another roof") == NONE_CACHED
+    assert len(site.triton.calls) == 6
+    assert (site.reuse.statistics().hits, site.reuse.statistics().misses) == (3, 6)
+
+
+async def test_a_result_that_is_known_is_the_same_as_before() -> None:
+    site = Reusing()
+    first = await site.detection.detect(request("volume"))
+    again = await site.detection.detect(request("volume"))
+    assert again.results["volume"].findings == first.results["volume"].findings
+    assert (again.results["volume"].instance, again.results["volume"].attempts) == ("triton-0", 0)
+    assert again.detection_id != first.detection_id
+
+
+async def test_who_wants_it_looked_at_anew_gets_that() -> None:
+    site = Reusing()
+    await site.ask()
+    assert await site.ask(may_use_cache=False) == NONE_CACHED
+    assert len(site.triton.calls) == 6
+
+
+async def test_while_something_is_tried_on_an_engine_every_request_of_its_is_sent() -> None:
+    site = Reusing()
+    await site.ask()
+    route = TABLE.routes["damage"]
+    shadowed = replace(
+        route, serving={**route.serving, "1.1.0": DAMAGE_NEXT}, shadow=Shadow("1.1.0", 100)
+    )
+    site.table = replace(TABLE, routes={**TABLE.routes, "damage": shadowed})
+    assert await site.ask() == {"damage": False, "materials": True, "volume": True}
+    site.table = TABLE
+    assert await site.ask() == ALL_CACHED
+
+
+async def test_a_release_that_does_not_exist_is_refused_with_a_cache_too() -> None:
+    refusal = await refusal_of(Reusing().detection, request("damage", releases={"damage": "9.9.9"}))
+    assert refusal.code is ErrorCode.UNKNOWN_RELEASE
+
+
+async def test_one_photo_from_many_at_once_is_looked_at_once() -> None:
+    site = Reusing()
+    cached = await asyncio.gather(*(site.ask() for _ in range(8)))
+    assert sorted(one["damage"] for one in cached) == [False, *[True] * 7]
+    assert len(site.triton.calls) == 3

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from control_plane.adapters import photos as photos_module
 from control_plane.adapters.photos import LocalPhotos
+from control_plane.adapters.photos import local as photos_module
 from control_plane.errors import ControlPlaneError, ErrorCode
 
 MAX_BYTES = 1000
