@@ -98,6 +98,7 @@ def _write_result(engine: str, result: EngineResult) -> pb.EngineResult:
         instance=result.instance,
         attempts=result.attempts,
         fallback_from=result.fallback_from,
+        cached=result.is_cached,
     )
     findings: Any = result.findings
     if engine in ("damage", "materials"):

@@ -24,7 +24,7 @@ from control_plane.core.detections import DetectionAnswer, DetectionRequest
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.detect_answers import write_response
 from control_plane.rest_api.detect_docs import describe_request, describe_responses
-from control_plane.rest_api.detect_headers import read_headers
+from control_plane.rest_api.detect_headers import DetectHeaders, read_headers
 from control_plane.rest_api.detect_jobs import answer_by_job
 from control_plane.rest_api.forms import DetectForm, read_form
 from control_plane.rest_api.problems import correlation_id_of
@@ -72,7 +72,7 @@ def make_detect_router(services: RestServices) -> APIRouter:
         if headers.is_async or headers.idempotency_key is not None:
             return await unless_gone(request, answer_by_job(services, request, form, headers))
         deadline = Deadline.after(services.clock.now_s(), headers.timeout_s or 0.0)
-        asked = _ask(services, request, form, deadline, headers.routing_key)
+        asked = _ask(services, request, form, deadline, headers)
         return write_response(await unless_gone(request, asked))
 
     return router
@@ -83,7 +83,7 @@ async def _ask(
     request: Request,
     form: DetectForm,
     deadline: Deadline,
-    routing_key: str | None,
+    headers: DetectHeaders,
 ) -> DetectionAnswer:
     photo = form.photo
     if photo is None:
@@ -99,7 +99,8 @@ async def _ask(
             photo_id=form.photo_id,
             priority=form.priority,
             releases=form.releases,
-            routing_key=routing_key,
+            routing_key=headers.routing_key,
+            may_use_cache=headers.may_use_cache,
         )
     )
 

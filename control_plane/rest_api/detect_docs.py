@@ -32,6 +32,8 @@ def describe_request() -> dict[str, Any]:
         "At most 255 printable ASCII characters.",
         "X-Request-Timeout-S": "Seconds the caller waits, from when the request has arrived; with "
         "`respond-async`, seconds in which the job has to be done.",
+        "Cache-Control": "`no-cache`: nothing that was found on the same photo before. A job may "
+        "use it all the same.",
         "X-Routing-Key": "Keeps its caller on one side of a traffic split.",
         "X-Correlation-ID": "An id for the log; one is made when it is missing.",
     }

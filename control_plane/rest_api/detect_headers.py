@@ -15,6 +15,8 @@ TIMEOUT = "X-Request-Timeout-S"
 ROUTING_KEY = "X-Routing-Key"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 RESPOND_ASYNC = "respond-async"
+FRESH = frozenset({"no-cache", "no-store"})
+"""RFC 9111, 5.2.1: the answer must not be one that was stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,14 @@ class DetectHeaders:
     """timeout_s: how long the caller waits or, where it does not wait, how long the job has.
 
     None: nothing was said, and nobody waits.
+    may_use_cache: whether what was found on the same photo a while ago will do.
     """
 
     is_async: bool
     timeout_s: float | None
     routing_key: str | None
     idempotency_key: str | None
+    may_use_cache: bool = True
 
 
 def read_headers(request: Request, limits: RestLimits) -> DetectHeaders:
@@ -45,6 +49,7 @@ def read_headers(request: Request, limits: RestLimits) -> DetectHeaders:
         idempotency_key=None
         if idempotency_key is None
         else check_idempotency_key(idempotency_key, IDEMPOTENCY_KEY),
+        may_use_cache=not FRESH & _words_of(request, "cache-control"),
     )
 
 
@@ -71,5 +76,10 @@ def _read_timeout_s(request: Request, most_s: float) -> float | None:
 
 def _prefers_async(request: Request) -> bool:
     """RFC 7240, 4.1. Other preferences are ignored, as it allows."""
-    preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
-    return any(one.partition(";")[0].strip() == RESPOND_ASYNC for one in preferences)
+    return RESPOND_ASYNC in _words_of(request, "prefer")
+
+
+def _words_of(request: Request, header: str) -> frozenset[str]:
+    """Of a list of words in a header, each without its parameters."""
+    words = ",".join(request.headers.getlist(header)).lower().split(",")
+    return frozenset(one.partition(";")[0].strip() for one in words)

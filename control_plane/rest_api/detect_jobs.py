@@ -65,7 +65,8 @@ def _too_late(error: ControlPlaneError, headers: DetectHeaders, location: str) -
         return error
     return ControlPlaneError(
         error.code,
-        f"not done within {headers.timeout_s:g} s; it goes on, and its answer will be at {location}",
+        f"not done within {headers.timeout_s:g} s; it goes on, and its answer will be at "
+        f"{location}",
     )
 
 

@@ -38,15 +38,16 @@ def make_detection_status_router(services: RestServices) -> APIRouter:
     watchers = Watchers(services.limits.max_watchers)
 
     async def follow(request_id: str) -> Response:
-        job_id = check_job_id(request_id, "request_id")
-        # Before the stream begins, so that an unknown id is a 404 and no empty stream.
-        await services.jobs.get(job_id)
+        changes = services.jobs.watch(check_job_id(request_id, "request_id"))
         watchers.enter()
+        try:
+            # Before the stream begins, so that an unknown id is a 404 and no empty stream.
+            first = await anext(changes)
+        except BaseException:
+            watchers.leave()
+            raise
         return EventStream(
-            services.jobs.watch(job_id),
-            write=_event_of,
-            stopping=services.stopping,
-            leave=watchers.leave,
+            *(first, changes), write=_event_of, stopping=services.stopping, leave=watchers.leave
         )
 
     @router.get(

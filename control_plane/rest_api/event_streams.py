@@ -51,10 +51,15 @@ class Watchers:
 
 
 class EventStream(StreamingResponse):
-    """What comes out of ``source``, each value written by ``write``. leave: called at the end."""
+    """``first`` and what comes out of ``source``, each value written by ``write``.
+
+    first: had before the stream begins, so that what ``source`` refuses can still be said.
+    leave: called at the end.
+    """
 
     def __init__(
         self,
+        first: Value,
         source: AsyncIterator[Value],
         *,
         write: Callable[[Value], bytes],
@@ -63,7 +68,7 @@ class EventStream(StreamingResponse):
     ) -> None:
         # nginx would keep the events back until it has a page of them.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        self._events = stream(source, write=write, stopping=stopping)
+        self._events = stream(first, source, write=write, stopping=stopping)
         super().__init__(self._events, headers=headers, media_type=EVENT_STREAM)
         self._leave = leave
 
@@ -77,13 +82,17 @@ class EventStream(StreamingResponse):
 
 
 async def stream(
-    source: AsyncIterator[Value], *, write: Callable[[Value], bytes], stopping: asyncio.Event
+    first: Value,
+    source: AsyncIterator[Value],
+    *,
+    write: Callable[[Value], bytes],
+    stopping: asyncio.Event,
 ) -> AsyncGenerator[bytes]:
     """The bytes of the stream."""
     stop = asyncio.create_task(stopping.wait())
     coming = _next(source)
     try:
-        yield b"retry: %d\n\n" % RETRY_MS
+        yield b"retry: %d\n\n" % RETRY_MS + write(first)
         while not stop.done():
             done, _ = await asyncio.wait(
                 {coming, stop}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED

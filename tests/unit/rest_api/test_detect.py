@@ -228,6 +228,19 @@ async def test_a_bad_header_is_named(
         await assert_still_answers(client)
 
 
+@pytest.mark.parametrize(
+    ("value", "may_use_cache"),
+    [("no-cache", False), ("max-age=0, No-Store", False), ("max-age=60", True), ("", True)],
+)
+async def test_who_wants_no_stored_answer_says_so(
+    edge: Edge, value: str, may_use_cache: bool
+) -> None:
+    async with edge.client() as client:
+        await client.post(DETECT, files={"photo": PHOTO}, headers={"Cache-Control": value})
+        await upload(client)
+    assert [asked.may_use_cache for asked in edge.detection.asked] == [may_use_cache, True]
+
+
 async def test_other_preferences_are_ignored(edge: Edge) -> None:
     async with edge.client() as client:
         headers = {"Prefer": "return=minimal"}

@@ -99,6 +99,15 @@ async def test_streams_are_counted_and_bounded(edge: Edge) -> None:
         assert (await client.get(f"{STATUS}/events")).status_code == 200
 
 
+async def test_what_the_desk_refuses_is_said_and_counted_no_more(edge: Edge) -> None:
+    edge.limits = type(LIMITS)(100_000, 10.0, 60.0, max_watchers=1)
+    edge.jobs.error = ControlPlaneError(ErrorCode.OVERLOADED, "too many watch")
+    async with edge.client() as client:
+        for _ in range(2):
+            refused = await client.get(f"{STATUS}/events")
+            assert "too many watch" in check_problem(refused, 429, ErrorCode.OVERLOADED, None)
+
+
 async def test_streams_end_when_the_server_stops(edge: Edge) -> None:
     edge.jobs.put(make_job())
     async with edge.client() as client:
@@ -120,10 +129,10 @@ def test_a_silent_stream_shows_that_it_lives() -> None:
             await asyncio.sleep(40)
             yield b"x"
 
-        async with aclosing(stream(silent(), write=lambda x: x, stopping=stopping)) as events:
+        async with aclosing(stream(b"1", silent(), write=lambda x: x, stopping=stopping)) as events:
             return [event async for event in events]
 
-    assert run_virtually(follow()) == [b"retry: 2000\n\n", HEARTBEAT, HEARTBEAT, b"x"]
+    assert run_virtually(follow()) == [b"retry: 2000\n\n1", HEARTBEAT, HEARTBEAT, b"x"]
 
 
 def test_a_stream_that_is_left_closes_its_source() -> None:
@@ -138,7 +147,7 @@ def test_a_stream_that_is_left_closes_its_source() -> None:
             finally:
                 closed.append(True)
 
-        events = stream(endless(), write=lambda x: x, stopping=asyncio.Event())
+        events = stream(b"1", endless(), write=lambda x: x, stopping=asyncio.Event())
         async with aclosing(events):
             await anext(events)
             assert await anext(events) == b"x"
@@ -152,8 +161,8 @@ async def test_a_source_that_fails_ends_the_stream() -> None:
         yield b"x"
         raise ControlPlaneError(ErrorCode.STORE_UNAVAILABLE, "away")
 
-    events = stream(failing(), write=lambda x: x, stopping=asyncio.Event())
-    assert [event async for event in events] == [b"retry: 2000\n\n", b"x"]
+    events = stream(b"1", failing(), write=lambda x: x, stopping=asyncio.Event())
+    assert [event async for event in events] == [b"retry: 2000\n\n1", b"x"]
 
 
 def test_an_event_is_as_the_standard_has_it() -> None:
