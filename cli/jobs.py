@@ -181,7 +181,7 @@ def watch(
 
 @app.command()
 def figures(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
-    """Count the jobs that wait, that failed, that are done."""
+    """Count the jobs that wait, are under way, or failed."""
     from cli.job_picture import figures_picture
 
     answer = ControlPlane(url, token).get(f"{options.JOBS}/figures")

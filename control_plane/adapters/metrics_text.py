@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from control_plane.core.detections import DetectionStatus, Priority
-from control_plane.core.jobs import DeadReason, JobFigures
+from control_plane.core.jobs import FINISHED, DeadReason, JobFigures
 
 log = structlog.get_logger(__name__)
 
@@ -118,9 +118,9 @@ def _families(figures: JobFigures) -> Iterator[Metric]:
     )
     yield _gauge_by(
         "tidegate_jobs",
-        "Jobs that are kept.",
+        "Jobs that are not finished.",
         "state",
-        {one.value: figures.states.get(one, 0) for one in DetectionStatus},
+        {one.value: figures.states.get(one, 0) for one in DetectionStatus if one not in FINISHED},
     )
     yield _gauge(
         "tidegate_jobs_undelivered",

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from control_plane.core.detections import ALIASES, DetectionStatus, Priority
 from control_plane.core.identifiers import check_job_id
 from control_plane.core.jobs import (
+    FINISHED,
     Claim,
     DeadReason,
     Handover,
@@ -124,7 +125,9 @@ def write_figures(figures: JobFigures, depths: Mapping[Priority, int] | None) ->
         waiting={one.value: figures.waiting.get(one, 0) for one in Priority},
         queue={} if depths is None else {one.value: depths.get(one, 0) for one in Priority},
         oldest_age_s={one.value: figures.oldest_age_s.get(one, 0.0) for one in Priority},
-        states={one.value: figures.states.get(one, 0) for one in DetectionStatus},
+        states={
+            one.value: figures.states.get(one, 0) for one in DetectionStatus if one not in FINISHED
+        },
         dead={one.value: figures.dead.get(one, 0) for one in DeadReason},
         undelivered=figures.undelivered,
     )

@@ -105,7 +105,7 @@ class JobFigures(BaseModel):
     oldest_age_s: dict[Priority, float] = Field(
         description="How long ago the oldest that is due was accepted; 0 without one."
     )
-    states: dict[DetectionStatus, int]
+    states: dict[DetectionStatus, int] = Field(description="Of those that are not finished.")
     dead: dict[Literal["unprocessable", "failed"], int]
     undelivered: int = Field(description="Results that were given up on their way.")
 

@@ -19,7 +19,7 @@ from fastapi import APIRouter, Depends, Request
 
 from control_plane.core.detections import DetectionStatus, Priority
 from control_plane.core.identifiers import check_job_id
-from control_plane.core.jobs import DeadReason
+from control_plane.core.jobs import FINISHED, DeadReason
 from control_plane.errors import ControlPlaneError
 from control_plane.rest_api import job_schemas as schemas
 from control_plane.rest_api.fleet_schemas import DEFAULT_WHO
@@ -156,7 +156,7 @@ async def _show_figures(desk: JobDesk) -> schemas.JobFigures:
         waiting={one: found.waiting.get(one, 0) for one in Priority},
         queue=depths,
         oldest_age_s={one: round(found.oldest_age_s.get(one, 0.0), 3) for one in Priority},
-        states={one: found.states.get(one, 0) for one in DetectionStatus},
+        states={one: found.states.get(one, 0) for one in DetectionStatus if one not in FINISHED},
         dead={one.value: found.dead.get(one, 0) for one in DeadReason},
         undelivered=found.undelivered,
     )

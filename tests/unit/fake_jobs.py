@@ -35,7 +35,7 @@ JOB_ID = "0b6fd3a2-8c0e-4d5e-9f0a-2f6d2f1c7b11"
 FIGURES = JobFigures(
     waiting={Priority.HIGH: 1, Priority.LOW: 40},
     oldest_age_s={Priority.LOW: 12.5},
-    states={DetectionStatus.QUEUED: 41, DetectionStatus.FAILED: 3},
+    states={DetectionStatus.QUEUED: 41},
     dead={DeadReason.FAILED: 2},
     undelivered=1,
 )

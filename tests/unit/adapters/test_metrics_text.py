@@ -67,9 +67,6 @@ async def test_jobs_are_counted() -> None:
         "tidegate_jobs_waiting low": 40,
         "tidegate_jobs queued": 41,
         "tidegate_jobs processing": 0,
-        "tidegate_jobs completed": 0,
-        "tidegate_jobs partial": 0,
-        "tidegate_jobs failed": 3,
         "tidegate_jobs_undelivered": 1,
     }
 

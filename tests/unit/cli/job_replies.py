@@ -75,7 +75,7 @@ FIGURES: dict[str, Any] = {
     "waiting": {"high": 1, "normal": 0, "low": 40},
     "queue": {"high": 1, "normal": 0, "low": 39},
     "oldest_age_s": {"high": 0.0, "normal": 0.0, "low": 125.5},
-    "states": {"queued": 41, "processing": 2, "completed": 100, "partial": 1, "failed": 3},
+    "states": {"queued": 41, "processing": 2},
     "dead": {"unprocessable": 1, "failed": 2},
     "undelivered": 1,
 }

@@ -76,7 +76,7 @@ def test_dead_letters_say_why_and_what_to_do(tidegate: Tidegate, plane: Plane) -
     assert lines[1].split()[:4] == [JOB_ID, "failed", "photo_unavailable", "10"]
     assert "s3://claims/[red]roof[/].jpg" in lines[1]
     assert lines[1].rstrip().endswith("replay, once its store is back")
-    assert lines[3].rstrip().endswith("mend who sent it; discard")
+    assert lines[3].rstrip().endswith("mend its sender; discard")
     assert lines[-2] == f"one of them: tidegate jobs show {JOB_ID} --url {plane.url}"
     assert lines[-1] == (
         "then:        tidegate jobs replay --reason failed --code photo_unavailable "

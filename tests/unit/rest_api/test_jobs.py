@@ -184,7 +184,7 @@ async def test_figures_are_whole(edge: Edge) -> None:
         "waiting": {"high": 1, "normal": 0, "low": 40},
         "queue": {"high": 1, "normal": 0, "low": 39},
         "oldest_age_s": {"high": 0.0, "normal": 0.0, "low": 12.5},
-        "states": {"queued": 41, "processing": 0, "completed": 0, "partial": 0, "failed": 3},
+        "states": {"queued": 41, "processing": 0},
         "dead": {"unprocessable": 0, "failed": 2},
         "undelivered": 1,
     }
