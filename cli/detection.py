@@ -67,6 +67,32 @@ Concurrency = Annotated[
     typer.Option("--concurrency", min=1, max=64, metavar="N", help="Photos under way at a time."),
 ]
 
+IsAsync = Annotated[
+    bool,
+    typer.Option(
+        "--async", help="Do not wait: print the ids under which the answers will be found."
+    ),
+]
+DeadlineS = Annotated[
+    float | None,
+    typer.Option(
+        "--deadline",
+        min=0.001,
+        metavar="S",
+        show_default="the control plane's",
+        help="With --async, seconds in which each photo has to be done.",
+    ),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    typer.Option(
+        "--idempotency-key",
+        metavar="KEY",
+        show_default=False,
+        help="The same key and photo is the same detection, however often it is sent.",
+    ),
+]
+
 
 def detect(
     photos: Photos,
@@ -76,6 +102,9 @@ def detect(
     release: Releases = None,
     timeout: Timeout = None,
     concurrency: Concurrency = 4,
+    is_async: IsAsync = False,
+    deadline: DeadlineS = None,
+    idempotency_key: IdempotencyKey = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: AsJson = False,
@@ -84,6 +113,9 @@ def detect(
 
     A photo that is refused costs only itself. With --json, one JSON object per photo and
     line. Exit status 1 when a photo, or one of the engines asked about it, failed.
+
+    With --async the photos are kept for good and worked on when there is room; `tidegate jobs
+    watch ID` follows one.
     """
     from cli.client import ControlPlane
     from cli.submission import Question, Submission
@@ -92,11 +124,22 @@ def detect(
         raise typer.BadParameter(
             f"{priority!r} is none of {', '.join(PRIORITIES)}", param_hint="--priority"
         )
+    if is_async and (timeout is not None or annotate is not None):
+        raise typer.BadParameter(
+            "nobody waits for the answer; leave out --timeout and --annotate, or give a --deadline",
+            param_hint="--async",
+        )
+    if deadline is not None and not is_async:
+        raise typer.BadParameter(
+            "goes with --async; who waits gives a --timeout", param_hint="--deadline"
+        )
     question = Question(
         detection_types=() if types is None else _types(types),
         priority=priority,
         releases=_releases(release or []),
-        timeout_s=timeout,
+        timeout_s=deadline if is_async else timeout,
+        is_async=is_async,
+        idempotency_key=idempotency_key,
     )
     submission = Submission(
         ControlPlane(url, token), question, annotate_into=annotate, concurrency=concurrency
@@ -177,6 +220,10 @@ def _print_answer(photo: Path, answer: Mapping[str, Any], annotated: Path | None
     from cli.wording import findings_of
 
     status = str(answer.get("status"))
+    if status in ("queued", "processing"):
+        request_id = str(answer.get("request_id"))
+        console().print(Text.assemble((str(photo), "bold"), f"  {status}  {request_id}"))
+        return
     elapsed_ms = float(answer.get("processing_time_ms") or 0)
     out = console()
     head = Text.assemble(

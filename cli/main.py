@@ -20,6 +20,7 @@ from cli import (
     diagnosis,
     fleet,
     golden,
+    jobs,
     overview,
     process,
     registration,
@@ -79,7 +80,7 @@ def tidegate(
     """What every command shares; the options are handled by their callbacks."""
 
 
-for command in (process.up, process.serve, detection.detect):
+for command in (process.up, process.serve, process.worker, detection.detect):
     app.command()(command)
 app.command()(overview.status)
 app.add_typer(fleet.app, name="fleet")
@@ -89,6 +90,7 @@ app.command()(registration.register)
 for moving in (releasing.promote, releasing.experiment, releasing.shadow, releasing.rollback):
     app.command()(moving)
 app.add_typer(rollout.app, name="rollout")
+app.add_typer(jobs.app, name="jobs")
 app.command()(audit.audit)
 app.command()(golden.golden)
 app.command()(diagnosis.doctor)

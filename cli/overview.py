@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.client import ControlPlane
+from cli.failure import Refused
 from cli.fleet_picture import fleet_picture
+from cli.job_words import figures_line
 from cli.options import DEFAULT_URL, AsJson, Token, Url
 from cli.printing import console, listed, print_json, print_table, style_of, table
 from cli.watching import INTERVAL_S, Interval, Times, Watch, watch
@@ -148,7 +150,12 @@ def _look(control_plane: ControlPlane) -> dict[str, Any]:
     # An unavailable control plane says so with 503, and in the same shape.
     health = control_plane.get("/api/v1/orchestrator/health", accept_status=(503,))
     fleet = control_plane.get("/api/v1/fleet")
-    return {**health, "fleet": fleet.get("instances", []), "changes": fleet.get("changes", [])}
+    look = {**health, "fleet": fleet.get("instances", []), "changes": fleet.get("changes", [])}
+    try:
+        return {**look, "jobs": control_plane.get("/api/v1/jobs/figures")}
+    except Refused:
+        # Requests are served without the job store, too; `tidegate jobs figures` says why.
+        return look
 
 
 def _picture(look: Mapping[str, Any], url: str) -> RenderableType:
@@ -166,9 +173,11 @@ def _picture(look: Mapping[str, Any], url: str) -> RenderableType:
         for name, engine in look.get("engines", {}).items()
     ]
     troubles = [Text(line, style="yellow") for line in _standing_troubles(look)]
+    jobs = [Text(f"jobs: {figures_line(look['jobs'])}")] if "jobs" in look else []
     return Group(
         Text.assemble((state, style_of(state)), f"  Tidegate {look.get('version', '')} at {url}"),
         *troubles,
+        *jobs,
         "",
         table(["engine", "ready", "stable", "ready on"], engine_rows),
         "",

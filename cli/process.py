@@ -1,4 +1,4 @@
-"""``up`` and ``serve``: the control plane in the foreground, until it is told to stop."""
+"""``up``, ``serve`` and ``worker``: what runs in the foreground, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -133,6 +133,42 @@ def serve(
     _run(config, flags, with_tritons=False)
 
 
+def worker(
+    model_repository: ModelRepository = None,
+    state_dir: StateDir = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+    config: Config = None,
+) -> None:
+    """Start a worker alone: it works on queued jobs.
+
+    It takes them from the queue and answers no requests. Start as many as there is work for, on
+    any machine that reaches the Tritons, the state store and the queue; give each the settings of
+    the control plane. SIGTERM lets it finish what it has in its hands, and whatever it cannot
+    finish goes back to the queue.
+    """
+    from control_plane.errors import ConfigurationError
+    from control_plane.settings import load_settings
+
+    flags = {
+        "model_repository": model_repository,
+        "state_dir": state_dir,
+        "log.level": log_level,
+        "log.format": log_format,
+    }
+    loaded = load_settings(config, flags, os.environ)
+    if not loaded.settings.instances:
+        raise ConfigurationError(
+            "instances is empty: a worker needs at least one Triton to send its jobs to, in the "
+            "settings file or TIDEGATE_INSTANCES; `tidegate up` works on jobs itself",
+            field="instances",
+        )
+    _prepare_grpc()
+    from control_plane.bootstrap import run_worker
+
+    raise typer.Exit(run_worker(loaded))
+
+
 def _run(config: Path | None, flags: Mapping[str, object], *, with_tritons: bool) -> None:
     from control_plane.errors import ConfigurationError
     from control_plane.settings import load_settings
@@ -150,9 +186,13 @@ def _run(config: Path | None, flags: Mapping[str, object], *, with_tritons: bool
             "front of others",
             field="embedded.tritons",
         )
-    # gRPC reads this when it is imported. Its fork handlers are for processes that go on
-    # using gRPC after a fork; Tritons are started by fork and exec, which needs none.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    _prepare_grpc()
     from control_plane.bootstrap import run
 
     raise typer.Exit(run(loaded, with_tritons=with_tritons))
+
+
+def _prepare_grpc() -> None:
+    # gRPC reads this when it is imported. Its fork handlers are for processes that go on
+    # using gRPC after a fork; Tritons are started by fork and exec, which needs none.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")

@@ -6,6 +6,7 @@ Decides nothing about how an outcome is shown: that is ``detection``.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import sys
 import uuid
@@ -31,12 +32,18 @@ SLACK_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about each photo. detection_types: none stands for every engine."""
+    """What is asked about each photo. detection_types: none stands for every engine.
+
+    is_async: nobody waits; timeout_s is then the time in which it has to be done.
+    idempotency_key: of several photos each has the key and its content's digest.
+    """
 
     detection_types: tuple[str, ...] = ()
     priority: str = "normal"
     releases: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
+    is_async: bool = False
+    idempotency_key: str | None = None
 
     def as_form(self) -> dict[str, str]:
         form = {"priority": self.priority}
@@ -46,10 +53,16 @@ class Question:
             form["releases"] = json.dumps(dict(self.releases))
         return form
 
-    def as_headers(self) -> dict[str, str]:
-        if self.timeout_s is None:
-            return {}
-        return {"x-request-timeout-s": f"{self.timeout_s:g}"}
+    def as_headers(self, photo: bytes = b"", *, is_one_of_many: bool = False) -> dict[str, str]:
+        headers = {}
+        if self.timeout_s is not None:
+            headers["x-request-timeout-s"] = f"{self.timeout_s:g}"
+        if self.is_async:
+            headers["prefer"] = "respond-async"
+        if self.idempotency_key is not None:
+            digest = f":{hashlib.sha256(photo).hexdigest()[:16]}" if is_one_of_many else ""
+            headers["idempotency-key"] = self.idempotency_key + digest
+        return headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,8 @@ class Outcome:
         return (
             not self.refusals
             and self.answer is not None
-            and self.answer.get("status") == "completed"
+            # Where nobody waits it is well as soon as it is accepted.
+            and self.answer.get("status") in ("completed", "queued", "processing")
         )
 
     def as_json(self) -> dict[str, object]:
@@ -102,7 +116,12 @@ class Submission:
         ) as client:
             with _Progress(len(photos)) as progress:
                 tasks = [
-                    asyncio.create_task(self._one(client, slots, photo, picture, progress.advance))
+                    asyncio.create_task(
+                        self._one(
+                            *(client, slots, photo, picture, progress.advance),
+                            is_one_of_many=len(photos) > 1,
+                        )
+                    )
                     for photo, picture in zip(photos, pictures, strict=True)
                 ]
                 for task in tasks:
@@ -117,7 +136,8 @@ class Submission:
 
     @property
     def _timeout_s(self) -> float:
-        asked_s = self.question.timeout_s
+        # Accepting takes no longer because the job may.
+        asked_s = None if self.question.is_async else self.question.timeout_s
         return ANSWER_TIMEOUT_S if asked_s is None else asked_s + SLACK_S
 
     async def _one(
@@ -127,11 +147,14 @@ class Submission:
         photo: Path,
         picture: Path | None,
         advance: Callable[[], None],
+        *,
+        is_one_of_many: bool,
     ) -> Outcome:
         async with slots:
             try:
                 encoded = await asyncio.to_thread(_read, photo)
-                answer = await self._ask(client, photo, encoded)
+                headers = self.question.as_headers(encoded, is_one_of_many=is_one_of_many)
+                answer = await self._ask(client, photo, encoded, headers)
             except Refused as refusal:
                 return Outcome(photo, refusals=(refusal,))
             finally:
@@ -144,7 +167,9 @@ class Submission:
                 return Outcome(photo, answer, refusals=(refusal,))
             return Outcome(photo, answer, annotated=picture)
 
-    async def _ask(self, client: httpx.AsyncClient, photo: Path, encoded: bytes) -> dict[str, Any]:
+    async def _ask(
+        self, client: httpx.AsyncClient, photo: Path, encoded: bytes, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
         import httpx
 
         correlation_id = str(uuid.uuid4())
@@ -153,7 +178,7 @@ class Submission:
                 DETECT,
                 files={"photo": (photo.name, encoded)},
                 data=self.question.as_form(),
-                headers={"x-correlation-id": correlation_id, **self.question.as_headers()},
+                headers={"x-correlation-id": correlation_id, **headers},
             )
         except httpx.HTTPError as error:
             raise self.control_plane.refusal_of(error, correlation_id, self._timeout_s) from None

@@ -30,4 +30,6 @@ def make_http_server(settings: Settings, services: RestServices) -> HttpServer:
     limits = HttpLimits(
         max_requests=settings.http.max_requests, max_connections=settings.http.max_connections
     )
-    return HttpServer(create_app(services), settings.http.host, settings.http.port, limits)
+    return HttpServer(
+        create_app(services), settings.http.host, settings.http.port, limits, services.stopping
+    )

@@ -1,6 +1,7 @@
 """``tidegate.v1.Operations``: the fleet as an operator sees and steers it, over gRPC.
 
-The service's calls about rollouts and the audit are in ``rollout_calls``.
+The service's calls about rollouts and the audit are in ``rollout_calls``, about jobs in
+``job_calls``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import grpc
 
 from control_plane.core.health import Fitness, State
 from control_plane.grpc_api.calls import Answering, Context, Unary, parse, read_metadata
+from control_plane.grpc_api.job_calls import JobCalls
 from control_plane.grpc_api.protos import operations_pb2 as pb
 from control_plane.grpc_api.rollout_calls import DEFAULT_WHO, RolloutCalls
 from control_plane.services.operations import Action, Operations
@@ -63,6 +65,7 @@ class OperationsService:
     operations: Operations
     status: Status
     rollouts: RolloutCalls
+    jobs: JobCalls
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         methods: dict[str, Unary] = {
@@ -76,7 +79,7 @@ class OperationsService:
         own = {
             name: grpc.unary_unary_rpc_method_handler(method) for name, method in methods.items()
         }
-        return own | self.rollouts.handlers()
+        return own | self.rollouts.handlers() | self.jobs.handlers()
 
     async def list_instances(self, raw: bytes, context: Context) -> bytes:
         async with Answering(context, "ListInstances"):

@@ -1,28 +1,18 @@
-"""``tidegate.v1.Orchestrator``: detections over gRPC, typed."""
+"""``tidegate.v1.Orchestrator``: detections over gRPC, typed.
+
+The service's calls about detections that nobody waits for are in ``detection_calls``.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
 import structlog
-from google.protobuf import json_format, struct_pb2
 
 from control_plane.core.deadline import Deadline
-from control_plane.core.detections import (
-    DetectionAnswer,
-    DetectionRequest,
-    DetectionStatus,
-    EngineResult,
-    Priority,
-    check_detection_types,
-    check_releases,
-    check_uuid,
-)
-from control_plane.errors import InvalidArgument
+from control_plane.core.detections import DetectionRequest
 from control_plane.grpc_api.calls import (
     Answering,
     CallTimeouts,
@@ -31,6 +21,8 @@ from control_plane.grpc_api.calls import (
     read_deadline,
     read_metadata,
 )
+from control_plane.grpc_api.detection_calls import DetectionCalls
+from control_plane.grpc_api.detection_messages import Asked, read_asked, write_detection
 from control_plane.grpc_api.protos import orchestrator_pb2 as pb
 from control_plane.ports import Clock, PhotoSource
 from control_plane.services.detection import Detection
@@ -40,21 +32,6 @@ from control_plane.services.status import Status
 log = structlog.get_logger(__name__)
 
 SERVICE = "tidegate.v1.Orchestrator"
-
-PRIORITIES: Mapping[int, Priority] = {
-    pb.PRIORITY_UNSPECIFIED: Priority.NORMAL,
-    pb.PRIORITY_HIGH: Priority.HIGH,
-    pb.PRIORITY_NORMAL: Priority.NORMAL,
-    pb.PRIORITY_LOW: Priority.LOW,
-}
-
-STATUSES: Mapping[DetectionStatus, pb.DetectionStatus] = {
-    DetectionStatus.QUEUED: pb.DETECTION_STATUS_QUEUED,
-    DetectionStatus.PROCESSING: pb.DETECTION_STATUS_PROCESSING,
-    DetectionStatus.COMPLETED: pb.DETECTION_STATUS_COMPLETED,
-    DetectionStatus.PARTIAL: pb.DETECTION_STATUS_PARTIAL,
-    DetectionStatus.FAILED: pb.DETECTION_STATUS_FAILED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +43,29 @@ class Orchestrator:
     status: Status
     clock: Clock
     timeouts: CallTimeouts
+    jobs: DetectionCalls
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
-        return {
+        own = {
             "Detect": grpc.unary_unary_rpc_method_handler(self.detect),
             "ListEngines": grpc.unary_unary_rpc_method_handler(self.list_engines),
         }
+        return own | self.jobs.handlers()
 
     async def detect(self, raw: bytes, context: Context) -> bytes:
         async with Answering(context, "Detect"):
             head = read_metadata(context)
             message = parse(pb.DetectRequest, raw)
             deadline = read_deadline(context, self.clock, self.timeouts)
-            if message.priority not in PRIORITIES:
-                raise InvalidArgument(f"unknown priority {message.priority}", field="priority")
-            known = self.detection.known_engines()
-            structlog.contextvars.bind_contextvars(**_check_metadata(message.metadata))
-            engines = check_detection_types(list(message.detection_types) or known, known)
-            releases = check_releases(message.releases, engines)
+            asked = read_asked(message, self.detection.known_engines())
+            structlog.contextvars.bind_contextvars(**asked.metadata)
             answer = await self.detection.detect(
                 DetectionRequest(
-                    engines=engines,
-                    priority=PRIORITIES[message.priority],
-                    photo_id=_uuid_or_none(message.photo_id, "photo_id"),
-                    photo=await self._photo(message, deadline),
-                    releases=releases,
+                    engines=asked.engines,
+                    priority=asked.priority,
+                    photo_id=asked.photo_id,
+                    photo=await self._photo(asked, deadline),
+                    releases=asked.releases,
                     request_id=str(uuid.uuid4()),
                     correlation_id=head.correlation_id,
                     routing_key=head.routing_key or None,
@@ -125,72 +100,7 @@ class Orchestrator:
                     )
             return answer.SerializeToString()
 
-    async def _photo(self, message: pb.DetectRequest, deadline: Deadline) -> bytes:
-        source = message.WhichOneof("source")
-        if source is None:
-            raise InvalidArgument("send a photo or a photo_url", field="photo")
-        if source == "photo":
-            return message.photo
-        return await fetch_photo(self.photos, message.photo_url, deadline, self.clock)
-
-
-def write_detection(answer: DetectionAnswer) -> bytes:
-    """A serialized ``tidegate.v1.Detection``."""
-    message = pb.Detection(
-        request_id=answer.request_id,
-        detection_id=answer.detection_id,
-        correlation_id=answer.correlation_id,
-        status=STATUSES[answer.status],
-        processing_time_ms=answer.processing_time_ms,
-        photo_id=answer.photo_id or "",
-    )
-    message.timestamp.FromDatetime(answer.timestamp)
-    for engine, result in answer.results.items():
-        message.results[engine].CopyFrom(_write_result(engine, result))
-    for engine, failure in answer.errors.items():
-        message.errors[engine].CopyFrom(
-            pb.EngineError(
-                code=failure.code.value,
-                message=failure.message,
-                retry_after_s=failure.retry_after_s,
-            )
-        )
-    return message.SerializeToString()
-
-
-def _write_result(engine: str, result: EngineResult) -> pb.EngineResult:
-    message = pb.EngineResult(
-        release=result.release,
-        instance=result.instance,
-        attempts=result.attempts,
-        fallback_from=result.fallback_from,
-    )
-    findings: Any = result.findings
-    if engine in ("damage", "materials"):
-        objects = getattr(message, engine)
-        objects.counts.update(findings["counts"])
-        for found in findings.get("detections", findings.get("items", ())):
-            objects.objects.add(
-                class_name=found["class"],
-                confidence=found["confidence"],
-                box=pb.Box(**found["box"]),
-                brand=found.get("brand") or "",
-            )
-    elif engine == "volume":
-        message.volume.CopyFrom(pb.Volume(**findings))
-    else:
-        message.other.CopyFrom(json_format.ParseDict(dict(findings), struct_pb2.Struct()))
-    return message
-
-
-def _check_metadata(metadata: pb.Metadata) -> dict[str, str]:
-    """Whose photo it is, for the log. Raises InvalidArgument for what is no UUID."""
-    found = {
-        name: _uuid_or_none(getattr(metadata, name), f"metadata.{name}")
-        for name in ("project_id", "user_id")
-    }
-    return {name: value for name, value in found.items() if value}
-
-
-def _uuid_or_none(value: str, name: str) -> str | None:
-    return check_uuid(value, name) if value else None
+    async def _photo(self, asked: Asked, deadline: Deadline) -> bytes:
+        if asked.photo is not None:
+            return asked.photo
+        return await fetch_photo(self.photos, asked.photo_url or "", deadline, self.clock)

@@ -9,8 +9,11 @@ from fastapi import FastAPI
 from control_plane.rest_api.audit import make_audit_router
 from control_plane.rest_api.correlation import CorrelationMiddleware
 from control_plane.rest_api.detect import make_detect_router
+from control_plane.rest_api.detection_status import make_detection_status_router
 from control_plane.rest_api.docs import install_docs
 from control_plane.rest_api.fleet import make_fleet_router
+from control_plane.rest_api.jobs import make_jobs_router
+from control_plane.rest_api.metrics import make_metrics_router
 from control_plane.rest_api.problems import install_problem_handlers
 from control_plane.rest_api.registration import make_registration_router
 from control_plane.rest_api.registry_hook import make_registry_hook
@@ -53,7 +56,10 @@ def create_app(services: RestServices) -> FastAPI:
     )
     install_problem_handlers(app)
     app.include_router(make_detect_router(services))
+    app.include_router(make_detection_status_router(services))
+    app.include_router(make_jobs_router(services))
     app.include_router(make_status_router(services))
+    app.include_router(make_metrics_router(services))
     app.include_router(make_fleet_router(services))
     app.include_router(make_rollouts_router(services))
     app.include_router(make_audit_router(services))

@@ -34,7 +34,7 @@ SECURITY_HEADERS = {
 }
 
 # Asked every few seconds by whoever watches; they would drown the rest.
-_PROBES = frozenset({"/healthz", "/readyz"})
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class CorrelationMiddleware:

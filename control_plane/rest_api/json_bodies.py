@@ -9,6 +9,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from control_plane.core.printable import printable
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.rest_api.bodies import read_whole
 from control_plane.rest_api.problems import HttpRefusal
@@ -93,7 +94,8 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> InvalidArgument:
     """The first thing pydantic found, in one sentence that names the field."""
     first = error.errors(include_url=False)[0]
     # "[key]" is pydantic's mark for the key of a mapping itself.
-    name = ".".join(str(part)[:80] for part in first["loc"] if part != "[key]") or "body"
+    parts = (printable(str(part)[:80]) for part in first["loc"] if part != "[key]")
+    name = ".".join(parts) or "body"
     if first["type"] == "extra_forbidden":
         return InvalidArgument(
             f"unknown key {name!r}; known: {', '.join(model.model_fields)}", field=name

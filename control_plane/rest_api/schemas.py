@@ -47,7 +47,9 @@ class DetectBody(BaseModel):
         None, description="Your id of the photo.", json_schema_extra={"format": "uuid"}
     )
     photo_url: str | None = Field(
-        None, description="file:// below a folder of `photos.allowed_roots`."
+        None,
+        description="`file://` below a folder of `photos.allowed_roots`, or `s3://` and `https://` "
+        "where the settings allow the bucket or the host.",
     )
     detection_types: list[str] | None = Field(
         None,

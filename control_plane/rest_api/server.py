@@ -24,16 +24,24 @@ CANCEL_GRACE_S = 1.0
 
 
 class HttpServer:
-    """One listening socket. ``start`` returns when it accepts; ``stop`` drains it."""
+    """One listening socket. ``start`` returns when it accepts; ``stop`` drains it.
+
+    stopping: is set when it stops, for answers that else would never end.
+    """
 
     def __init__(
-        self, app: ASGIApp, host: str, port: int, limits: HttpLimits | None = None
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        limits: HttpLimits | None = None,
+        stopping: asyncio.Event | None = None,
     ) -> None:
         self._host = host
         self._port = port
         chosen = limits or HttpLimits()
         self._is_leaving = asyncio.Event()
-        self._is_stopping = asyncio.Event()
+        self._is_stopping = stopping or asyncio.Event()
         self._config = uvicorn.Config(
             app,
             loop="none",

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from control_plane.core.detections import DetectionAnswer, DetectionRequest
+from control_plane.core.detections import DetectionAnswer, DetectionRequest, Priority
+from control_plane.core.jobs import Job, JobFigures, JobFilter
 from control_plane.ports import Clock, PhotoSource
 from control_plane.rest_api.registration import RegistrationService
+from control_plane.services.jobs.intake import Submission
 from control_plane.services.operations import Action
 from control_plane.services.rollout_requests import PlanDefaults, RolloutService
 from control_plane.services.standing import Standing
@@ -19,6 +22,9 @@ from control_plane.services.status import ChangeView, EngineView, InstanceView
 
 __all__ = [
     "DetectionService",
+    "IntakeService",
+    "JobDesk",
+    "MetricsText",
     "OperationsService",
     "PlanDefaults",
     "RegistrationService",
@@ -81,6 +87,66 @@ class OperationsService(Protocol):
         ...
 
 
+class IntakeService(Protocol):
+    async def submit(self, submission: Submission) -> Job:
+        """The job, kept for good; a repeat under the same idempotency key is the same job.
+
+        Raises ControlPlaneError: CONFLICT for another request under that key, OVERLOADED,
+        STORE_UNAVAILABLE, QUEUE_UNAVAILABLE, PHOTO_UNAVAILABLE.
+        """
+        ...
+
+
+class JobDesk(Protocol):
+    """Jobs looked at and steered. Raises STORE_UNAVAILABLE; what names a job, NOT_FOUND."""
+
+    async def get(self, job_id: str) -> Job: ...
+
+    async def find(self, wanted: JobFilter, *, limit: int) -> tuple[Job, ...]:
+        """The latest first, without their answers and raw messages."""
+        ...
+
+    async def figures(self) -> JobFigures: ...
+
+    async def depths(self) -> Mapping[Priority, int]:
+        """Messages in the queue. Raises QUEUE_UNAVAILABLE."""
+        ...
+
+    async def wait(self, job_id: str, *, timeout_s: float) -> Job:
+        """The job once it is finished. Raises DEADLINE_EXCEEDED; OVERLOADED."""
+        ...
+
+    def watch(self, job_id: str) -> AsyncIterator[Job]:
+        """The job now, and again with each change, until it is finished."""
+        ...
+
+    async def replay(self, job_id: str, *, who: str, reason: str = "") -> Job:
+        """Raises CONFLICT for a job that is no dead letter, as ``discard`` does."""
+        ...
+
+    async def discard(self, job_id: str, *, who: str, reason: str = "") -> Job: ...
+
+    async def resend(self, job_id: str, *, who: str, reason: str = "") -> Job:
+        """Its result is delivered again. Raises CONFLICT where none was given up."""
+        ...
+
+    async def replay_all(
+        self, wanted: JobFilter, *, limit: int, who: str, reason: str = ""
+    ) -> tuple[str, ...]:
+        """The ids of the dead letters among those wanted that were replayed."""
+        ...
+
+    async def discard_all(
+        self, wanted: JobFilter, *, limit: int, who: str, reason: str = ""
+    ) -> tuple[str, ...]: ...
+
+
+class MetricsText(Protocol):
+    async def render(self) -> bytes:
+        """All metrics in Prometheus' text format. It never fails."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RestLimits:
     """The bounds of one request.
@@ -89,12 +155,16 @@ class RestLimits:
     timeout_s: the deadline of a caller who names none (``requests.timeout_s``).
     max_timeout_s: the longest deadline a caller may name (``requests.max_timeout_s``).
     body_timeout_s: how long the whole body of a request may take to arrive.
+    max_deadline_s: the longest time a job may be given (``jobs.max_deadline_s``).
+    max_watchers: event streams open at once; they are requests under way, and must leave room.
     """
 
     max_bytes: int
     timeout_s: float
     max_timeout_s: float
     body_timeout_s: float = 60.0
+    max_deadline_s: float = 604_800.0
+    max_watchers: int = 64
 
 
 def _nothing() -> None:
@@ -103,7 +173,11 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class RestServices:
-    """Everything behind the REST edge. hasten: has the registry asked now."""
+    """Everything behind the REST edge. hasten: has the registry asked now.
+
+    stopping: set when the server stops (:class:`~control_plane.rest_api.server.HttpServer`);
+        event streams then end.
+    """
 
     detection: DetectionService
     status: StatusService
@@ -116,4 +190,8 @@ class RestServices:
     plan_defaults: PlanDefaults
     registration: RegistrationService
     standing: StandingService
+    intake: IntakeService
+    jobs: JobDesk
+    metrics: MetricsText
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hasten: Callable[[], None] = _nothing

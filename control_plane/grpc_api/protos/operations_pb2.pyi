@@ -67,6 +67,29 @@ class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERDICT_NOT_WORSE: _ClassVar[Verdict]
     VERDICT_UNDECIDED: _ClassVar[Verdict]
     VERDICT_ERROR: _ClassVar[Verdict]
+
+class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_STATE_UNSPECIFIED: _ClassVar[JobState]
+    JOB_STATE_QUEUED: _ClassVar[JobState]
+    JOB_STATE_PROCESSING: _ClassVar[JobState]
+    JOB_STATE_COMPLETED: _ClassVar[JobState]
+    JOB_STATE_PARTIAL: _ClassVar[JobState]
+    JOB_STATE_FAILED: _ClassVar[JobState]
+
+class JobPriority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_PRIORITY_UNSPECIFIED: _ClassVar[JobPriority]
+    JOB_PRIORITY_HIGH: _ClassVar[JobPriority]
+    JOB_PRIORITY_NORMAL: _ClassVar[JobPriority]
+    JOB_PRIORITY_LOW: _ClassVar[JobPriority]
+
+class DeadReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DEAD_REASON_UNSPECIFIED: _ClassVar[DeadReason]
+    DEAD_REASON_UNPROCESSABLE: _ClassVar[DeadReason]
+    DEAD_REASON_FAILED: _ClassVar[DeadReason]
+    DEAD_REASON_ANY: _ClassVar[DeadReason]
 INSTANCE_STATE_UNSPECIFIED: InstanceState
 INSTANCE_STATE_READY: InstanceState
 INSTANCE_STATE_LOADING: InstanceState
@@ -106,6 +129,20 @@ VERDICT_WORSE: Verdict
 VERDICT_NOT_WORSE: Verdict
 VERDICT_UNDECIDED: Verdict
 VERDICT_ERROR: Verdict
+JOB_STATE_UNSPECIFIED: JobState
+JOB_STATE_QUEUED: JobState
+JOB_STATE_PROCESSING: JobState
+JOB_STATE_COMPLETED: JobState
+JOB_STATE_PARTIAL: JobState
+JOB_STATE_FAILED: JobState
+JOB_PRIORITY_UNSPECIFIED: JobPriority
+JOB_PRIORITY_HIGH: JobPriority
+JOB_PRIORITY_NORMAL: JobPriority
+JOB_PRIORITY_LOW: JobPriority
+DEAD_REASON_UNSPECIFIED: DeadReason
+DEAD_REASON_UNPROCESSABLE: DeadReason
+DEAD_REASON_FAILED: DeadReason
+DEAD_REASON_ANY: DeadReason
 
 class InstanceChange(_message.Message):
     __slots__ = ("at", "instance", "engine", "was", "now", "reason")
@@ -541,3 +578,282 @@ class AuditEntry(_message.Message):
     before: _struct_pb2.Struct
     after: _struct_pb2.Struct
     def __init__(self, number: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., who: _Optional[str] = ..., action: _Optional[str] = ..., reason: _Optional[str] = ..., engine: _Optional[str] = ..., rollout: _Optional[str] = ..., instance: _Optional[str] = ..., before: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., after: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class JobClaim(_message.Message):
+    __slots__ = ("worker", "attempt", "expires_at")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    attempt: int
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, worker: _Optional[str] = ..., attempt: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class JobError(_message.Message):
+    __slots__ = ("code", "message", "at", "field")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    message: str
+    at: _timestamp_pb2.Timestamp
+    field: str
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., field: _Optional[str] = ...) -> None: ...
+
+class JobHandover(_message.Message):
+    __slots__ = ("run", "attempts", "due_at", "delivered_at", "is_given_up", "error")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_AT_FIELD_NUMBER: _ClassVar[int]
+    IS_GIVEN_UP_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    run: int
+    attempts: int
+    due_at: _timestamp_pb2.Timestamp
+    delivered_at: _timestamp_pb2.Timestamp
+    is_given_up: bool
+    error: str
+    def __init__(self, run: _Optional[int] = ..., attempts: _Optional[int] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_given_up: _Optional[bool] = ..., error: _Optional[str] = ...) -> None: ...
+
+class Job(_message.Message):
+    __slots__ = ("id", "state", "priority", "dead", "correlation_id", "engines", "photo_url", "photo_id", "is_uploaded", "releases", "metadata", "routing_key", "idempotency_key", "created_at", "updated_at", "due_at", "deadline_at", "published_at", "run", "attempts", "claim", "error", "handover", "raw")
+    class ReleasesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    CORRELATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ENGINES_FIELD_NUMBER: _ClassVar[int]
+    PHOTO_URL_FIELD_NUMBER: _ClassVar[int]
+    PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
+    IS_UPLOADED_FIELD_NUMBER: _ClassVar[int]
+    RELEASES_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_KEY_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_AT_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    CLAIM_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    HANDOVER_FIELD_NUMBER: _ClassVar[int]
+    RAW_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    state: JobState
+    priority: JobPriority
+    dead: DeadReason
+    correlation_id: str
+    engines: _containers.RepeatedScalarFieldContainer[str]
+    photo_url: str
+    photo_id: str
+    is_uploaded: bool
+    releases: _containers.ScalarMap[str, str]
+    metadata: _containers.ScalarMap[str, str]
+    routing_key: str
+    idempotency_key: str
+    created_at: _timestamp_pb2.Timestamp
+    updated_at: _timestamp_pb2.Timestamp
+    due_at: _timestamp_pb2.Timestamp
+    deadline_at: _timestamp_pb2.Timestamp
+    published_at: _timestamp_pb2.Timestamp
+    run: int
+    attempts: int
+    claim: JobClaim
+    error: JobError
+    handover: JobHandover
+    raw: str
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., priority: _Optional[_Union[JobPriority, str]] = ..., dead: _Optional[_Union[DeadReason, str]] = ..., correlation_id: _Optional[str] = ..., engines: _Optional[_Iterable[str]] = ..., photo_url: _Optional[str] = ..., photo_id: _Optional[str] = ..., is_uploaded: _Optional[bool] = ..., releases: _Optional[_Mapping[str, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., routing_key: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., published_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[int] = ..., attempts: _Optional[int] = ..., claim: _Optional[_Union[JobClaim, _Mapping]] = ..., error: _Optional[_Union[JobError, _Mapping]] = ..., handover: _Optional[_Union[JobHandover, _Mapping]] = ..., raw: _Optional[str] = ...) -> None: ...
+
+class JobFilter(_message.Message):
+    __slots__ = ("states", "priority", "dead", "undelivered", "engine", "code", "correlation_id", "created_after", "created_before")
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    UNDELIVERED_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    CORRELATION_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    states: _containers.RepeatedScalarFieldContainer[JobState]
+    priority: JobPriority
+    dead: DeadReason
+    undelivered: bool
+    engine: str
+    code: str
+    correlation_id: str
+    created_after: _timestamp_pb2.Timestamp
+    created_before: _timestamp_pb2.Timestamp
+    def __init__(self, states: _Optional[_Iterable[_Union[JobState, str]]] = ..., priority: _Optional[_Union[JobPriority, str]] = ..., dead: _Optional[_Union[DeadReason, str]] = ..., undelivered: _Optional[bool] = ..., engine: _Optional[str] = ..., code: _Optional[str] = ..., correlation_id: _Optional[str] = ..., created_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListJobsRequest(_message.Message):
+    __slots__ = ("filter", "limit", "before")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    filter: JobFilter
+    limit: int
+    before: str
+    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., limit: _Optional[int] = ..., before: _Optional[str] = ...) -> None: ...
+
+class ListJobsResponse(_message.Message):
+    __slots__ = ("jobs", "next_before")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[Job]
+    next_before: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ..., next_before: _Optional[str] = ...) -> None: ...
+
+class GetJobRequest(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    def __init__(self, job: _Optional[str] = ...) -> None: ...
+
+class ReplayJobRequest(_message.Message):
+    __slots__ = ("job", "reason", "who")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    reason: str
+    who: str
+    def __init__(self, job: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class DiscardJobRequest(_message.Message):
+    __slots__ = ("job", "reason", "who")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    reason: str
+    who: str
+    def __init__(self, job: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class ResendJobRequest(_message.Message):
+    __slots__ = ("job", "reason", "who")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    reason: str
+    who: str
+    def __init__(self, job: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class ReplayJobsRequest(_message.Message):
+    __slots__ = ("filter", "all", "limit", "reason", "who")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    filter: JobFilter
+    all: bool
+    limit: int
+    reason: str
+    who: str
+    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., all: _Optional[bool] = ..., limit: _Optional[int] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class ReplayJobsResponse(_message.Message):
+    __slots__ = ("jobs", "may_have_more")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    MAY_HAVE_MORE_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedScalarFieldContainer[str]
+    may_have_more: bool
+    def __init__(self, jobs: _Optional[_Iterable[str]] = ..., may_have_more: _Optional[bool] = ...) -> None: ...
+
+class DiscardJobsRequest(_message.Message):
+    __slots__ = ("filter", "all", "limit", "reason", "who")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    filter: JobFilter
+    all: bool
+    limit: int
+    reason: str
+    who: str
+    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., all: _Optional[bool] = ..., limit: _Optional[int] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class DiscardJobsResponse(_message.Message):
+    __slots__ = ("jobs", "may_have_more")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    MAY_HAVE_MORE_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedScalarFieldContainer[str]
+    may_have_more: bool
+    def __init__(self, jobs: _Optional[_Iterable[str]] = ..., may_have_more: _Optional[bool] = ...) -> None: ...
+
+class GetJobFiguresRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class JobFigures(_message.Message):
+    __slots__ = ("waiting", "queue", "oldest_age_s", "states", "dead", "undelivered")
+    class WaitingEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class QueueEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class OldestAgeSEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class StatesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class DeadEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_AGE_S_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    UNDELIVERED_FIELD_NUMBER: _ClassVar[int]
+    waiting: _containers.ScalarMap[str, int]
+    queue: _containers.ScalarMap[str, int]
+    oldest_age_s: _containers.ScalarMap[str, float]
+    states: _containers.ScalarMap[str, int]
+    dead: _containers.ScalarMap[str, int]
+    undelivered: int
+    def __init__(self, waiting: _Optional[_Mapping[str, int]] = ..., queue: _Optional[_Mapping[str, int]] = ..., oldest_age_s: _Optional[_Mapping[str, float]] = ..., states: _Optional[_Mapping[str, int]] = ..., dead: _Optional[_Mapping[str, int]] = ..., undelivered: _Optional[int] = ...) -> None: ...

@@ -70,6 +70,28 @@ class DetectRequest(_message.Message):
     metadata: Metadata
     def __init__(self, photo: _Optional[bytes] = ..., photo_url: _Optional[str] = ..., photo_id: _Optional[str] = ..., detection_types: _Optional[_Iterable[str]] = ..., priority: _Optional[_Union[Priority, str]] = ..., releases: _Optional[_Mapping[str, str]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ...) -> None: ...
 
+class SubmitDetectionRequest(_message.Message):
+    __slots__ = ("request", "idempotency_key", "timeout_s")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    request: DetectRequest
+    idempotency_key: str
+    timeout_s: float
+    def __init__(self, request: _Optional[_Union[DetectRequest, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., timeout_s: _Optional[float] = ...) -> None: ...
+
+class GetDetectionRequest(_message.Message):
+    __slots__ = ("request_id",)
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    def __init__(self, request_id: _Optional[str] = ...) -> None: ...
+
+class WatchDetectionRequest(_message.Message):
+    __slots__ = ("request_id",)
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    def __init__(self, request_id: _Optional[str] = ...) -> None: ...
+
 class Box(_message.Message):
     __slots__ = ("x_min", "y_min", "x_max", "y_max")
     X_MIN_FIELD_NUMBER: _ClassVar[int]
@@ -118,7 +140,7 @@ class Volume(_message.Message):
     def __init__(self, volume_m3: _Optional[float] = ..., confidence: _Optional[float] = ...) -> None: ...
 
 class EngineResult(_message.Message):
-    __slots__ = ("release", "instance", "attempts", "damage", "materials", "volume", "other", "fallback_from")
+    __slots__ = ("release", "instance", "attempts", "damage", "materials", "volume", "other", "fallback_from", "cached")
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +149,7 @@ class EngineResult(_message.Message):
     VOLUME_FIELD_NUMBER: _ClassVar[int]
     OTHER_FIELD_NUMBER: _ClassVar[int]
     FALLBACK_FROM_FIELD_NUMBER: _ClassVar[int]
+    CACHED_FIELD_NUMBER: _ClassVar[int]
     release: str
     instance: str
     attempts: int
@@ -135,7 +158,8 @@ class EngineResult(_message.Message):
     volume: Volume
     other: _struct_pb2.Struct
     fallback_from: str
-    def __init__(self, release: _Optional[str] = ..., instance: _Optional[str] = ..., attempts: _Optional[int] = ..., damage: _Optional[_Union[Objects, _Mapping]] = ..., materials: _Optional[_Union[Objects, _Mapping]] = ..., volume: _Optional[_Union[Volume, _Mapping]] = ..., other: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., fallback_from: _Optional[str] = ...) -> None: ...
+    cached: bool
+    def __init__(self, release: _Optional[str] = ..., instance: _Optional[str] = ..., attempts: _Optional[int] = ..., damage: _Optional[_Union[Objects, _Mapping]] = ..., materials: _Optional[_Union[Objects, _Mapping]] = ..., volume: _Optional[_Union[Volume, _Mapping]] = ..., other: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., fallback_from: _Optional[str] = ..., cached: _Optional[bool] = ...) -> None: ...
 
 class EngineError(_message.Message):
     __slots__ = ("code", "message", "retry_after_s")

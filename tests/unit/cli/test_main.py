@@ -46,7 +46,7 @@ def test_says_its_version(tidegate: Tidegate) -> None:
     assert tidegate("--version").stdout == f"tidegate {__version__}\n"
 
 
-@pytest.mark.parametrize("group", ["", "fleet", "rollout", "config"])
+@pytest.mark.parametrize("group", ["", "fleet", "rollout", "jobs", "config"])
 def test_what_a_command_does_is_said_whole_on_80_columns(tidegate: Tidegate, group: str) -> None:
     shown = tidegate(*group.split(), "--help", COLUMNS="80", TERMINAL_WIDTH="80").stdout
     listed = shown.partition("Commands:\n")[2].splitlines()

@@ -12,6 +12,8 @@ import pytest
 
 from control_plane.core.requests import Ended
 from control_plane.grpc_api.calls import CallTimeouts
+from control_plane.grpc_api.detection_calls import DetectionCalls
+from control_plane.grpc_api.job_calls import JobCalls
 from control_plane.grpc_api.kserve_service import KServe
 from control_plane.grpc_api.operations_service import OperationsService
 from control_plane.grpc_api.orchestrator_service import Orchestrator
@@ -24,6 +26,7 @@ from control_plane.services.model_reads import ModelReads
 from control_plane.services.operations import Operations
 from control_plane.services.rollout_requests import PlanDefaults
 from control_plane.services.status import Status
+from tests.unit.fake_jobs import FakeJobs
 from tests.unit.fakes import FakeCalendar, FakeClock, FakeInspector, FakeInstance, FakePhotos
 from tests.unit.rollouts import FakeRollouts
 from tests.unit.samples import ENGINES, TABLE, make_fleet, make_gateway
@@ -55,6 +58,7 @@ class Edge:
     photos: FakePhotos
     gateway: Gateway
     rollouts: FakeRollouts
+    jobs: FakeJobs
     channel: Any = field(default=None)
     heard: list[Ended] = field(default_factory=list)
 
@@ -94,7 +98,9 @@ def make_server(
     gateway: Gateway | None = None,
     rollouts: FakeRollouts | None = None,
     operations: Operations | None = None,
+    jobs: FakeJobs | None = None,
 ) -> GrpcServer:
+    jobs = jobs or FakeJobs()
     gateway = gateway or make_gateway(fleet, clock)
     status = Status(
         engines=ENGINES,
@@ -126,16 +132,15 @@ def make_server(
         timeouts,
         kserve.stopping,
     )
+    detection = Detection(gateway, FakeInspector(), lambda: TABLE.routes, clock)
+    known = detection.known_engines
+    submitted = DetectionCalls(jobs, jobs, known, timeouts, kserve.stopping, max_deadline_s=3600.0)
     return GrpcServer(
         kserve=kserve,
-        orchestrator=Orchestrator(
-            Detection(gateway, FakeInspector(), lambda: TABLE.routes, clock),
-            photos,
-            status,
-            clock,
-            timeouts,
+        orchestrator=Orchestrator(detection, photos, status, clock, timeouts, submitted),
+        operations=OperationsService(
+            operations or Operations(fleet, lambda: TABLE), status, calls, JobCalls(jobs, timeouts)
         ),
-        operations=OperationsService(operations or Operations(fleet, lambda: TABLE), status, calls),
         host="127.0.0.1",
         port=port,
         max_message_bytes=MAX_MESSAGE_BYTES,
@@ -151,9 +156,10 @@ async def edge() -> AsyncIterator[Edge]:
     heard: list[Ended] = []
     gateway = make_gateway(fleet, clock, ended=heard.append)
     rollouts = FakeRollouts()
-    server = make_server(fleet, clock, photos, gateway=gateway, rollouts=rollouts)
+    jobs = FakeJobs()
+    server = make_server(fleet, clock, photos, gateway=gateway, rollouts=rollouts, jobs=jobs)
     await server.start()
-    running = Edge(triton, fleet, server, clock, photos, gateway, rollouts, heard=heard)
+    running = Edge(triton, fleet, server, clock, photos, gateway, rollouts, jobs, heard=heard)
     async with grpc.aio.insecure_channel(server.address) as channel:
         running.channel = channel
         yield running

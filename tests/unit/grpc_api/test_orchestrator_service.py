@@ -11,7 +11,7 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from control_plane.core.detections import DetectionStatus, Priority
-from control_plane.grpc_api.orchestrator_service import (
+from control_plane.grpc_api.detection_messages import (
     PRIORITIES,
     STATUSES,
     EngineResult,

@@ -32,6 +32,7 @@ from control_plane.services.status import (
     InstanceView,
     ReleaseView,
 )
+from tests.unit.fake_jobs import FakeJobs
 from tests.unit.rest_api.fake_registration import FakeRegistration
 from tests.unit.rollouts import FakeRollouts
 
@@ -39,7 +40,7 @@ PHOTO = b"\xff\xd8\xff\xe0 as good as a photo"
 DETECT = "/api/v1/orchestrator/detect"
 UUID = "3f2b8c1e-5d1c-4f7a-9b53-0d7f0a1c2e4d"
 NOON = datetime(2025, 1, 31, 12, tzinfo=UTC)
-LIMITS = RestLimits(max_bytes=100_000, timeout_s=10.0, max_timeout_s=60.0)
+LIMITS = RestLimits(max_bytes=100_000, timeout_s=10.0, max_timeout_s=60.0, max_deadline_s=3600.0)
 PLAN_DEFAULTS = PlanDefaults((5, 50), 30.0, 600.0, 20)
 DETECTION_ID = "6f9d9a6e-0a39-4a4e-b5f0-0f9a2a6a3c55"
 
@@ -227,10 +228,16 @@ class Edge:
     limits: RestLimits = LIMITS
     rollouts: FakeRollouts = field(default_factory=FakeRollouts)
     plan_defaults: PlanDefaults = PLAN_DEFAULTS
+    jobs: FakeJobs = field(default_factory=FakeJobs)
+    metrics: bytes = b"tidegate_up 1.0\n"
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hastened: int = 0
 
     def hasten(self) -> None:
         self.hastened += 1
+
+    async def render(self) -> bytes:
+        return self.metrics
 
     def services(self) -> RestServices:
         return RestServices(
@@ -245,6 +252,10 @@ class Edge:
             registration=self.registration,
             standing=self.standing,
             plan_defaults=self.plan_defaults,
+            intake=self.jobs,
+            jobs=self.jobs,
+            metrics=self,
+            stopping=self.stopping,
             hasten=self.hasten,
         )
 

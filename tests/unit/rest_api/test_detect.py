@@ -213,8 +213,8 @@ async def test_a_callers_mistake_found_later_is_a_problem(
         ({"X-Request-Timeout-S": "nan"}, 400, "invalid_argument", "X-Request-Timeout-S", "nan"),
         ({"X-Request-Timeout-S": "inf"}, 400, "invalid_argument", "X-Request-Timeout-S", "inf"),
         ({"X-Routing-Key": "k" * 129}, 400, "invalid_argument", "X-Routing-Key", "128"),
-        ({"Prefer": "wait=5, Respond-Async"}, 501, "unimplemented", "Prefer", "respond-async"),
-        ({"Prefer": "respond-async; x=1"}, 501, "unimplemented", "Prefer", "respond-async"),
+        ({"Idempotency-Key": ""}, 400, "invalid_argument", "Idempotency-Key", "empty"),
+        ({"Idempotency-Key": "k" * 256}, 400, "invalid_argument", "Idempotency-Key", "255"),
         ({"Content-Encoding": "gzip"}, 415, "invalid_argument", "Content-Encoding", "gzip"),
     ],
 )
@@ -226,6 +226,19 @@ async def test_a_bad_header_is_named(
         assert words in check_problem(response, status, ErrorCode(code), field)
         assert edge.detection.asked == []
         await assert_still_answers(client)
+
+
+@pytest.mark.parametrize(
+    ("value", "may_use_cache"),
+    [("no-cache", False), ("max-age=0, No-Store", False), ("max-age=60", True), ("", True)],
+)
+async def test_who_wants_no_stored_answer_says_so(
+    edge: Edge, value: str, may_use_cache: bool
+) -> None:
+    async with edge.client() as client:
+        await client.post(DETECT, files={"photo": PHOTO}, headers={"Cache-Control": value})
+        await upload(client)
+    assert [asked.may_use_cache for asked in edge.detection.asked] == [may_use_cache, True]
 
 
 async def test_other_preferences_are_ignored(edge: Edge) -> None:

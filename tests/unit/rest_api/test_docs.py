@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from control_plane.rest_api import schemas
+from control_plane.rest_api import job_schemas, schemas
 from control_plane.rest_api.fleet_schemas import ActBody
 from control_plane.rest_api.rollout_schemas import CommandBody, RollBackBody, StartBody
 from tests.unit.rest_api.fakes import Edge
@@ -66,8 +66,16 @@ async def test_the_document_is_whole() -> None:
         "/api/v1/rollouts/{rollout}/{action}",
         "/api/v1/engines/{engine}/rollback",
         "/api/v1/audit",
+        "/api/v1/orchestrator/status/{request_id}",
+        "/api/v1/orchestrator/status/{request_id}/events",
+        "/api/v1/jobs",
+        "/api/v1/jobs/figures",
+        "/api/v1/jobs/{job}",
+        "/api/v1/jobs/{action}",
+        "/api/v1/jobs/{job}/{action}",
         "/healthz",
         "/readyz",
+        "/metrics",
     } == set(document["paths"])
     for reference in references(document):
         kind, name = reference.removeprefix("#/").rsplit("/", 1)
@@ -75,7 +83,7 @@ async def test_the_document_is_whole() -> None:
         assert name in document["components"]["schemas"]
     detect = document["paths"]["/api/v1/orchestrator/detect"]["post"]
     assert set(detect["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
-    assert {"200", "400", "404", "408", "413", "415", "422", "502", "503", "504"} <= set(
+    assert {"200", "202", "400", "404", "408", "413", "415", "422", "502", "503", "504"} <= set(
         detect["responses"]
     )
 
@@ -84,5 +92,6 @@ def test_the_examples_keep_to_their_schemas() -> None:
     for model in (
         *(schemas.Detection, schemas.Problem, schemas.DetectBody, ActBody),
         *(StartBody, CommandBody, RollBackBody),
+        *(job_schemas.ActBody, job_schemas.ActOnManyBody),
     ):
         model.model_validate_json(json.dumps(model.model_json_schema()["example"]))

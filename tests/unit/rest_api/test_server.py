@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from control_plane.errors import ConfigurationError, ErrorCode
 from control_plane.rest_api.app import create_app
 from control_plane.rest_api.server import HttpLimits, HttpServer
+from tests.unit.fake_jobs import JOB_ID, make_job
 from tests.unit.rest_api.fakes import DETECT, PHOTO, Edge, assert_still_answers, check_problem
 
 LIMITS = HttpLimits(head_timeout_s=0.2, linger_s=0.2, max_head_bytes=4096)
@@ -30,7 +31,7 @@ def edge() -> Edge:
 
 @asynccontextmanager
 async def serve(edge: Edge, limits: HttpLimits = LIMITS) -> AsyncIterator[HttpServer]:
-    server = HttpServer(create_app(edge.services()), "127.0.0.1", 0, limits)
+    server = HttpServer(create_app(edge.services()), "127.0.0.1", 0, limits, edge.stopping)
     await server.start()
     try:
         yield server
@@ -144,6 +145,30 @@ async def test_stopping_ends_what_takes_longer_than_the_grace(edge: Edge) -> Non
             result = (await asyncio.gather(request, return_exceptions=True))[0]
     assert edge.detection.cancelled.is_set()
     assert isinstance(result, httpx.HTTPError) or result.status_code >= 500
+
+
+async def test_stopping_ends_event_streams_at_once(edge: Edge) -> None:
+    edge.jobs.put(make_job())
+    async with serve(edge) as server, client_of(server) as client:
+        async with client.stream("GET", f"/api/v1/orchestrator/status/{JOB_ID}/events") as stream:
+            lines = stream.aiter_lines()
+            heard = [await anext(lines) for _ in range(3)]
+            assert heard[2] == "event: status"
+            stopping = asyncio.create_task(server.stop(60))
+            # It ends as an answer that is whole, not as a connection that breaks.
+            assert [line async for line in lines][-1] == ""
+        await stopping
+    assert edge.jobs.watching == 0
+
+
+async def test_a_caller_who_leaves_an_event_stream_leaves_nothing_behind(edge: Edge) -> None:
+    edge.jobs.put(make_job())
+    async with serve(edge) as server, client_of(server) as client:
+        async with client.stream("GET", f"/api/v1/orchestrator/status/{JOB_ID}/events") as stream:
+            await anext(stream.aiter_lines())
+        async with asyncio.timeout(5):
+            while edge.jobs.watching:  # noqa: ASYNC110 - the server's end has no event of its own
+                await asyncio.sleep(0.01)
 
 
 async def test_stopping_again_with_less_patience_ends_the_rest_sooner(edge: Edge) -> None:

@@ -1,0 +1,100 @@
+"""Doing something about jobs: one by one where they are named, at once where they are chosen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+from cli.client import ControlPlane
+from cli.failure import UNREACHABLE, Refused, complain
+from cli.job_options import JOBS, MAX_LISTED, job_path, jobs_query
+from cli.job_words import line_of
+from cli.printing import print_json
+
+DONE = {"replay": "replayed", "discard": "discarded", "resend": "to be sent again"}
+MANY_TIMEOUT_S = 300.0
+
+
+def act_on(
+    control_plane: ControlPlane,
+    action: str,
+    job_ids: Sequence[str],
+    signature: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """Each on its own. Exit status 1 when one was refused; the others are done all the same."""
+    is_well = True
+    for job_id in job_ids:
+        try:
+            job = control_plane.post(f"{job_path(job_id)}/{action}", dict(signature))
+        except Refused as refusal:
+            if refusal.code == UNREACHABLE:
+                raise
+            is_well = False
+            if as_json:
+                print_json({"id": job_id, "error": refusal.as_json()}, is_line=True)
+            complain(f"{job_id}: {refusal.line()}")
+            continue
+        if as_json:
+            print_json(job, is_line=True)
+        else:
+            typer.echo(f"{job['id']} {DONE[action]}: {line_of(job)}")
+    if not is_well:
+        raise typer.Exit(1)
+
+
+def act_on_chosen(
+    control_plane: ControlPlane,
+    action: str,
+    wanted: Mapping[str, Any],
+    *,
+    limit: int,
+    signature: Mapping[str, Any],
+    is_sure: bool,
+    as_json: bool,
+) -> None:
+    """All dead letters that are wanted, up to the limit, after asking back."""
+    if not is_sure and not _is_confirmed(control_plane, action, wanted, limit):
+        return
+    body = {**(wanted or {"all": True}), "limit": limit, **signature}
+    done = control_plane.post(f"{JOBS}/{action}", body, timeout_s=MANY_TIMEOUT_S)
+    if as_json:
+        print_json(done)
+        return
+    typer.echo(f"{_counted(done['count'])} {DONE[action]}")
+    if done["may_have_more"]:
+        typer.echo("there may be more: run it again")
+
+
+def _is_confirmed(
+    control_plane: ControlPlane, action: str, wanted: Mapping[str, Any], limit: int
+) -> bool:
+    """Whether a person says yes. Raises Refused where there is nobody to ask."""
+    shown = min(limit, MAX_LISTED)
+    path = jobs_query(**{"dead": "any", **wanted}, limit=shown)
+    found = len(control_plane.get(path)["jobs"])
+    if not found:
+        typer.echo("no such dead letter" if wanted else "no dead letters", err=True)
+        return False
+    at_least = "at least " if found == MAX_LISTED < limit else ""
+    what = f"{action} {at_least}{_counted(found)}"
+    if not has_person():
+        raise Refused(
+            f"this would {what}, and nobody is there to be asked",
+            code="unconfirmed",
+            hint="--yes does it",
+        )
+    return typer.confirm(f"{what}?", err=True)
+
+
+def has_person() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
+
+
+def _counted(count: int) -> str:
+    return f"{count} dead letter{'' if count == 1 else 's'}"
