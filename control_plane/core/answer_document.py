@@ -72,13 +72,13 @@ def read_answer(document: Mapping[str, Any]) -> DetectionAnswer:
                 # Not in documents from before there was a cache.
                 is_cached=served[name].get("cached", False),
             )
-            for name, findings in document["results"].items()
+            for name, findings in dict(document["results"]).items()
         },
         errors={
             name: EngineFailure(
                 ErrorCode(failure["code"]), failure["message"], failure["retry_after_s"]
             )
-            for name, failure in document["errors"].items()
+            for name, failure in dict(document["errors"]).items()
         },
         processing_time_ms=document["processing_time_ms"],
         timestamp=datetime.fromisoformat(document["timestamp"]),
