@@ -2,8 +2,9 @@
 
 Stride scheduling (Waldspurger and Weihl, 1995): taking from a queue moves it on by one over its
 weight, and the queue that has come the least far is next. So of messages that all wait, shares
-are as the weights, 8:3:1 by default, in every short run of them; and a queue that was empty comes
-back without a claim to what it did not use.
+are as the weights, 8:3:1 by default, in every short run of them. A queue that was empty comes
+back without a claim to what it did not use, and until then it is asked for one message at a time:
+what is taken in its place would otherwise not be shared by weight.
 
 Ageing: the weight of a queue grows with the age of its oldest message, up to the greatest weight
 there is. So low is slow, never starves, and never comes before high.
@@ -32,15 +33,16 @@ class DrainOptions:
 
 
 class Drain:
-    """How far each queue has come."""
+    """How far each queue has come, and which were empty when they were last asked."""
 
     def __init__(self, options: DrainOptions) -> None:
         self._options = options
         self._passes = dict.fromkeys(Priority, 0.0)
         self._strides = dict.fromkeys(Priority, 1.0)
+        self._empty: frozenset[Priority] = frozenset()
 
     def share(self, limit: int, ages_s: Mapping[Priority, float]) -> dict[Priority, int]:
-        """How many of the next ``limit`` messages are to be of each priority, if all have some.
+        """How many of the next ``limit`` messages are to be of each priority.
 
         ages_s: of the oldest message, by priority; what is missing has none.
         """
@@ -49,8 +51,9 @@ class Drain:
         passes = dict(self._passes)
         wanted = dict.fromkeys(Priority, 0)
         for _ in range(limit):
+            asked = [one for one in Priority if not wanted[one] or one not in self._empty]
             # Of two that have come as far the more urgent: min takes the first.
-            first = min(Priority, key=passes.__getitem__)
+            first = min(asked or Priority, key=passes.__getitem__)
             passes[first] += self._strides[first]
             wanted[first] += 1
         return wanted
@@ -59,12 +62,14 @@ class Drain:
         """What was taken of what ``share`` wanted. One that had less than wanted was empty."""
         for priority, count in taken.items():
             self._passes[priority] += count * self._strides[priority]
-        had_more = [one for one in Priority if taken.get(one, 0) >= wanted.get(one, 0)]
-        # At least where the last of those stands that still have some; all were empty: level.
-        level = min(self._passes[one] for one in had_more) if had_more else 0.0
-        for priority in Priority:
-            if priority not in had_more:
-                self._passes[priority] = max(self._passes[priority], level)
+        short = {one for one in Priority if taken.get(one, 0) < wanted.get(one, 0)}
+        # Only what gave something, and all of what it was asked for, is known to have more.
+        more = {one for one in Priority if taken.get(one, 0)} - short
+        self._empty = (self._empty | short) - more
+        # At least where the last of those stands; with none, nobody has a claim on another.
+        level = min((self._passes[one] for one in more), default=max(self._passes.values()))
+        for priority in short:
+            self._passes[priority] = max(self._passes[priority], level)
         least = min(self._passes.values())
         # Only differences matter; numbers that grow for ever would lose them.
         self._passes = {one: value - least for one, value in self._passes.items()}
