@@ -2,7 +2,8 @@
 
 outcome of an attempt                                   the job
 every engine answered                                   is completed
-a caller's mistake (no image, no photo, bad request)    is unprocessable, at once
+a caller's mistake (no image, no photo, bad request)    is unprocessable, at once; partial, if
+                                                        something was found before
 the fleet was full, a store or a broker away, a stop    goes back, no attempt used up
 a fault of the fleet, attempts left                     is tried again, those engines alone
 a fault of the fleet, none left, something found        is partial
@@ -90,15 +91,16 @@ def settle_answer(
         return Finish(merged)
     failures = list(answer.errors.values())
     error = _error_of(answer, now_s)
+    hopeful = [one for one in failures if one.code not in CALLER_MISTAKES]
+    if not hopeful:
+        return _give_up(merged, error, DeadReason.UNPROCESSABLE)
     # Something was found only if an attempt was spent: a full fleet for all costs nothing.
-    if not answer.results and all(one.code in NOT_ITS_FAULT for one in failures):
-        return _back(job, error, _longest(failures), now_s=now_s, options=options)
-    wait_s = _wait_s(job, _longest(failures), options=options, rng=rng)
+    if not answer.results and all(one.code in NOT_ITS_FAULT for one in hopeful):
+        return _back(job, error, _longest(hopeful), now_s=now_s, options=options)
+    wait_s = _wait_s(job, _longest(hopeful), options=options, rng=rng)
     if _may_retry(job, wait_s, now_s=now_s, options=options):
         return Retry(wait_s, error, merged)
-    if merged.results:
-        return Finish(merged)
-    return Bury(DeadReason.FAILED, error, merged)
+    return _give_up(merged, error)
 
 
 def settle_error(
@@ -107,13 +109,13 @@ def settle_error(
     """After an attempt that ended with no answer at all."""
     error = JobError(refusal.code, refusal.message, now_s, refusal.field)
     if refusal.code in CALLER_MISTAKES:
-        return Bury(DeadReason.UNPROCESSABLE, error)
+        return _give_up(_blamed(job.answer, error), error, DeadReason.UNPROCESSABLE)
     if refusal.code in NOT_ITS_FAULT:
         return _back(job, error, refusal.retry_after_s, now_s=now_s, options=options)
     wait_s = _wait_s(job, refusal.retry_after_s, options=options, rng=rng)
     if _may_retry(job, wait_s, now_s=now_s, options=options):
         return Retry(wait_s, error)
-    return _give_up(job, error)
+    return _give_up(_blamed(job.answer, error), error)
 
 
 def settle_claim(job: Job, *, now_s: float, options: JobRetryOptions) -> Outcome | None:
@@ -123,10 +125,10 @@ def settle_claim(job: Job, *, now_s: float, options: JobRetryOptions) -> Outcome
     comes here with more attempts than it may have.
     """
     if job.deadline_at_s <= now_s:
-        return settle_late(job, now_s)
+        return _give_up(job.answer, _too_late(now_s))
     if job.attempts > options.max_attempts:
         error = job.error or JobError(ErrorCode.INTERNAL, "its worker died", now_s)
-        return _give_up(job, error)
+        return _give_up(job.answer, error)
     return None
 
 
@@ -149,10 +151,22 @@ def merge(before: DetectionAnswer | None, after: DetectionAnswer) -> DetectionAn
     )
 
 
-def _give_up(job: Job, error: JobError) -> Outcome:
-    if job.answer is not None and job.answer.results:
-        return Finish(job.answer)
-    return Bury(DeadReason.FAILED, error, job.answer)
+def _give_up(
+    found: DetectionAnswer | None, error: JobError, reason: DeadReason = DeadReason.FAILED
+) -> Outcome:
+    """What was found is never thrown away; without anything it is a dead letter."""
+    if found is not None and found.results:
+        return Finish(found)
+    return Bury(reason, error, found)
+
+
+def _blamed(found: DetectionAnswer | None, error: JobError) -> DetectionAnswer | None:
+    """With the latest error in place of what the engines that are left said before."""
+    if found is None:
+        return None
+    return replace(
+        found, errors=dict.fromkeys(found.errors, EngineFailure(error.code, error.message))
+    )
 
 
 def _back(
@@ -165,7 +179,7 @@ def _back(
 ) -> Outcome:
     wait_s = min(max(options.pause_s, retry_after_s or 0.0), options.most_s)
     if now_s + wait_s >= job.deadline_at_s:
-        return settle_late(job, now_s)
+        return _give_up(job.answer, _too_late(now_s))
     return Return(wait_s, error)
 
 
