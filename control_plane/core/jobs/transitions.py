@@ -56,6 +56,7 @@ def claim(job: Job, now_s: float, *, worker: str, ttl_s: float) -> Job:
         claim=Claim(worker, job.run, attempt, now_s + ttl_s),
         updated_at_s=now_s,
         published_at_s=now_s if job.published_at_s is None else job.published_at_s,
+        error=job.error if job.claim is None else _unheard(job.claim, now_s),
     )
 
 
@@ -202,11 +203,6 @@ def strand(job: Job, now_s: float) -> Job:
         return job
     if job.claim.expires_at_s > now_s:
         raise ClaimedElsewhere(job.claim.expires_at_s - now_s)
-    error = JobError(
-        ErrorCode.INTERNAL,
-        f"worker {job.claim.worker} was not heard of any more in attempt {job.claim.attempt}",
-        now_s,
-    )
     return replace(
         job,
         state=next_state(job.state, JobEvent.RETRY),
@@ -214,7 +210,7 @@ def strand(job: Job, now_s: float) -> Job:
         due_at_s=now_s,
         updated_at_s=now_s,
         published_at_s=None,
-        error=error,
+        error=_unheard(job.claim, now_s),
     )
 
 
@@ -223,6 +219,12 @@ def _held(job: Job, claim: Claim) -> Claim:
     if job.claim is None or not claim.is_same(job.claim):
         raise ClaimLost
     return job.claim
+
+
+def _unheard(claim: Claim, now_s: float) -> JobError:
+    """What is said of an attempt whose worker was gone."""
+    words = f"worker {claim.worker} was not heard of any more in attempt {claim.attempt}"
+    return JobError(ErrorCode.INTERNAL, words, now_s)
 
 
 def _handover(job: Job, now_s: float, *, is_sent: bool) -> Handover | None:
