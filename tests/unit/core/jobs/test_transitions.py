@@ -53,7 +53,7 @@ def dead(**changes: object) -> Job:
     job = claimed()
     error = an_error()
     buried = bury(job, NOW_S, reason=DeadReason.FAILED, error=error, is_sent=True, claim=held(job))
-    return replace(buried, **changes)  # type: ignore[arg-type]
+    return replace(buried, **changes)
 
 
 def finished() -> Job:
@@ -168,13 +168,13 @@ def test_what_goes_back_is_due_at_once_and_tells_why_if_it_is_told() -> None:
 @pytest.mark.parametrize("is_sent", [True, False])
 def test_what_is_finished(answer: object, state: DetectionStatus, is_sent: bool) -> None:
     job = claimed(a_job(error=an_error(), run=3, answer=FOUND))
-    done = finish(job, LATER_S, claim=held(job), answer=answer, is_sent=is_sent)  # type: ignore[arg-type]
+    done = finish(job, LATER_S, claim=held(job), answer=answer, is_sent=is_sent)
     assert done == replace(
         job,
         state=state,
         claim=None,
         updated_at_s=LATER_S,
-        answer=answer,  # type: ignore[arg-type]
+        answer=answer,
         error=None,
         handover=Handover(3, due_at_s=LATER_S) if is_sent else None,
     )
