@@ -93,14 +93,14 @@ def settle_answer(
     error = _error_of(answer, now_s)
     hopeful = [one for one in failures if one.code not in CALLER_MISTAKES]
     if not hopeful:
-        return _give_up(merged, error, DeadReason.UNPROCESSABLE)
+        return _end(merged, error, DeadReason.UNPROCESSABLE)
     # Something was found only if an attempt was spent: a full fleet for all costs nothing.
     if not answer.results and all(one.code in NOT_ITS_FAULT for one in hopeful):
         return _back(job, error, _longest(hopeful), now_s=now_s, options=options)
     wait_s = _wait_s(job, _longest(hopeful), options=options, rng=rng)
     if _may_retry(job, wait_s, now_s=now_s, options=options):
         return Retry(wait_s, error, merged)
-    return _give_up(merged, error)
+    return _end(merged, error)
 
 
 def settle_error(
@@ -109,13 +109,13 @@ def settle_error(
     """After an attempt that ended with no answer at all."""
     error = JobError(refusal.code, refusal.message, now_s, refusal.field)
     if refusal.code in CALLER_MISTAKES:
-        return _give_up(_blamed(job.answer, error), error, DeadReason.UNPROCESSABLE)
+        return _end(_blamed(job.answer, error), error, DeadReason.UNPROCESSABLE)
     if refusal.code in NOT_ITS_FAULT:
         return _back(job, error, refusal.retry_after_s, now_s=now_s, options=options)
     wait_s = _wait_s(job, refusal.retry_after_s, options=options, rng=rng)
     if _may_retry(job, wait_s, now_s=now_s, options=options):
         return Retry(wait_s, error)
-    return _give_up(_blamed(job.answer, error), error)
+    return _end(_blamed(job.answer, error), error)
 
 
 def settle_claim(job: Job, *, now_s: float, options: JobRetryOptions) -> Outcome | None:
@@ -125,10 +125,10 @@ def settle_claim(job: Job, *, now_s: float, options: JobRetryOptions) -> Outcome
     comes here with more attempts than it may have.
     """
     if job.deadline_at_s <= now_s:
-        return _give_up(job.answer, _too_late(now_s))
+        return _give_up(job, _too_late(now_s))
     if job.attempts > options.max_attempts:
         error = job.error or JobError(ErrorCode.INTERNAL, "its worker died", now_s)
-        return _give_up(job.answer, error)
+        return _give_up(job, error)
     return None
 
 
@@ -151,7 +151,11 @@ def merge(before: DetectionAnswer | None, after: DetectionAnswer) -> DetectionAn
     )
 
 
-def _give_up(
+def _give_up(job: Job, error: JobError) -> Outcome:
+    return _end(job.answer, error)
+
+
+def _end(
     found: DetectionAnswer | None, error: JobError, reason: DeadReason = DeadReason.FAILED
 ) -> Outcome:
     """What was found is never thrown away; without anything it is a dead letter."""
@@ -179,7 +183,7 @@ def _back(
 ) -> Outcome:
     wait_s = min(max(options.pause_s, retry_after_s or 0.0), options.most_s)
     if now_s + wait_s >= job.deadline_at_s:
-        return _give_up(job.answer, _too_late(now_s))
+        return _give_up(job, _too_late(now_s))
     return Return(wait_s, error)
 
 
