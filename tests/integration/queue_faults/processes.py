@@ -1,0 +1,152 @@
+"""The processes of a run: started in an instant, killed, and started again as by a supervisor.
+
+They are forked from a server that has imported everything, so that a hundred crashes cost
+seconds; each is a process of its own all the same, with nothing of its parent's but the code.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+import psutil
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tests.integration.queue_faults.programs"])
+STOP_TIMEOUT_S = 30.0
+LOOK_EVERY_S = 0.02
+MOST_FAILURES = 5
+"""Of a program: it is not started again and again when something is wrong with it."""
+
+Arguments = tuple[Any, ...]
+
+
+class Supervised:
+    """So many processes of one program, each followed by another one when it ends too early.
+
+    arguments: of the first, the second and so on; where there are no more, ``then``'s.
+    """
+
+    def __init__(
+        self,
+        program: Callable[..., None],
+        *,
+        count: int,
+        arguments: Sequence[Arguments] = (),
+        then: Arguments = (),
+    ) -> None:
+        self._program = program
+        self._arguments = itertools.chain(arguments, itertools.repeat(then))
+        self._left = len(arguments)
+        self._lock = threading.Lock()
+        self._running = [self._start() for _ in range(count)]
+        self._is_over = threading.Event()
+        self.deaths = 0
+        self.failures: list[int] = []
+        """Exit statuses of those that ended by themselves, and not by a signal."""
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    @property
+    def left(self) -> int:
+        """How many of the arguments have not been used yet."""
+        return max(0, self._left)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all have ended as they should."""
+        assert len(self.failures) < MOST_FAILURES, f"{self._program.__name__} cannot be run"
+        return all(one.exitcode == 0 for one in self._running)
+
+    def pids(self) -> list[int]:
+        with self._lock:
+            return [one.pid for one in self._running if one.pid is not None]
+
+    def kill_one(self, index: int) -> None:
+        """Another one follows."""
+        pids = self.pids()
+        with_pid = pids[index % len(pids)]
+        with suppress(ProcessLookupError):  # it was just dying of something else
+            os.kill(with_pid, signal.SIGKILL)
+
+    def memory_bytes(self) -> int:
+        """Of all of them, what is theirs alone."""
+        total = 0
+        for pid in self.pids():
+            with suppress(psutil.NoSuchProcess):
+                total += psutil.Process(pid).memory_full_info().uss
+        return total
+
+    def cpu_s(self) -> float:
+        """Of those that run now."""
+        times = [psutil.Process(pid).cpu_times() for pid in self.pids()]
+        return sum(one.user + one.system for one in times)
+
+    def stop(self) -> None:
+        """By SIGTERM, as a supervisor would; who does not end in time is killed and told of."""
+        self._is_over.set()
+        self._thread.join()
+        for process in self._running:
+            process.terminate()
+        give_up_s = time.monotonic() + STOP_TIMEOUT_S
+        for process in self._running:
+            process.join(max(0.0, give_up_s - time.monotonic()))
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+            if process.exitcode != 0:
+                self.failures.append(process.exitcode or 0)
+
+    def _start(self) -> ForkServerProcess:
+        self._left -= 1
+        process = _CONTEXT.Process(target=self._program, args=next(self._arguments))
+        process.start()
+        return process
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(LOOK_EVERY_S):
+            for index, process in enumerate(self._running):
+                if process.exitcode is None or process.exitcode == 0:
+                    continue
+                if process.exitcode > 0:
+                    self.failures.append(process.exitcode)
+                    if len(self.failures) >= MOST_FAILURES:
+                        return
+                self.deaths += 1
+                with self._lock:
+                    self._running[index] = self._start()
+
+
+@contextmanager
+def supervised(
+    program: Callable[..., None],
+    *,
+    count: int = 1,
+    arguments: Sequence[Arguments] = (),
+    then: Arguments = (),
+) -> Iterator[Supervised]:
+    processes = Supervised(program, count=count, arguments=arguments, then=then)
+    try:
+        yield processes
+    finally:
+        processes.stop()
+
+
+def end_with_parent() -> None:
+    """In a process of a run: it is not to outlive who started it."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
