@@ -27,7 +27,6 @@ LEASE_S = 3.0
 CLAIM_S = 3.0
 STORE_TIMEOUT_S = 5.0
 MAX_ATTEMPTS = 10
-RETRIES = JobRetryOptions(max_attempts=MAX_ATTEMPTS, first_s=0.05, most_s=0.5, pause_s=0.1)
 PHOTO = b"the stand-in of the fleet does not look at it"
 PHOTO_URL = "file:///photos/roof.jpg"
 SECRET = "whsec_dGlkZWdhdGUtdGVzdHMtc2VjcmV0LTMyLWJ5dGVzISE="
@@ -38,7 +37,8 @@ class Place:
     """Where the processes of one run find everything. It can be sent to any of them.
 
     store: SQLite's file, or a URL. queue: sql, rabbitmq or sqs; queue_url: of the latter two.
-    webhook: where results go; "" for nowhere. takes_s: how long a detection takes.
+    webhook: where results go; "" for nowhere. takes_s: how long a detection takes. copies: how
+    often an order is published.
     """
 
     folder: Path
@@ -51,6 +51,12 @@ class Place:
     takes_s: float = 0.0
     concurrency: int = 8
     claim_s: float = CLAIM_S
+    max_attempts: int = MAX_ATTEMPTS
+    copies: int = 1
+
+    @property
+    def retries(self) -> JobRetryOptions:
+        return JobRetryOptions(self.max_attempts, first_s=0.05, most_s=0.5, pause_s=0.1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from control_plane.core.detections import DetectionStatus
 from control_plane.core.jobs import Job, JobFilter, result_id_of
 from control_plane.ports import JobStore
 from tests.integration.faults.shown import Figure
-from tests.integration.queue_faults.assembly import MAX_ATTEMPTS, Parts, Place, opened
+from tests.integration.queue_faults.assembly import Parts, Place, opened
 from tests.integration.queue_faults.notes import Notes
 from tests.integration.queue_faults.plan import (
     ENDS,
@@ -28,13 +28,8 @@ from tests.integration.queue_faults.plan import (
 
 PAGE = 500
 OPEN = (DetectionStatus.QUEUED, DetectionStatus.PROCESSING)
-NEEDED = {
-    Kind.FLAKY: FAILURES + 1,
-    Kind.PARTLY: MAX_ATTEMPTS,
-    Kind.FAILING: MAX_ATTEMPTS,
-    Kind.DEADLY: MAX_ATTEMPTS,
-}
-"""How often the fleet has to be asked about a job; once about all others."""
+TO_THE_END = (Kind.PARTLY, Kind.FAILING, Kind.DEADLY)
+"""What uses up all its attempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +95,7 @@ async def check(place: Place, expected: Expected, *, is_sent: bool) -> tuple[Fig
         Figure("accepted twice", notes.accepted_twice_as_another(), at_most=0),
         Figure("with another end", len(wrong_ends), at_most=0),
         Figure("with other results", len(wrong), at_most=0),
-        Figure("killed", sum(notes.fallen().values())),
-        Figure("asked again", _asked_again(notes, expected)),
+        Figure("asked again", _asked_again(place, notes, expected)),
         Figure("handed out for nothing", notes.takings() - sum(notes.executions().values())),
     ]
     if is_sent:
@@ -137,9 +131,10 @@ async def _wrong_results(
             yield job_id
 
 
-def _asked_again(notes: Notes, expected: Expected) -> int:
+def _asked_again(place: Place, notes: Notes, expected: Expected) -> int:
     """How often the fleet was asked for nothing, because nobody knew of the first time."""
-    needed = {job_id: NEEDED.get(one.kind, 1) for job_id, one in expected.jobs.items()}
+    needs = {Kind.FLAKY: FAILURES + 1} | dict.fromkeys(TO_THE_END, place.max_attempts)
+    needed = {job_id: needs.get(one.kind, 1) for job_id, one in expected.jobs.items()}
     return sum(
         max(0, times - needed.get(job_id, 1)) for job_id, times in notes.executions().items()
     )

@@ -50,7 +50,7 @@ class Supervised:
         self._running = [self._start() for _ in range(count)]
         self._is_over = threading.Event()
         self.deaths = 0
-        self.failures: list[int] = []
+        self.failures: list[int | None] = []
         """Exit statuses of those that ended by themselves, and not by a signal."""
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -102,8 +102,9 @@ class Supervised:
             if process.exitcode is None:
                 process.kill()
                 process.join()
-            if process.exitcode != 0:
-                self.failures.append(process.exitcode or 0)
+            # One that was only just started has not learnt yet what SIGTERM means.
+            if process.exitcode not in (0, -signal.SIGTERM):
+                self.failures.append(process.exitcode)
 
     def _start(self) -> ForkServerProcess:
         self._left -= 1

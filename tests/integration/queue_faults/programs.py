@@ -32,7 +32,6 @@ from tests.integration.queue_faults.assembly import (
     PHOTO,
     PHOTO_URL,
     PHOTOS,
-    RETRIES,
     AnyPhoto,
     Parts,
     Place,
@@ -129,7 +128,7 @@ def _work_loop(
         clock=parts.clock,
         rng=Random(),
         options=AttemptOptions(
-            claim_s=place.claim_s, pause_s=0.2, is_sent=bool(place.webhook), retries=RETRIES
+            claim_s=place.claim_s, pause_s=0.2, is_sent=bool(place.webhook), retries=place.retries
         ),
         step=step,
     )
@@ -194,12 +193,27 @@ class NotingQueue:
         return taken
 
 
+class CopyingQueue:
+    """JobQueue of who only publishes, each message so many times."""
+
+    def __init__(self, parts: Parts, copies: int) -> None:
+        self._queue = parts.queue
+        self._copies = copies
+        self.take = self._queue.take
+        self.settle = self._queue.settle
+        self.depths = self._queue.depths
+
+    async def publish(self, message: Message) -> None:
+        for _ in range(self._copies):
+            await self._queue.publish(message)
+
+
 async def _submit(place: Place, jobs: Sequence[Planned], per_s: float, falls: Falls) -> None:
     notes = Notes(place.folder)
     done = notes.accepted()
     waiting = iter([one for one in jobs if one.number not in done])
     async with opened(place) as parts:
-        intake = _intake(parts, falls.step)
+        intake = _intake(parts, CopyingQueue(parts, place.copies), falls.step)
 
         async def submitter() -> None:
             for planned in waiting:
@@ -214,11 +228,11 @@ async def _submit(place: Place, jobs: Sequence[Planned], per_s: float, falls: Fa
                 group.create_task(submitter())
 
 
-def _intake(parts: Parts, step: Callable[[str], None]) -> Intake:
+def _intake(parts: Parts, queue: CopyingQueue, step: Callable[[str], None]) -> Intake:
     return Intake(
         store=parts.jobs,
         upkeep=parts.jobs,
-        queue=parts.queue,
+        queue=queue,
         uploads=parts.uploads,
         photos=PHOTOS,
         inspector=AnyPhoto(),

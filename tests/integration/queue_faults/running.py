@@ -121,15 +121,17 @@ def ledger(
         )
         took_s = time.monotonic() - started_s
     figures = asyncio.run(check(stage.place, expected, is_sent=script.is_sent))
+    killed = submitter.deaths + workers.deaths
     failed = [code for one in (submitter, workers) for code in one.failures]
     return Shown(
         f"{stage.backend.value}: {what}",
         (
             *figures,
+            Figure("killed", killed),
             Figure("not killed and yet ended", len(failed), at_most=0),
             Figure("took", took_s, "s"),
         ),
-        Counter(notes.refused()),
+        notes.refused() + Counter(f"exit status {code}" for code in failed),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -78,7 +78,6 @@ class Stage:
     servers: Servers
     queue_proxy: Proxy | None = None
     store_proxy: Proxy | None = None
-    marks: list[str] = field(default_factory=list)
 
 
 @contextmanager
