@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 class Notes:
@@ -33,7 +35,7 @@ class Notes:
 
     def execute(self, job_id: str, engines: int) -> None:
         """The fleet is asked about a job."""
-        self._write("executed", {"job_id": job_id, "engines": engines})
+        self._write("executed", {"job_id": job_id, "engines": engines, "at_s": time.time()})
 
     def take(self, message_id: str | None) -> None:
         """A worker was handed a message."""
@@ -74,6 +76,13 @@ class Notes:
         """How often the fleet was asked, by job."""
         return Counter(one["job_id"] for one in self._read("executed"))
 
+    def first_asked_at_s(self) -> dict[str, float]:
+        """When the fleet was first asked about each job."""
+        found: dict[str, float] = {}
+        for one in self._read("executed"):
+            found.setdefault(one["job_id"], one["at_s"])
+        return found
+
     def takings(self) -> int:
         """How often a message was handed out."""
         return len(self._read("taken"))
@@ -94,7 +103,7 @@ class Notes:
         finally:
             os.close(handle)
 
-    def _read(self, name: str) -> list[dict[str, object]]:
+    def _read(self, name: str) -> list[dict[str, Any]]:
         path = self._folder / f"{name}.jsonl"
         if not path.exists():
             return []

@@ -99,6 +99,16 @@ def plan(jobs: int, *, seed: int, deadly: int = 0) -> tuple[Planned, ...]:
     )
 
 
+def plain_jobs(shares: dict[Priority, int], jobs: int, *, seed: int) -> tuple[Planned, ...]:
+    """Jobs that all fare well, of the priorities in these shares."""
+    rng = Random(seed)
+    drawn = rng.choices(list(shares), list(shares.values()), k=jobs)
+    return tuple(
+        Planned(number, Kind.PLAIN, priority, is_uploaded=False, is_repeated=False)
+        for number, priority in enumerate(drawn)
+    )
+
+
 def kind_of(correlation_id: str) -> Kind:
     return Kind(correlation_id.partition(".")[0])
 

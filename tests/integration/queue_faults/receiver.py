@@ -62,5 +62,8 @@ def receive(port: int, folder: Path, manners: Manners, seed: int) -> None:
         daemon_threads = True
         request_queue_size = 128
 
+        def handle_error(self, *_: object) -> None:
+            """Its senders are killed; that is none of its errors."""
+
     with Server(("127.0.0.1", port), Handler) as server:
         server.serve_forever()

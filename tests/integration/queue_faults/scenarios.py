@@ -182,7 +182,7 @@ def fill_disk(run: Run) -> None:
     """Not a byte is left, and after a while there is room again."""
     run.wait_accepted(0.3)
     if run.stage.backend is Backend.RABBITMQ:
-        run.stage.servers.rabbitmq.control("set_disk_free_limit", "1000TB")
+        run.stage.servers.rabbitmq.control("set_disk_free_limit", str(10**16))
         time.sleep(FULL_S)
         run.stage.servers.rabbitmq.control("set_disk_free_limit", "10MB")
         return
