@@ -23,6 +23,7 @@ from control_plane.adapters.uploads import FileUploads
 from control_plane.core.jobs import JobRetryOptions
 from control_plane.ports import JobQueue, PhotoSource
 
+DAY_S = 86_400.0
 LEASE_S = 3.0
 CLAIM_S = 3.0
 STORE_TIMEOUT_S = 5.0
@@ -38,7 +39,8 @@ class Place:
 
     store: SQLite's file, or a URL. queue: sql, rabbitmq or sqs; queue_url: of the latter two.
     webhook: where results go; "" for nowhere. takes_s: how long a detection takes. copies: how
-    often an order is published.
+    often an order is published. is_noted: whether each message and detection is noted, which
+    costs more than the stand-in of the fleet.
     """
 
     folder: Path
@@ -53,6 +55,7 @@ class Place:
     claim_s: float = CLAIM_S
     max_attempts: int = MAX_ATTEMPTS
     copies: int = 1
+    is_noted: bool = True
 
     @property
     def retries(self) -> JobRetryOptions:

@@ -17,36 +17,29 @@ from typing import Any
 import structlog
 
 from control_plane.core.detections import Priority
-from control_plane.core.jobs import Drain, DrainOptions, Job, JobRequest
-from control_plane.errors import ControlPlaneError
+from control_plane.core.jobs import Drain, DrainOptions
 from control_plane.loops.deliver import DeliverLoop
 from control_plane.loops.upkeep import UpkeepLoop
 from control_plane.loops.work import WorkLoop, WorkOptions
-from control_plane.ports import Delivery, Message, QueueUnavailable, ResultSink
+from control_plane.ports import Delivery, JobQueue, Message, QueueUnavailable, ResultSink
 from control_plane.services.jobs.adopting import NAMESPACE, Adoption, AdoptionOptions
 from control_plane.services.jobs.attempt import AttemptOptions, Attempts
 from control_plane.services.jobs.delivering import Delivering, DeliveryOptions
-from control_plane.services.jobs.intake import Intake, IntakeOptions, Submission
 from control_plane.services.jobs.upkeep import Upkeep, UpkeepOptions
 from tests.integration.queue_faults.assembly import (
-    PHOTO,
-    PHOTO_URL,
+    DAY_S,
     PHOTOS,
-    AnyPhoto,
     Parts,
     Place,
     opened,
 )
 from tests.integration.queue_faults.engine import StandIn
 from tests.integration.queue_faults.notes import Notes
-from tests.integration.queue_faults.plan import ENGINES, Planned
+from tests.integration.queue_faults.plan import Planned
 from tests.integration.queue_faults.processes import end_with_parent
 from tests.integration.queue_faults.reading import read_message
 from tests.integration.queue_faults.sending import open_sink
-
-DAY_S = 86_400.0
-SUBMITTERS = 8
-AGAIN_S = 0.2
+from tests.integration.queue_faults.submitting import AGAIN_S, submit_all
 
 
 class Falls:
@@ -76,7 +69,7 @@ def submit(place: Place, jobs: Sequence[Planned], per_s: float, at: str, passing
     """Who accepts jobs: all of them that its predecessors did not. Ends when all are accepted."""
     _begin(place)
     falls = Falls(Notes(place.folder), at, passing)
-    asyncio.run(_submit(place, jobs, per_s, falls))
+    asyncio.run(submit_all(place, jobs, per_s, falls.step))
 
 
 def put(place: Place, messages: Sequence[tuple[str, bytes, bool]]) -> None:
@@ -103,7 +96,7 @@ async def _until_terminated(main: Coroutine[Any, Any, None]) -> None:
 async def _work(place: Place, falls: Falls) -> None:
     notes = Notes(place.folder)
     async with opened(place) as parts, open_sink(place) as sink:
-        queue = NotingQueue(parts, notes)
+        queue = NotingQueue(parts, notes) if place.is_noted else parts.queue
         worker = f"worker-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         async with asyncio.TaskGroup() as group:
             group.create_task(_work_loop(place, parts, queue, worker, falls.step).run())
@@ -113,7 +106,7 @@ async def _work(place: Place, falls: Falls) -> None:
 
 
 def _work_loop(
-    place: Place, parts: Parts, queue: NotingQueue, worker: str, step: Callable[[str], None]
+    place: Place, parts: Parts, queue: JobQueue, worker: str, step: Callable[[str], None]
 ) -> WorkLoop:
     attempts = Attempts(
         worker,
@@ -121,7 +114,7 @@ def _work_loop(
         queue=queue,
         uploads=parts.uploads,
         photos=PHOTOS,
-        detection=StandIn(place.folder, takes_s=place.takes_s),
+        detection=StandIn(place.folder, takes_s=place.takes_s, is_noted=place.is_noted),
         adoption=Adoption(
             store=parts.jobs, read_message=read_message, options=AdoptionOptions(DAY_S, DAY_S)
         ),
@@ -191,77 +184,6 @@ class NotingQueue:
         for delivery in taken:
             self._notes.take(delivery.message_id)
         return taken
-
-
-class CopyingQueue:
-    """JobQueue of who only publishes, each message so many times."""
-
-    def __init__(self, parts: Parts, copies: int) -> None:
-        self._queue = parts.queue
-        self._copies = copies
-        self.take = self._queue.take
-        self.settle = self._queue.settle
-        self.depths = self._queue.depths
-
-    async def publish(self, message: Message) -> None:
-        for _ in range(self._copies):
-            await self._queue.publish(message)
-
-
-async def _submit(place: Place, jobs: Sequence[Planned], per_s: float, falls: Falls) -> None:
-    notes = Notes(place.folder)
-    done = notes.accepted()
-    waiting = iter([one for one in jobs if one.number not in done])
-    async with opened(place) as parts:
-        intake = _intake(parts, CopyingQueue(parts, place.copies), falls.step)
-
-        async def submitter() -> None:
-            for planned in waiting:
-                for _ in range(1 + planned.is_repeated):
-                    job = await _accepted(intake, planned, notes)
-                    notes.accept(planned.number, job.job_id)
-                if per_s:
-                    await asyncio.sleep(SUBMITTERS / per_s)
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(SUBMITTERS):
-                group.create_task(submitter())
-
-
-def _intake(parts: Parts, queue: CopyingQueue, step: Callable[[str], None]) -> Intake:
-    return Intake(
-        store=parts.jobs,
-        upkeep=parts.jobs,
-        queue=queue,
-        uploads=parts.uploads,
-        photos=PHOTOS,
-        inspector=AnyPhoto(),
-        clock=parts.clock,
-        options=IntakeOptions(
-            deadline_s=DAY_S, max_deadline_s=DAY_S, max_waiting=1_000_000, step_timeout_s=10.0
-        ),
-        step=lambda name: step(f"intake {name}"),
-    )
-
-
-async def _accepted(intake: Intake, planned: Planned, notes: Notes) -> Job:
-    """As a caller that wants its job done: again under the same key until it is accepted."""
-    submission = Submission(
-        JobRequest(
-            ENGINES,
-            planned.correlation_id,
-            photo_url=None if planned.is_uploaded else PHOTO_URL,
-        ),
-        planned.priority,
-        photo=PHOTO if planned.is_uploaded else None,
-        idempotency_key=planned.key,
-    )
-    while True:
-        try:
-            return await intake.submit(submission)
-        except ControlPlaneError as refusal:
-            notes.refuse(planned.number, refusal.code.value)
-            await asyncio.sleep(AGAIN_S)
 
 
 async def _put(place: Place, messages: Sequence[tuple[str, bytes, bool]]) -> None:
