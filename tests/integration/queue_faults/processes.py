@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
@@ -71,24 +71,15 @@ class Supervised:
             return [one.pid for one in self._running if one.pid is not None]
 
     def kill_one(self, index: int) -> None:
-        """Another one follows."""
-        pids = self.pids()
-        with_pid = pids[index % len(pids)]
-        with suppress(ProcessLookupError):  # it was just dying of something else
-            os.kill(with_pid, signal.SIGKILL)
+        """Another one follows. One that is done is left alone: its number may be another's."""
+        with self._lock:
+            process = self._running[index]
+            if process.exitcode is None and process.pid is not None:
+                os.kill(process.pid, signal.SIGKILL)
 
-    def memory_bytes(self) -> int:
-        """Of all of them, what is theirs alone."""
-        total = 0
-        for pid in self.pids():
-            with suppress(psutil.NoSuchProcess):
-                total += psutil.Process(pid).memory_full_info().uss
-        return total
-
-    def cpu_s(self) -> float:
-        """Of those that run now."""
-        times = [psutil.Process(pid).cpu_times() for pid in self.pids()]
-        return sum(one.user + one.system for one in times)
+    def memory_bytes(self, index: int) -> int:
+        """Of one of them: what is its own alone."""
+        return int(psutil.Process(self.pids()[index]).memory_full_info().uss)
 
     def stop(self) -> None:
         """By SIGTERM, as a supervisor would; who does not end in time is killed and told of."""
