@@ -144,10 +144,10 @@ def worker(
 
     It takes them from the queue and answers no requests. Start as many as there is work for, on
     any machine that reaches the Tritons, the state store and the queue; give each the settings of
-    the control plane. SIGTERM lets it finish what it has in its hands, and whatever it cannot
+    the control plane. Where these name no instances, it asks the Tritons that `tidegate up`
+    starts on this machine. SIGTERM lets it finish what it has in its hands, and whatever it cannot
     finish goes back to the queue.
     """
-    from control_plane.errors import ConfigurationError
     from control_plane.settings import load_settings
 
     flags = {
@@ -157,12 +157,6 @@ def worker(
         "log.format": log_format,
     }
     loaded = load_settings(config, flags, os.environ)
-    if not loaded.settings.instances:
-        raise ConfigurationError(
-            "instances is empty: a worker needs at least one Triton to send its jobs to, in the "
-            "settings file or TIDEGATE_INSTANCES; `tidegate up` works on jobs itself",
-            field="instances",
-        )
     _prepare_grpc()
     from control_plane.bootstrap import run_worker
 

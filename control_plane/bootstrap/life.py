@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import Protocol
 
 import structlog
 import uvloop
 
 from control_plane import __version__
 from control_plane.adapters.logs import LEVELS, set_up_logs
-from control_plane.bootstrap.wiring import ControlPlane, wired
+from control_plane.bootstrap.wiring import ControlPlane, Loop, wired
 from control_plane.embedded.fleet import EmbeddedFleet
 from control_plane.embedded.options import FleetOptions, LogLevel, LogLine
 from control_plane.loops.drain import StopOrders, drain
@@ -23,12 +22,6 @@ from control_plane.settings import LoadedSettings, Settings
 
 log = structlog.get_logger(__name__)
 triton_log = structlog.get_logger("triton", source="triton")
-
-
-class Loop(Protocol):
-    """Runs until it is cancelled."""
-
-    async def run(self) -> None: ...
 
 
 def run(loaded: LoadedSettings, *, with_tritons: bool) -> int:
@@ -44,11 +37,53 @@ def run(loaded: LoadedSettings, *, with_tritons: bool) -> int:
     return 0
 
 
-async def _serve(settings: Settings, *, with_tritons: bool) -> None:
+def run_worker(loaded: LoadedSettings) -> int:
+    """Work on jobs until SIGTERM or Ctrl-C. The exit status: 0 after a clean stop.
+
+    A control plane without edges: it follows routes, looks at instances and counts its requests
+    as the others do, and does not lead. Without ``instances`` it asks the Tritons that
+    ``tidegate up`` has started on this machine.
+
+    Raises ControlPlaneError when what is configured cannot be started.
+    """
+    settings = loaded.settings
+    set_up_logs(settings.log.level, settings.log.format)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_work(settings))
+    return 0
+
+
+def _listen_for_orders() -> StopOrders:
     orders = StopOrders()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, orders.give)
+    return orders
+
+
+async def _work(settings: Settings) -> None:
+    orders = _listen_for_orders()
+    async with wired(settings, with_tritons=not settings.instances) as plane:
+        log.info(
+            "working",
+            version=__version__,
+            queue=settings.queue.kind,
+            concurrency=settings.jobs.concurrency,
+            instances=[one.name for one in plane.instances.fleet.instances],
+        )
+        loops = (*plane.following_loops(), *plane.job_loops(), plane.jobs.work)
+        await run_loops(loops, _stopped(plane, settings, orders))
+    log.info("stopped")
+
+
+async def _stopped(plane: ControlPlane, settings: Settings, orders: StopOrders) -> None:
+    """Until a stop was ordered and what is in hand is done, or given back."""
+    await orders.first.wait()
+    await drain((plane.jobs.work,), orders, notice_s=0, grace_s=settings.shutdown.grace_s)
+
+
+async def _serve(settings: Settings, *, with_tritons: bool) -> None:
+    orders = _listen_for_orders()
     # Left in the opposite order: the edges have finished what they accepted, then the channels
     # to the instances close, and only then the Tritons of this machine stop.
     async with AsyncExitStack() as stack:
@@ -65,7 +100,10 @@ async def _serve(settings: Settings, *, with_tritons: bool) -> None:
         log.info("listening", http=plane.http.url, grpc=plane.grpc.address, version=__version__)
         if embedded is not None:
             await embedded.start()
-        await run_loops(plane, embedded, _drained(plane, settings, orders))
+        loops = [*plane.following_loops(), *plane.job_loops(), plane.rollouts.lead]
+        if settings.jobs.work_here:
+            loops.append(plane.jobs.work)
+        await run_loops(loops, _drained(plane, settings, orders), *reports_of(plane, embedded))
     log.info("stopped")
 
 
@@ -74,7 +112,7 @@ async def _drained(plane: ControlPlane, settings: Settings, orders: StopOrders) 
     await orders.first.wait()
     plane.status.announce_stop()
     await drain(
-        (plane.http, plane.grpc),
+        (plane.http, plane.grpc, plane.jobs.work),
         orders,
         notice_s=settings.shutdown.notice_s,
         grace_s=settings.shutdown.grace_s,
@@ -82,28 +120,25 @@ async def _drained(plane: ControlPlane, settings: Settings, orders: StopOrders) 
 
 
 async def run_loops(
-    plane: ControlPlane, embedded: EmbeddedFleet | None, end: Awaitable[object]
+    loops: Sequence[Loop], end: Awaitable[object], *reports: Coroutine[object, object, None]
 ) -> None:
     """Until ``end`` is over, or a loop ends by an error, which ends the process too."""
     async with asyncio.TaskGroup() as group:
-        instances, rollouts = plane.instances, plane.rollouts
-        every: tuple[Loop, ...] = (
-            *instances.watches,
-            *instances.scrapes,
-            *instances.probes,
-            plane.path.measuring,
-            rollouts.measure,
-            rollouts.catalogue,
-            rollouts.follow,
-            rollouts.lead,
-        )
-        loops = [group.create_task(loop.run()) for loop in every]
-        loops.append(group.create_task(report_readiness(plane.status.is_ready, plane.grpc.report)))
-        if embedded is not None:
-            loops.append(group.create_task(_report_ended(embedded)))
+        running = [group.create_task(loop.run()) for loop in loops]
+        running += [group.create_task(report) for report in reports]
         await end
-        for loop in loops:
-            loop.cancel()
+        for one in running:
+            one.cancel()
+
+
+def reports_of(
+    plane: ControlPlane, embedded: EmbeddedFleet | None
+) -> list[Coroutine[object, object, None]]:
+    """What is told as long as the process runs."""
+    reports = [report_readiness(plane.status.is_ready, plane.grpc.report)]
+    if embedded is not None:
+        reports.append(_report_ended(embedded))
+    return reports
 
 
 async def _report_ended(embedded: EmbeddedFleet) -> None:

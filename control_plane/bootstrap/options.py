@@ -13,6 +13,7 @@ from control_plane.core.mend_ledger import MendOptions
 from control_plane.core.retry import RetryOptions
 from control_plane.core.retry_budget import RetryBudgetOptions
 from control_plane.loops.watch import WatchTimes
+from control_plane.rest_api.server import HttpLimits
 from control_plane.rest_api.services import RestLimits
 from control_plane.services.calling import CallTimes
 from control_plane.services.gateway import GatewayOptions
@@ -198,10 +199,17 @@ def photo_limits(settings: Settings) -> PhotoLimits:
     return PhotoLimits(photos.max_bytes, photos.max_pixels, photos.max_full_pixels)
 
 
+def http_limits(settings: Settings) -> HttpLimits:
+    return HttpLimits(
+        max_requests=settings.http.max_requests, max_connections=settings.http.max_connections
+    )
+
+
 def rest_limits(settings: Settings) -> RestLimits:
     return RestLimits(
         max_bytes=settings.photos.max_bytes,
         timeout_s=settings.requests.timeout_s,
         max_timeout_s=settings.requests.max_timeout_s,
         body_timeout_s=settings.http.body_timeout_s,
+        max_deadline_s=settings.jobs.max_deadline_s,
     )

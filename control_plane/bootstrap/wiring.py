@@ -5,61 +5,44 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
-from control_plane import __version__
 from control_plane.adapters.clock import MonotonicClock, SystemCalendar
 from control_plane.adapters.model_folder import ModelFolder
-from control_plane.adapters.photos import HeadInspector, LocalPhotos
-from control_plane.adapters.registry.files import FileRegistry
-from control_plane.adapters.registry.mlflow import MlflowRegistry
-from control_plane.adapters.stores import SqlStore, open_store
-from control_plane.adapters.triton import TritonInstance
-from control_plane.adapters.triton_metrics import TritonMetrics, open_client
+from control_plane.adapters.photos import HeadInspector
 from control_plane.bootstrap.checks import (
     check_engines,
     instance_urls,
     limited_spec,
-    metrics_urls,
     read_fallbacks,
 )
-from control_plane.bootstrap.edges import make_grpc_server, make_http_server
+from control_plane.bootstrap.edges import Services, make_grpc_server, make_http_server
 from control_plane.bootstrap.instances import Instances, make_instances
+from control_plane.bootstrap.jobs import JobParts, make_jobs, room_in_fleet
 from control_plane.bootstrap.opening import adopt
-from control_plane.bootstrap.options import (
-    photo_limits,
-    plan_defaults,
-    rest_limits,
-    store_bounds,
-)
+from control_plane.bootstrap.options import photo_limits
+from control_plane.bootstrap.outside import Outside, open_outside, open_state
 from control_plane.bootstrap.registration import make_registration, make_registry
 from control_plane.bootstrap.requests import RequestPath, make_request_path
-from control_plane.bootstrap.rollouts import (
-    RolloutParts,
-    make_gates,
-    make_rollouts,
-    name_plane,
-)
+from control_plane.bootstrap.rollouts import RolloutParts, make_rollouts, name_plane
 from control_plane.core.state import State
-from control_plane.grpc_api.calls import CallTimeouts
-from control_plane.grpc_api.kserve_service import KServe
-from control_plane.grpc_api.operations_service import OperationsService
-from control_plane.grpc_api.orchestrator_service import Orchestrator
-from control_plane.grpc_api.rollout_calls import RolloutCalls
 from control_plane.grpc_api.server import GrpcServer
 from control_plane.rest_api.server import HttpServer
-from control_plane.rest_api.services import RestServices
 from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
-from control_plane.services.gates import Gates
 from control_plane.services.gateway import Gateway
 from control_plane.services.holding import Holding
-from control_plane.services.model_reads import ModelReads
 from control_plane.services.operations import Operations, heal
-from control_plane.services.registration import Registration
 from control_plane.services.status import Status
 from control_plane.settings import Settings
+
+
+class Loop(Protocol):
+    """Runs until it is cancelled, or was stopped."""
+
+    async def run(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +53,35 @@ class ControlPlane:
     instances: Instances
     rollouts: RolloutParts
     path: RequestPath
+    jobs: JobParts
     grpc: GrpcServer
     http: HttpServer
+
+    def following_loops(self) -> tuple[Loop, ...]:
+        """What every process runs that sends requests to the fleet."""
+        instances, rollouts = self.instances, self.rollouts
+        return (
+            *instances.watches,
+            *instances.scrapes,
+            *instances.probes,
+            self.path.measuring,
+            rollouts.measure,
+            rollouts.catalogue,
+            rollouts.follow,
+        )
+
+    def job_loops(self) -> tuple[Loop, ...]:
+        """What sees to jobs, whoever works on them."""
+        jobs = self.jobs
+        return (jobs.upkeep,) if jobs.deliver is None else (jobs.upkeep, jobs.deliver)
 
 
 @asynccontextmanager
 async def wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[ControlPlane]:
-    """Builds every part; its end closes the store and the channels to the instances."""
+    """Builds every part; its end closes the store, the queue and the channels to the instances.
+
+    with_tritons: whether the Tritons of this machine count, whoever started them.
+    """
     async with AsyncExitStack() as stack:
         board = Board(State())
         folder = ModelFolder(settings.model_repository)
@@ -94,42 +99,22 @@ async def wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[Cont
         folder.sweep()
         fallbacks = read_fallbacks(settings, catalogue.engines)
         instances = instance_urls(settings, with_tritons=with_tritons)
-        store = await stack.enter_async_context(
-            open_store(
-                settings.store_location,
-                timeout_s=settings.store.timeout_s,
-                pool_size=settings.store.pool_size,
-                bounds=store_bounds(settings),
-            )
-        )
+        store = await open_state(settings, stack)
         board.put(await store.read())
         await catalogue.refresh()  # now with what is in use
         board.put(await adopt(store, catalogue.engines, fallbacks))
-        tritons = {}
-        for name, url in instances.items():
-            triton = TritonInstance(url, max_message_bytes=settings.grpc.max_message_bytes)
-            stack.push_async_callback(triton.close)
-            tritons[name] = triton
-        urls = metrics_urls(settings, with_tritons=with_tritons)
-        client = await stack.enter_async_context(open_client(len(urls)))
-        metrics = {name: TritonMetrics(url, client) for name, url in urls.items()}
-        gates = await make_gates(settings, stack)
-        outside = Outside(store, folder, registry, tritons, metrics, gates)
+        outside = await open_outside(
+            settings,
+            stack,
+            store=store,
+            folder=folder,
+            registry=registry,
+            instances=instances,
+            with_tritons=with_tritons,
+        )
         plane = _wire(settings, board, catalogue, fallbacks, outside)
         stack.push_async_callback(plane.path.shadowing.close)
         yield plane
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What reaches the outside world, by the instance's name where there is one for each."""
-
-    store: SqlStore
-    folder: ModelFolder
-    registry: FileRegistry | MlflowRegistry
-    tritons: Mapping[str, TritonInstance]
-    metrics: Mapping[str, TritonMetrics]
-    gates: Gates | None
 
 
 def _wire(
@@ -185,19 +170,47 @@ def _wire(
         calendar=calendar,
     )
     status = _status(catalogue, instances.fleet, board, path.gateway, clock, calendar)
-    operations = Operations(instances.fleet, lambda: board.table, instances.mender, holding)
-    grpc, http = _edges(
+    detection = _detection(settings, catalogue, path.gateway, outside, clock)
+    jobs = make_jobs(
         settings,
-        instances.fleet,
-        path.gateway,
-        status,
-        catalogue,
-        registration,
-        operations,
-        rollouts,
+        plane,
+        outside,
+        detection,
+        room_in_fleet(board, instances.fleet, path.gateway, detection),
+        rollouts.rollouts,
         clock,
     )
-    return ControlPlane(status, instances, rollouts, path, grpc, http)
+    services = Services(
+        gateway=path.gateway,
+        fleet=instances.fleet,
+        detection=detection,
+        photos=outside.photos,
+        status=status,
+        catalogue=catalogue,
+        registration=registration,
+        operations=Operations(instances.fleet, lambda: board.table, instances.mender, holding),
+        rollouts=rollouts,
+        jobs=jobs,
+        clock=clock,
+    )
+    grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)
+    return ControlPlane(status, instances, rollouts, path, jobs, grpc, http)
+
+
+def _detection(
+    settings: Settings,
+    catalogue: Catalogue,
+    gateway: Gateway,
+    outside: Outside,
+    clock: MonotonicClock,
+) -> Detection:
+    return Detection(
+        gateway,
+        HeadInspector(photo_limits(settings)),
+        lambda: [name for name in catalogue.engines if catalogue.specs[name].takes_photo],
+        clock,
+        outside.reuse,
+    )
 
 
 def _status(
@@ -217,64 +230,3 @@ def _status(
         clock=clock,
         calendar=calendar,
     )
-
-
-def _edges(
-    settings: Settings,
-    fleet: Fleet,
-    gateway: Gateway,
-    status: Status,
-    catalogue: Catalogue,
-    registration: Registration,
-    operations: Operations,
-    rollouts: RolloutParts,
-    clock: MonotonicClock,
-) -> tuple[GrpcServer, HttpServer]:
-    detection = Detection(
-        gateway,
-        HeadInspector(photo_limits(settings)),
-        lambda: [name for name in catalogue.engines if catalogue.specs[name].takes_photo],
-        clock,
-    )
-    photos = LocalPhotos(settings.photos.allowed_roots, settings.photos.max_bytes)
-    timeouts = CallTimeouts(settings.requests.timeout_s, settings.requests.max_timeout_s)
-    kserve = KServe(
-        gateway=gateway,
-        fleet=fleet,
-        reads=ModelReads(
-            gateway=gateway,
-            fleet=fleet,
-            components=frozenset(catalogue.specs.keys() - catalogue.engines.keys()),
-            timeout_s=settings.requests.engine_timeout_s,
-            clock=clock,
-        ),
-        status=status,
-        clock=clock,
-        version=__version__,
-        timeouts=timeouts,
-        stream_idle_s=settings.grpc.stream_idle_s,
-        max_message_bytes=settings.grpc.max_message_bytes,
-    )
-    defaults = plan_defaults(settings)
-    calls = RolloutCalls(rollouts.rollouts, defaults, timeouts, kserve.stopping)
-    grpc = make_grpc_server(
-        settings,
-        kserve,
-        Orchestrator(detection, photos, status, clock, timeouts),
-        OperationsService(operations, status, calls),
-    )
-    services = RestServices(
-        detection=detection,
-        status=status,
-        operations=operations,
-        photos=photos,
-        clock=clock,
-        limits=rest_limits(settings),
-        version=__version__,
-        rollouts=rollouts.rollouts,
-        plan_defaults=defaults,
-        registration=registration,
-        hasten=rollouts.registry.hasten,
-        standing=rollouts.standings,
-    )
-    return grpc, make_http_server(settings, services)

@@ -16,6 +16,7 @@ from control_plane.settings.edges import (
 from control_plane.settings.fleet import EmbeddedSettings, FleetSettings, InstanceSettings
 from control_plane.settings.jobs import JobSettings
 from control_plane.settings.photos import PhotoSettings, UploadSettings
+from control_plane.settings.queue import QueueSettings
 from control_plane.settings.registry import RegistrySettings
 from control_plane.settings.request_path import (
     AdmissionSettings,

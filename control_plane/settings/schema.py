@@ -1,12 +1,12 @@
 """Every setting there is, section by section, and what holds between sections.
 
 The sections say what may be set, with bounds, default and meaning: ``edges`` what meets callers,
-``photos`` and ``s3`` where photos come from, ``cache`` what is kept of results, ``request_path``
-what a request is held to, ``jobs`` the work that waits, ``results`` where what it comes to is
-sent, ``fleet`` the Tritons, ``store`` the state, ``registry`` the releases, ``rollouts`` how they
-move, ``analysis`` how a rollout is judged. Where values come from (flags, environment, file) and
-which one wins is :mod:`control_plane.settings.sources`; :class:`Settings` itself reads nothing, so
-``Settings()`` is the defaults everywhere.
+``request_path`` what a request is held to, ``photos`` and ``s3`` where photos come from, ``jobs``
+the work that waits, ``queue`` what carries it, ``results`` where what it comes to is sent,
+``cache`` what is kept of answers, ``fleet`` the Tritons, ``store`` the state, ``registry`` the
+releases, ``rollouts`` how they move, ``analysis`` how a rollout is judged. Where values come from
+(flags, environment, file) and which one wins is :mod:`control_plane.settings.sources`;
+:class:`Settings` itself reads nothing, so ``Settings()`` is the defaults everywhere.
 Relative paths are relative to the working directory.
 """
 
@@ -35,6 +35,7 @@ from control_plane.settings.fleet import (
 )
 from control_plane.settings.jobs import JobSettings
 from control_plane.settings.photos import UPLOADS_FOLDER, PhotoSettings, UploadSettings
+from control_plane.settings.queue import QueueSettings
 from control_plane.settings.registry import RegistrySettings
 from control_plane.settings.request_path import (
     AdmissionSettings,
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
     mending: MendingSettings = MendingSettings()
     jobs: JobSettings = JobSettings()
     results: ResultSettings = ResultSettings()
+    queue: QueueSettings = QueueSettings()
     registry: RegistrySettings = RegistrySettings()
     rollouts: RolloutSettings = RolloutSettings()
     leader: LeaderSettings = LeaderSettings()

@@ -55,5 +55,5 @@ class StoreSettings(Section):
         default=5, ge=0.1, le=60, description="how long one operation of the store may take"
     )
     pool_size: int = Field(
-        default=5, ge=1, le=100, description="connections that one control plane holds at most"
+        default=10, ge=1, le=100, description="connections that one control plane holds at most"
     )

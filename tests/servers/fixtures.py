@@ -10,6 +10,9 @@ import pytest
 from tests.servers.aws import MISSING as MOTO_MISSING
 from tests.servers.aws import AwsServer, has_moto
 from tests.servers.postgres import MISSING, PostgresServer, find_programs
+from tests.servers.rabbitmq import MISSING as RABBITMQ_MISSING
+from tests.servers.rabbitmq import RabbitmqServer
+from tests.servers.rabbitmq import find_programs as find_rabbitmq
 from tests.servers.redis import MISSING as REDIS_MISSING
 from tests.servers.redis import RedisServer, has_redis
 
@@ -42,6 +45,17 @@ def aws() -> Iterator[AwsServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitmqServer]:
+    programs = find_rabbitmq()
+    skip_without(programs is not None, RABBITMQ_MISSING)
+    assert programs is not None
+    server = RabbitmqServer(programs)
+    server.start()
+    yield server
+    server.remove()
 
 
 @pytest.fixture(scope="session")

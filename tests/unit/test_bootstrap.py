@@ -14,11 +14,12 @@ from structlog.testing import capture_logs
 
 from control_plane.adapters.model_repository import ModelRepository
 from control_plane.adapters.stores import Bounds
-from control_plane.bootstrap import edges
 from control_plane.bootstrap.checks import metrics_urls, read_fallbacks
+from control_plane.bootstrap.life import reports_of
 from control_plane.bootstrap.life import run_loops as run_all_loops
 from control_plane.bootstrap.options import (
     gateway_options,
+    http_limits,
     measuring_options,
     pool_options,
     pool_options_by_engine,
@@ -64,19 +65,13 @@ class Endless:
 
 def a_plane() -> Any:
     return SimpleNamespace(
-        instances=SimpleNamespace(watches=(), scrapes=(), probes=()),
-        path=SimpleNamespace(measuring=Endless()),
-        rollouts=SimpleNamespace(
-            measure=Endless(), catalogue=Endless(), follow=Endless(), lead=Endless()
-        ),
-        status=SimpleNamespace(is_ready=lambda: True),
-        grpc=SimpleNamespace(report=report),
+        status=SimpleNamespace(is_ready=lambda: True), grpc=SimpleNamespace(report=report)
     )
 
 
 async def run_loops(fleet: Any, stop: asyncio.Event) -> None:
     async with asyncio.timeout(10):
-        await run_all_loops(a_plane(), fleet, stop.wait())
+        await run_all_loops([Endless()], stop.wait(), *reports_of(a_plane(), fleet))
 
 
 async def test_an_embedded_triton_nobody_looks_after_is_told_and_the_others_go_on() -> None:
@@ -244,16 +239,7 @@ def test_counting_and_copying_are_bounded_as_they_are_by_themselves() -> None:
     assert shadow_options(told).concurrency == 9
 
 
-def test_the_bounds_of_http_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[HttpLimits] = []
-
-    def http_server(app: str, host: str, port: int, limits: HttpLimits) -> None:
-        made.append(limits)
-
-    monkeypatch.setattr(edges, "create_app", lambda services: "app")
-    monkeypatch.setattr(edges, "HttpServer", http_server)
+def test_the_bounds_of_http_are_those_of_the_settings() -> None:
     given = Settings(http={"max_requests": 7, "max_connections": 8, "body_timeout_s": 9})
-    services: Any = None
-    edges.make_http_server(given, services)
-    assert made == [HttpLimits(max_requests=7, max_connections=8)]
+    assert http_limits(given) == HttpLimits(max_requests=7, max_connections=8)
     assert rest_limits(given).body_timeout_s == 9.0

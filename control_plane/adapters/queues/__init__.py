@@ -1,5 +1,6 @@
 """What carries the order to look at a job. Each class keeps the promises of ports.JobQueue."""
 
 from control_plane.adapters.queues.memory import MemoryQueue
+from control_plane.adapters.queues.sql import SqlQueue
 
-__all__ = ["MemoryQueue"]
+__all__ = ["MemoryQueue", "SqlQueue"]

@@ -22,12 +22,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import structlog
-from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it has no types
-from aiobotocore.session import (  # type: ignore[import-untyped]  # it has no types
+from aiobotocore.config import AioConfig
+from aiobotocore.session import (
     AioSession,
     get_session,
 )
-from botocore.exceptions import (  # type: ignore[import-untyped]  # it has no types
+from botocore.exceptions import (
     BotoCoreError,
     ClientError,
 )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import (  # type: ignore[import-untyped]  # it has no types
+from botocore.exceptions import (
     BotoCoreError,
     ClientError,
 )

@@ -11,4 +11,4 @@ from control_plane.adapters.stores.memory import MemoryStore
 from control_plane.adapters.stores.memory_jobs import MemoryJobs
 from control_plane.adapters.stores.sql import SqlStore, open_store
 
-__all__ = ["Bounds", "MemoryJobs", "MemoryStore", "SqlStore", "open_store"]
+__all__ = ["Bounds", "MemoryJobs", "MemoryStore", "SqlJobs", "SqlStore", "open_store"]

@@ -20,7 +20,7 @@ from control_plane.core.state import AuditRecord, Change, KeyedUnit, Lease, Plan
 from control_plane.ports import RolloutCounts, StaleRevision
 
 DEFAULT_TIMEOUT_S = 5.0
-DEFAULT_POOL_SIZE = 5
+DEFAULT_POOL_SIZE = 10
 
 
 @asynccontextmanager

@@ -125,7 +125,7 @@ def settle_claim(job: Job, *, now_s: float, options: JobRetryOptions) -> Outcome
     comes here with more attempts than it may have.
     """
     if job.deadline_at_s <= now_s:
-        return _give_up(job, _too_late(now_s))
+        return settle_late(job, now_s)
     if job.attempts > options.max_attempts:
         error = job.error or JobError(ErrorCode.INTERNAL, "its worker died", now_s)
         return _give_up(job, error)
@@ -183,7 +183,7 @@ def _back(
 ) -> Outcome:
     wait_s = min(max(options.pause_s, retry_after_s or 0.0), options.most_s)
     if now_s + wait_s >= job.deadline_at_s:
-        return _give_up(job, _too_late(now_s))
+        return settle_late(job, now_s)
     return Return(wait_s, error)
 
 

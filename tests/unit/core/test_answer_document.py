@@ -32,6 +32,7 @@ RESULTS = st.builds(
     instance=st.text(),
     attempts=st.integers(1, 9),
     fallback_from=st.none() | st.text(),
+    is_cached=st.booleans(),
 )
 FAILURES = st.builds(
     EngineFailure,
@@ -78,6 +79,7 @@ DOCUMENT: Document = {
             "instance": "triton-1",
             "attempts": 2,
             "fallback_from": "1.2.0",
+            "cached": False,
         }
     },
     "timestamp": "2026-01-02T03:04:05.000678+00:00",
@@ -127,3 +129,10 @@ def test_an_unknown_code_is_refused() -> None:
     errors = {"volume": {"code": "bad luck", "message": "", "retry_after_s": None}}
     with pytest.raises(ValueError, match="bad luck"):
         read_answer({**DOCUMENT, "errors": errors})
+
+
+def test_a_document_from_before_there_was_a_cache_is_read() -> None:
+    served = {name: dict(one) for name, one in DOCUMENT["served_by"].items()}
+    for one in served.values():
+        del one["cached"]
+    assert read_answer({**DOCUMENT, "served_by": served}) == an_answer()
