@@ -1,0 +1,62 @@
+"""Where results are sent: a receiver that keeps them, and can be slow, or refuse."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+SECRET = "correct horse battery staple"
+
+
+class Receiver:
+    """answers: statuses for the next requests, then 204."""
+
+    def __init__(self) -> None:
+        self.received: defaultdict[str, list[bytes]] = defaultdict(list)
+        self.answers: list[int] = []
+        self.forged: list[str] = []
+        self.url = ""
+        self._lock = threading.Lock()
+
+    def take(self, headers: dict[str, str], body: bytes) -> int:
+        result_id = headers["webhook-id"]
+        signed = f"{result_id}.{headers['webhook-timestamp']}.".encode() + body
+        digest = hmac.new(SECRET.encode(), signed, hashlib.sha256).digest()
+        with self._lock:
+            if headers["webhook-signature"] != f"v1,{base64.b64encode(digest).decode()}":
+                self.forged.append(result_id)
+            self.received[result_id].append(body)
+            return self.answers.pop(0) if self.answers else 204
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self.send_response(receiver.take(headers, body))
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: the tests say what they miss."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver.url = f"http://127.0.0.1:{server.server_port}/results"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
