@@ -405,7 +405,7 @@ def test_a_job_that_kills_its_workers_is_given_up() -> None:
         dead = await site.job(job.job_id)
         assert (dead.dead, len(site.detection.requests)) == (DeadReason.FAILED, 0)
         assert dead.error is not None
-        assert "died" in dead.error.message
+        assert "not heard of" in dead.error.message
 
     run_virtually(main())
 
