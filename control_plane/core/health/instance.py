@@ -15,7 +15,8 @@ or a fallback may be fit where stable is not.
 
 A look costs little and comes often, a probe is an inference and comes seldom: a look only
 *shows* what the last probes said, so that one failed probe is never counted twice: an
-instance is failed by its probes only once they have made all its engines there unfit.
+instance is failed by its probes only once they have made all its engines there unfit. A mender's
+proof is a probe like any: what it has just brought back speaks for the instance.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ class InstanceHealth:
             for engine, known in self._fitness.items()
             if known.state is not Fitness.FIT
         }
-        graded = grade_look(look, self._probes, out)
+        graded = grade_look(look, self._last_answers(look.probed), out)
         self._recent.append(graded.grade)
         event = read_looks(
             self._state,
@@ -241,6 +242,19 @@ class InstanceHealth:
             if fitness.state is Fitness.PROVING and engine not in provable:
                 del self._fitness[engine]
         return changes
+
+    def _last_answers(self, probed: AbstractSet[str]) -> dict[str, ProbeResult]:
+        """How the last probe of each engine ended.
+
+        What has a golden input and is fit without a probe has given its golden answer to its
+        mender. Without such an input being mended is no proof, and says nothing here.
+        """
+        proved = {
+            engine: ProbeResult.OK
+            for engine in self._serving & probed
+            if self.fitness(engine) is Fitness.FIT
+        }
+        return {**proved, **self._probes}
 
     def _judge(self, engines: AbstractSet[str]) -> None:
         for engine in sorted(engines - self._fitness.keys()):

@@ -84,7 +84,7 @@ class Graded:
 def grade_look(look: Look, probes: Mapping[str, ProbeResult], out: Mapping[str, str]) -> Graded:
     """One look, with what is known of the engines.
 
-    probes: how the last probe of each engine served there ended.
+    probes: how the last probe of each engine served there ended, be it its mender's.
     out: the engines that are judged there and are not fit, and in a word why. While a probed
         one is not among them, probes alone make no look failed: every look until the next
         probe would count it again.

@@ -311,6 +311,13 @@ class TestWithoutGoldenInput:
         assert instance.fit_engines == set()
         return instance
 
+    def test_it_is_judged_from_its_first_mend_on(self) -> None:
+        instance = unseen()
+        looks(instance, look(ENGINES | {"echo"}))
+        assert instance.judged == ENGINES
+        instance.take_out("echo", "traffic fails", 2.0)
+        assert instance.judged == ENGINES | {"echo"}
+
     def test_a_look_brings_it_in_that_was_not_seen_loaded_when_its_mend_ended(self) -> None:
         instance = self.served()
         instance.looked(look(frozenset()), 2.0)
@@ -332,3 +339,17 @@ class TestWithoutGoldenInput:
         instance.give_up("echo", "five mends", 3.0)
         instance.looked(look(frozenset({"echo"})), 4.0)
         assert instance.fit_engines == set()
+
+    @pytest.mark.parametrize("is_mended", [False, True])
+    def test_it_says_nothing_for_an_instance_whose_probes_all_fail(self, is_mended: bool) -> None:
+        """Mended or not: that it was loaded anew is no proof."""
+        instance = unseen()
+        seen = look(ENGINES | {"echo"})
+        looks(instance, seen, from_s=0.0)
+        if is_mended:
+            instance.take_out("echo", "traffic fails", 0.5)
+            instance.mended("echo", "loaded anew", 0.6)
+        probe(instance, 1.0, damage=WRONG, volume=WRONG)
+        looks(instance, seen, seen, from_s=2.0)
+        assert instance.state is State.UNHEALTHY
+        assert (instance.fit_engines, instance.standby_engines) == (frozenset(), {"echo"})

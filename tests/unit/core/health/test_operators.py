@@ -137,6 +137,40 @@ class TestMending:
         assert looks(instance, WELL, from_s=4.0) == []
         assert (instance.state, instance.reason) == (State.HEALTHY, "all is well")
 
+    @pytest.mark.parametrize("is_ready", [True, False])
+    def test_the_proof_of_a_mend_keeps_in_an_instance_whose_other_engines_are_out(
+        self, is_ready: bool
+    ) -> None:
+        instance = well()
+        probe(instance, 1.0, damage=WRONG, volume=WRONG)
+        instance.take_out("damage", "mending", 2.0)
+        instance.mended("damage", "loaded anew", 3.0)
+        looks(instance, *[look(is_ready=is_ready)] * 3, from_s=4.0)
+        assert (instance.state, instance.fit_engines) == (State.DEGRADED, {"damage"})
+
+    def test_and_brings_back_one_that_its_probes_had_failed(self) -> None:
+        instance = well()
+        probe(instance, 1.0, damage=WRONG, volume=WRONG)
+        looks(instance, WELL, WELL, from_s=2.0)
+        assert instance.state is State.UNHEALTHY
+        instance.take_out("damage", "mending", 4.0)
+        looks(instance, look({"volume"}), from_s=5.0)
+        instance.mended("damage", "loaded anew", 6.0)
+        looks(instance, WELL, WELL, from_s=7.0)
+        assert (instance.state, instance.fit_engines) == (State.UNHEALTHY, frozenset())
+        looks(instance, WELL, from_s=9.0)
+        assert (instance.state, instance.fit_engines) == (State.DEGRADED, {"damage"})
+        assert instance.reason == "probe volume: wrong_answer"
+
+    def test_but_only_until_the_next_probe(self) -> None:
+        instance = well()
+        probe(instance, 1.0, damage=WRONG, volume=WRONG)
+        instance.take_out("damage", "mending", 2.0)
+        instance.mended("damage", "loaded anew", 3.0)
+        probe(instance, 4.0, damage=WRONG)
+        looks(instance, WELL, WELL, from_s=5.0)
+        assert instance.state is State.UNHEALTHY
+
     def test_what_is_probed_while_it_is_mended_does(self) -> None:
         instance = well()
         instance.take_out("damage", "mending", 1.0)
