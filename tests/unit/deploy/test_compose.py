@@ -6,8 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,13 +16,20 @@ import yaml
 from control_plane.embedded.fleet import command
 from control_plane.embedded.options import FleetOptions
 from control_plane.embedded.runtime import Wheel, environment, find_libpython, prepare
-from control_plane.settings import Settings, load_settings
-from control_plane.settings.sources import CONFIG_VARIABLE
+from control_plane.settings import Settings
+from tests.unit.deploy.compose_file import (
+    FILE,
+    ROOT,
+    Service,
+    flags,
+    mounts,
+    parsed,
+    seconds,
+)
 
-ROOT = Path(__file__).parents[3]
-FILE = ROOT / "docker-compose.yml"
 GPU_FILE = ROOT / "deploy/docker-compose.gpu.yml"
 DOCKER = shutil.which("docker")
+CI = os.environ.get("CI") == "true"
 CI = os.environ.get("CI") == "true"
 # Flags of the embedded Triton that a container of its own makes needless.
 EMBEDDED_ONLY = {
@@ -44,43 +49,6 @@ OTHER_VALUES = {
     "--exit-timeout-secs",
 }
 
-LOCAL_MLFLOW = "127.0.0.1:5000"
-
-Service = dict[str, Any]
-
-
-@pytest.fixture
-def compose() -> dict[str, Any]:
-    parsed: dict[str, Any] = yaml.safe_load(FILE.read_text())
-    return parsed
-
-
-@pytest.fixture
-def services(compose: dict[str, Any]) -> dict[str, Service]:
-    found: dict[str, Service] = compose["services"]
-    return found
-
-
-@pytest.fixture
-def tritons(services: dict[str, Service]) -> dict[str, Service]:
-    return {name: each for name, each in services.items() if name.startswith("triton-")}
-
-
-@pytest.fixture
-def ours(services: dict[str, Service]) -> dict[str, Service]:
-    """What is built here."""
-    return {name: each for name, each in services.items() if "build" in each}
-
-
-@pytest.fixture
-def tidegate(services: dict[str, Service]) -> Service:
-    return services["tidegate"]
-
-
-@pytest.fixture
-def settings(tidegate: Service) -> Settings:
-    return settings_of(tidegate)
-
 
 def test_there_are_two_tritons_and_a_control_plane(services: dict[str, Service]) -> None:
     always = [name for name, each in services.items() if "profiles" not in each]
@@ -89,7 +57,14 @@ def test_there_are_two_tritons_and_a_control_plane(services: dict[str, Service])
 
 def test_what_else_there_is_goes_by_profile(services: dict[str, Service]) -> None:
     found = {name: each["profiles"] for name, each in services.items() if "profiles" in each}
-    assert found == {"tidegate-2": ["planes"], "postgres": ["planes"], "mlflow": ["mlflow"]}
+    assert found == {
+        "tidegate-2": ["planes"],
+        "postgres": ["planes"],
+        "worker": ["workers"],
+        "rabbitmq": ["queue"],
+        "redis": ["queue"],
+        "mlflow": ["mlflow"],
+    }
 
 
 def test_what_is_built_and_mounted_exists(
@@ -147,83 +122,20 @@ def test_ports_are_published_on_this_host_only(
     assert flags(services["mlflow"])["--port"] == "5000"
 
 
-def test_nobody_but_a_control_plane_reaches_a_triton_or_the_store(
+def test_nobody_but_a_control_plane_or_worker_reaches_a_triton_or_the_store(
     compose: dict[str, Any], services: dict[str, Service], tritons: dict[str, Service]
 ) -> None:
     reach = {
         network: {name for name, each in services.items() if network in each["networks"]}
         for network in ("fleet", "store")
     }
-    planes = {"tidegate", "tidegate-2"}
-    assert reach == {"fleet": planes | set(tritons), "store": planes | {"postgres"}}
-    for name in (*tritons, "postgres"):
+    ours = {"tidegate", "tidegate-2", "worker"}
+    kept = {"postgres", "rabbitmq", "redis"}
+    assert reach == {"fleet": ours | set(tritons), "store": ours | kept}
+    for name in (*tritons, *kept):
         assert len(services[name]["networks"]) == 1
     assert compose["networks"]["fleet"]["internal"] is True
     assert compose["networks"]["store"]["internal"] is True
-
-
-def test_the_second_control_plane_is_like_the_first(services: dict[str, Service]) -> None:
-    first, second = dict(services["tidegate"]), dict(services["tidegate-2"])
-    for different in ("ports", "profiles"):
-        first.pop(different, None)
-        second.pop(different, None)
-    assert second == first
-
-
-def test_without_a_profile_the_state_is_in_its_volume(settings: Settings) -> None:
-    assert settings.store.url is None
-    assert settings.registry.kind == "files"
-
-
-def test_the_planes_keep_their_state_in_postgres(services: dict[str, Service]) -> None:
-    database = services["postgres"]["environment"]
-    given = interpolated(env_file("planes.env"), {"POSTGRES_PASSWORD": "pw1"})
-    for plane in ("tidegate", "tidegate-2"):
-        location = urlsplit(str(settings_of(services[plane], given).store_location))
-        assert location.hostname == "postgres"
-        assert (location.username, location.password) == (database["POSTGRES_USER"], "pw1")
-        assert location.path == f"/{database['POSTGRES_DB']}"
-        awaited = services[plane]["depends_on"]["postgres"]
-        assert awaited == {"condition": "service_healthy", "required": False}
-
-
-def test_no_password_is_in_a_file_and_none_is_made_up(services: dict[str, Service]) -> None:
-    # Postgres itself refuses to start without one; the settings of the planes ask for it.
-    assert services["postgres"]["environment"]["POSTGRES_PASSWORD"] == "${POSTGRES_PASSWORD:-}"
-    with pytest.raises(KeyError, match="choose a password"):
-        interpolated(env_file("planes.env"), {})
-
-
-def test_with_mlflow_releases_are_written_down_there(services: dict[str, Service]) -> None:
-    registry = settings_of(services["tidegate"], env_file("mlflow.env")).registry
-    assert registry.kind == "mlflow"
-    server = urlsplit(registry.tracking_uri)
-    given = flags(services["mlflow"])
-    assert (server.hostname, str(server.port)) == ("mlflow", given["--port"])
-    # By its name in the network, and by that of the port which is published here.
-    assert given["--allowed-hosts"].split(",") == [server.netloc, "localhost:5000", LOCAL_MLFLOW]
-    assert set(services["mlflow"]["networks"]) & set(services["tidegate"]["networks"])
-
-
-def test_mlflows_server_is_of_the_version_of_its_client_and_knows_its_flags(
-    services: dict[str, Service],
-) -> None:
-    lock = (ROOT / "requirements.lock").read_text().splitlines()
-    (client,) = (line for line in lock if line.startswith("mlflow-skinny=="))
-    image = services["mlflow"]["image"]
-    assert image.rpartition(":")[2] == f"v{client.partition('==')[2]}"
-    assert services["mlflow"]["command"][:2] == ["mlflow", "server"]
-    assert set(flags(services["mlflow"])) <= flags_of_mlflow()
-
-
-def test_what_is_kept_lies_in_volumes(services: dict[str, Service]) -> None:
-    (data,) = services["postgres"]["volumes"]
-    assert (data["type"], data["target"]) == ("volume", "/var/lib/postgresql/data")
-    (data,) = services["mlflow"]["volumes"]
-    given = flags(services["mlflow"])
-    assert data["type"] == "volume"
-    for place in (given["--backend-store-uri"], given["--artifacts-destination"]):
-        assert place.removeprefix("sqlite:///").startswith(f"{data['target']}/")
 
 
 def test_the_control_plane_listens_on_every_address_of_its_container(settings: Settings) -> None:
@@ -330,70 +242,6 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [DOCKER, *arguments], capture_output=True, text=True, timeout=60, check=False
     )
-
-
-def settings_of(service: Service, given: Mapping[str, str] | None = None) -> Settings:
-    """What a control plane has in its container: its mounted file and its environment."""
-    variables = interpolated(service["environment"], given or {})
-    file = mounts(service)[variables.pop(CONFIG_VARIABLE)]
-    return load_settings(ROOT / file["source"], {}, variables).settings
-
-
-def interpolated(values: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """As Compose does it. Raises KeyError for what has to be given and is not."""
-
-    def fill(found: re.Match[str]) -> str:
-        name, kind, words = found.groups()
-        if not given.get(name) and kind == "?":
-            raise KeyError(words)
-        return given.get(name) or words
-
-    return {name: re.sub(r"\$\{(\w+):([-?])(.*?)\}", fill, each) for name, each in values.items()}
-
-
-def env_file(name: str) -> dict[str, str]:
-    lines = (ROOT / "deploy" / name).read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
-
-
-def mounts(service: Service) -> dict[str, dict[str, Any]]:
-    """By the place in the container."""
-    return {mount["target"]: mount for mount in service["volumes"]}
-
-
-def flags(service: Service) -> dict[str, str]:
-    return parsed([each for each in service["command"] if each.startswith("--")])
-
-
-def parsed(arguments: list[str] | tuple[str, ...]) -> dict[str, str]:
-    split = [argument.partition("=") for argument in arguments]
-    found = {name: value for name, _, value in split}
-    assert len(found) == len(split), "a flag is given twice"
-    return found
-
-
-def seconds(duration: str) -> int:
-    found = re.fullmatch(r"(\d+)s", duration)
-    assert found, duration
-    return int(found[1])
-
-
-def flags_of_mlflow() -> set[str]:
-    """What `mlflow server --help` lists; skips where the server is not installed, fails in CI."""
-    command = Path(sys.executable).parent / "mlflow"
-    if not command.exists():
-        if CI:
-            pytest.fail("mlflow is not installed")
-        pytest.skip("mlflow is not installed")
-    answer = subprocess.run(
-        [command, "server", "--help"],
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return set(re.findall(r"(--[a-z0-9-]+)", answer.stdout))
 
 
 def flags_of_the_real_triton(folder: Path) -> set[str]:
