@@ -14,11 +14,12 @@ from control_plane.ports import Clock, Delivery, Message
 
 @dataclass(eq=False)
 class _Kept:
-    """A message, and how it fared."""
+    """A message, and how it fared. in_vain: the latest deliveries, none of them settled."""
 
     message: Message
     available_at_s: float
     deliveries: int = 0
+    in_vain: int = 0
 
 
 @dataclass(eq=False)
@@ -114,13 +115,14 @@ class MemoryQueue:
 
     def _hand_out(self, kept: _Kept) -> Delivery:
         kept.deliveries += 1
+        kept.in_vain += 1
         self._in_hand.add(kept)
         return Delivery(
             kept.message.priority,
             kept.message.body,
             message_id=kept.message.message_id,
             deliveries=kept.deliveries,
-            is_dead=kept.deliveries > self._max_deliveries,
+            is_dead=kept.in_vain > self._max_deliveries,
             receipt=kept,
         )
 
@@ -135,6 +137,8 @@ class MemoryQueue:
             return
         self._in_hand.remove(kept)
         if retry_in_s is not None:
+            if kept.in_vain <= self._max_deliveries:
+                kept.in_vain = 0
             kept.available_at_s = self._clock.now_s() + retry_in_s
             self._messages.put(kept)
 

@@ -52,6 +52,7 @@ class SqlQueue:
     """JobQueue. Close it, or use it as a context: what is in its hands is given back.
 
     database: open, and longer than this. It keeps leases alive from its first ``take`` on.
+    max_deliveries: after so many in a row that nobody settled a message is dead.
     """
 
     def __init__(
@@ -128,7 +129,9 @@ class SqlQueue:
             if done:
                 await message_rows.delete_messages(connection, done, holder=self._holder)
             if waits_s:
-                await message_rows.put_off(connection, waits_s, holder=self._holder)
+                await message_rows.put_off(
+                    connection, waits_s, holder=self._holder, max_in_vain=self._max_deliveries
+                )
         if messages:
             # Whoever waits now; who begins to wait gets the next one.
             came, self._came = self._came, asyncio.Event()
@@ -180,7 +183,7 @@ class SqlQueue:
             taken.body,
             message_id=taken.message_id,
             deliveries=taken.deliveries,
-            is_dead=taken.deliveries > self._max_deliveries,
+            is_dead=taken.in_vain > self._max_deliveries,
             receipt=_Receipt(taken.number, taken.deliveries),
         )
 

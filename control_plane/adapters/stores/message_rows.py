@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.adapters.stores import tables
@@ -24,13 +24,15 @@ _PRIORITIES = [priority.value for priority in Priority]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A message as it was handed out. deliveries: this time included."""
+    """A message as it was handed out. deliveries: this time included; in_vain: those of them since
+    somebody settled it last."""
 
     number: int
     priority: Priority
     message_id: str
     body: bytes
     deliveries: int
+    in_vain: int
 
 
 async def insert_messages(connection: AsyncConnection, messages: Sequence[Message]) -> None:
@@ -40,6 +42,7 @@ async def insert_messages(connection: AsyncConnection, messages: Sequence[Messag
             "priority": message.priority.value,
             "available_at_s": now,
             "deliveries": 0,
+            "in_vain": 0,
             "message_id": message.message_id,
             "body": message.body,
         }
@@ -78,7 +81,10 @@ async def take_messages(
             update(tables.queue_messages)
             .where(_MESSAGES.number.in_(some))
             .values(
-                available_at_s=now + lease_s, holder=holder, deliveries=_MESSAGES.deliveries + 1
+                available_at_s=now + lease_s,
+                holder=holder,
+                deliveries=_MESSAGES.deliveries + 1,
+                in_vain=_MESSAGES.in_vain + 1,
             )
         )
     return taken
@@ -96,7 +102,13 @@ async def _lock(
     if limit <= 0:
         return []
     rows = (
-        select(_MESSAGES.number, _MESSAGES.message_id, _MESSAGES.body, _MESSAGES.deliveries)
+        select(
+            _MESSAGES.number,
+            _MESSAGES.message_id,
+            _MESSAGES.body,
+            _MESSAGES.deliveries,
+            _MESSAGES.in_vain,
+        )
         .where(_MESSAGES.priority == priority.value, _MESSAGES.available_at_s <= now)
         .order_by(_MESSAGES.available_at_s, _MESSAGES.number)
         .limit(limit)
@@ -105,7 +117,14 @@ async def _lock(
     if but:
         rows = rows.where(_MESSAGES.number.not_in(but))
     return [
-        Taken(row.number, priority, row.message_id, bytes(row.body), row.deliveries + 1)
+        Taken(
+            row.number,
+            priority,
+            row.message_id,
+            bytes(row.body),
+            row.deliveries + 1,
+            row.in_vain + 1,
+        )
         for row in await connection.execute(rows)
     ]
 
@@ -122,14 +141,22 @@ async def delete_messages(
 
 
 async def put_off(
-    connection: AsyncConnection, waits_s: Mapping[int, float], *, holder: str
+    connection: AsyncConnection, waits_s: Mapping[int, float], *, holder: str, max_in_vain: int
 ) -> None:
-    """Out of these hands, to be taken again after a time of each one's own, by number."""
+    """Out of these hands, to be taken again after a time of each one's own, by number.
+
+    Whoever does this is alive, so what counts those that died with it begins anew; but not of one
+    that was given up.
+    """
     now = await now_s(connection)
     await connection.execute(
         update(tables.queue_messages)
         .where(_MESSAGES.number == bindparam("of_number"), _MESSAGES.holder == holder)
-        .values(available_at_s=bindparam("from_s"), holder=None),
+        .values(
+            available_at_s=bindparam("from_s"),
+            holder=None,
+            in_vain=case((_MESSAGES.in_vain <= max_in_vain, 0), else_=_MESSAGES.in_vain),
+        ),
         [
             {"of_number": number, "from_s": now + wait_s}
             for number, wait_s in sorted(waits_s.items())
@@ -150,6 +177,8 @@ async def give_back(
                 available_at_s=now,
                 holder=None,
                 deliveries=_MESSAGES.deliveries - int(as_if_untaken),
+                # Given back by the living.
+                in_vain=_MESSAGES.in_vain - 1,
             )
         )
 

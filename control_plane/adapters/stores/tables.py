@@ -203,7 +203,8 @@ job_engines = Table(
 )
 
 # The messages of the queue. available_at_s: of one in somebody's hands, when others may have it.
-# holder: whose hands; numbers are never used twice, lest an old one settles a new message.
+# in_vain: the latest deliveries, none of them settled. holder: whose hands; numbers are never used
+# twice, lest an old one settles a new message.
 queue_messages = Table(
     "queue_messages",
     METADATA,
@@ -211,6 +212,7 @@ queue_messages = Table(
     Column("priority", Text, nullable=False),
     Column("available_at_s", Double, nullable=False),
     Column("deliveries", Integer, nullable=False),
+    Column("in_vain", Integer, nullable=False),
     Column("holder", Text),
     Column("message_id", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),

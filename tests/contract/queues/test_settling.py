@@ -102,6 +102,30 @@ async def test_a_second_settling_changes_nothing(queue: JobQueue) -> None:
     assert await queue.take(ANY, wait_s=0.2) == ()
 
 
+async def test_however_often_it_is_to_come_later_that_does_not_give_it_up(stage: Stage) -> None:
+    """A full fleet and a store that is away say nothing of the message."""
+    await publish(stage.queue, "a")
+    for number in range(1, stage.max_deliveries + 3):
+        (taken,) = await stage.queue.take(ANY, wait_s=WAIT_S)
+        assert (taken.deliveries, taken.is_dead) == (number, False)
+        await stage.queue.settle(taken, retry_in_s=0.0)
+
+
+async def test_what_was_given_up_stays_so_when_it_is_to_come_later(stage: Stage) -> None:
+    await publish(stage.queue, "poison")
+    is_dead = False
+    while not is_dead:
+        async with stage.another() as victim:
+            (taken,) = await victim.take(ANY, wait_s=WAIT_S + stage.redelivered_s)
+            is_dead = taken.is_dead
+            if is_dead:
+                await victim.settle(taken, retry_in_s=0.0)
+            else:
+                await stage.crash(victim)
+    (again,) = await stage.queue.take(ANY, wait_s=WAIT_S)
+    assert again.is_dead
+
+
 async def test_what_kills_all_who_take_it_is_given_up(stage: Stage) -> None:
     await publish(stage.queue, "poison")
     for number in range(1, stage.max_deliveries + 2):

@@ -111,6 +111,7 @@ def _make_queue() -> None:
         _text("priority"),
         _time("available_at_s", nullable=False),
         sa.Column("deliveries", sa.Integer(), nullable=False),
+        sa.Column("in_vain", sa.Integer(), nullable=False),
         _text("holder", nullable=True),
         _text("message_id"),
         sa.Column("body", sa.LargeBinary(), nullable=False),
