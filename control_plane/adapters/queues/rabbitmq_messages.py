@@ -61,10 +61,10 @@ def copy_of(delivery: Delivery, *, is_counted: bool) -> aio_pika.Message:
     is_counted: whether the delivery was one; it was not if nobody took it.
     """
     headers: dict[str, str | int | bool] = {
-        # Empty where it had none: the wire's own is not the sender's.
-        ID: delivery.message_id or "",
-        DELIVERIES: delivery.deliveries - (0 if is_counted else 1),
+        DELIVERIES: delivery.deliveries - (0 if is_counted else 1)
     }
+    if delivery.message_id is not None:
+        headers[ID] = delivery.message_id
     if delivery.is_dead:
         headers[DEAD] = True
     if delivery.is_cut:
@@ -87,7 +87,10 @@ def _persistent(
 def read_delivery(
     message: DeliveredMessage, *, priority: Priority, is_dead: bool, source: Source
 ) -> Delivery:
-    """Whoever sent it: nothing in a message can make this fail."""
+    """Whoever sent it: nothing in a message can make this fail.
+
+    One without an id is given one, which its copies keep: each retry would be another job else.
+    """
     properties = message.header.properties
     headers = properties.headers or {}
     named = headers.get(ID)
@@ -96,7 +99,7 @@ def read_delivery(
     return Delivery(
         priority,
         message.body[:MAX_MESSAGE_BYTES],
-        message_id=message_id or None,
+        message_id=message_id or uuid.uuid4().hex,
         deliveries=earlier + 1,
         is_dead=is_dead or headers.get(DEAD) is True,
         is_cut=len(message.body) > MAX_MESSAGE_BYTES or headers.get(CUT) is True,
