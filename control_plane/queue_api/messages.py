@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -118,7 +118,7 @@ def read_deadline(text: str) -> datetime:
     if RFC_3339.fullmatch(text) is not None:
         try:
             at = datetime.fromisoformat(text.upper())
-            at.timestamp()  # near the ends of the calendar a zone leads out of it
+            at.astimezone(UTC)  # near the ends of the calendar a zone leads out of it
         except (ValueError, OverflowError):
             pass
         else:
