@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 HIGHEST_PORT = 65_535
+
+_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/@:?#\[\]\\]+)(:(?P<port>[0-9]{1,5}))?", re.ASCII)
+
+
+def is_place(text: str) -> bool:
+    """Whether it is a host, with or without a port; an IPv6 address in brackets."""
+    matched = _PLACE.fullmatch(text)
+    return matched is not None and 1 <= int(matched["port"] or 1) <= HIGHEST_PORT
 
 
 def _check_host_port(value: str) -> str:

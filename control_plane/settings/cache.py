@@ -9,15 +9,18 @@ from pydantic import AfterValidator, Field, PlainSerializer, SecretStr, field_va
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
+from control_plane.settings.addresses import is_place
 from control_plane.settings.section import Section
 
 MIB = 1024 * 1024
 
-_KNOWN = re.compile(r"rediss?://([^/@]*@)?[^/@\s]+(/[0-9]*)?", re.DOTALL)
+# No query: it could hold a password, which would be shown.
+_KNOWN = re.compile(r"rediss?://([^/@?#\s]*@)?(?P<place>[^/@?#\s]+)(/[0-9]*)?", re.ASCII)
 
 
 def _check_url(value: SecretStr) -> SecretStr:
-    if not _KNOWN.fullmatch(value.get_secret_value()):
+    matched = _KNOWN.fullmatch(value.get_secret_value())
+    if matched is None or not is_place(matched["place"]):
         raise PydanticCustomError(
             "cache_url",
             "should be redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS, with %40, "

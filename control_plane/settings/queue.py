@@ -9,15 +9,17 @@ from pydantic import AfterValidator, Field, PlainSerializer, SecretStr, field_va
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
+from control_plane.settings.addresses import is_place
 from control_plane.settings.section import Section
 from control_plane.settings.store import without_password
 
-_KNOWN = re.compile(r"amqps?://([^/@]*@)?[^/@?#\s]+(/[^/?#\s]*)?(\?[^#\s]*)?")
-_ENDPOINT = re.compile(r"https?://[^/@?#\s]+/?")
+_KNOWN = re.compile(r"amqps?://([^/@?#\s]*@)?(?P<place>[^/@?#\s]+)(/[^/?#\s]*)?(\?[^#\s]*)?")
+_ENDPOINT = re.compile(r"https?://(?P<place>[^/@?#\s]+)/?")
 
 
 def _check_url(value: SecretStr) -> SecretStr:
-    if not _KNOWN.fullmatch(value.get_secret_value()):
+    matched = _KNOWN.fullmatch(value.get_secret_value())
+    if matched is None or not is_place(matched["place"]):
         raise PydanticCustomError(
             "queue_url",
             "should be amqp://USER:PASSWORD@HOST/VHOST or amqps://…, with %40, %3A and %2F for "
@@ -109,7 +111,8 @@ class QueueSettings(Section):
     @field_validator("endpoint_url")
     @classmethod
     def _is_an_endpoint(cls, value: str) -> str:
-        if value and not _ENDPOINT.fullmatch(value):
+        matched = _ENDPOINT.fullmatch(value)
+        if value and (matched is None or not is_place(matched["place"])):
             raise PydanticCustomError(
                 "endpoint_credentials",
                 "should be http://HOST:PORT or https://…; user and password are "

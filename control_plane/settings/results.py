@@ -7,9 +7,10 @@ import re
 from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
+from control_plane.settings.addresses import is_place
 from control_plane.settings.section import Section
 
-_WEBHOOK = re.compile(r"https?://[^\s/@?#]+([/?][^\s#]*)?")
+_WEBHOOK = re.compile(r"https?://(?P<place>[^\s/@?#]+)([/?][^\s#]*)?")
 _SIGNED = re.compile(r"whsec_[A-Za-z0-9+/]{4,}={0,2}")
 
 
@@ -50,7 +51,8 @@ class ResultSettings(Section):
     @field_validator("webhook_url")
     @classmethod
     def _is_a_webhook(cls, value: str) -> str:
-        if value and not _WEBHOOK.fullmatch(value):
+        matched = _WEBHOOK.fullmatch(value)
+        if value and (matched is None or not is_place(matched["place"])):
             # No user or password: settings are printed and logged.
             raise PydanticCustomError(
                 "webhook_credentials", "should be https://HOST/PATH or http://HOST/PATH"

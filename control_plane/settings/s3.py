@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from control_plane.settings.addresses import is_place
 from control_plane.settings.section import Section
+
+_ENDPOINT = re.compile(r"https?://(?P<place>[^/?#\\\s]+)(/[^?#\\\s]*)?")
 
 
 class S3Settings(Section):
@@ -39,14 +44,15 @@ class S3Settings(Section):
     def _is_an_address(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        if not value.startswith(("http://", "https://")) or set(value) & set(" ?#\\"):
+        if "@" in value:
+            # Settings are printed and logged.
+            raise PydanticCustomError("s3_endpoint_credentials", "should hold no credentials")
+        matched = _ENDPOINT.fullmatch(value)
+        if matched is None or not is_place(matched["place"]):
             # Named so, what was given is not repeated.
             raise PydanticCustomError(
                 "s3_endpoint_credentials", "should be http://host:port or https://host"
             )
-        if "@" in value:
-            # Settings are printed and logged.
-            raise PydanticCustomError("s3_endpoint_credentials", "should hold no credentials")
         return value
 
     @model_validator(mode="after")

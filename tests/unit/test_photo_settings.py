@@ -99,7 +99,10 @@ def test_uploads_are_kept_in_the_folder_or_in_s3(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["minio:9000", "ftp://minio", f"http://admin:{SECRET}@minio:9000", "http://minio:9000/?a"],
+    [
+        *("minio:9000", "ftp://minio", "http://minio:9000/?a", f"http://u:{SECRET}@minio:9000"),
+        *("http://", "http://minio:s3", "http://minio:65536", "http://[::1", "http://:9000"),
+    ],
 )
 def test_an_endpoint_is_an_address_without_credentials(url: str) -> None:
     assert SECRET not in refusal_of(S3Settings, endpoint_url=url)
@@ -118,6 +121,7 @@ def test_a_key_has_its_secret() -> None:
         "rediss://cache:6380/1",
         f"redis://:{SECRET}@cache/0",
         f"redis://u:{SECRET}@h",
+        "redis://[::1]:6379/0",
     ],
 )
 def test_a_redis(url: str) -> None:
@@ -126,7 +130,17 @@ def test_a_redis(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "cache:6379", f"http://:{SECRET}@cache", f"redis://:{SECRET}@cache/0?db=1", "redis://"],
+    [
+        *(
+            "",
+            "cache:6379",
+            f"http://:{SECRET}@cache",
+            f"redis://:{SECRET}@cache/0?db=1",
+            "redis://",
+        ),
+        *(f"redis://cache?password={SECRET}", f"redis://u:{SECRET}?@cache", "redis://cache#a/0"),
+        *("redis://cache:six/0", "redis://cache:65536", "redis://cache:0", "redis://[::1/0"),
+    ],
 )
 def test_what_is_no_redis(url: str) -> None:
     words = refusal_of(CacheSettings, kind="redis", url=url)

@@ -59,6 +59,8 @@ def test_the_url_of_the_broker_is_shown_without_its_password(url: str, shown: st
         "amqp://ada:a@hunter2:b@mq/jobs",
         "amqp://ada:hunter2@mq/jobs/more",
         "amqp://ada:hunter2@",
+        "amqp://ada:hunter2@mq:five/",
+        "amqp://ada:hunter2@mq:65536/",
     ],
 )
 def test_a_url_that_is_no_broker_is_not_repeated(url: str) -> None:
@@ -99,6 +101,7 @@ def test_sqs_may_be_somewhere_else() -> None:
         ("kind", "kafka", "should be 'sql', 'rabbitmq' or 'sqs'"),
         ("endpoint_url", "http://ann:hunter2@sqs", "AWS_SECRET_ACCESS_KEY"),
         ("endpoint_url", "sqs:4566", "should be http://HOST:PORT"),
+        ("endpoint_url", "http://sqs:456six", "should be http://HOST:PORT"),
         ("prefix", "a.b", "pattern"),
         ("prefix", "-", "pattern"),
         ("region", "EU", "pattern"),

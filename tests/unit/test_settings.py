@@ -488,6 +488,7 @@ def test_the_registrys_address_holds_no_password() -> None:
         ("results: {webhook_url: metadata.example}", "results.webhook_url"),
         ("results: {webhook_url: 'https://user:hidden@metadata.example/'}", "results.webhook_url"),
         ("results: {webhook_url: 'https://metadata.example/#x'}", "results.webhook_url"),
+        ("results: {webhook_url: 'https://metadata.example:x/'}", "results.webhook_url"),
         ("results: {webhook_secret: ''}", "results.webhook_secret"),
         ("results: {webhook_secret: 'whsec_hidden%%'}", "results.webhook_secret"),
         ("results: {webhook_secret: 'whsec_hidde'}", "results.webhook_secret"),

@@ -7,12 +7,12 @@ the object: an expired key must not make a thousand good jobs unprocessable.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from control_plane.adapters.photo_refusals import forbidden, not_found, unavailable
-from control_plane.errors import ControlPlaneError
+from control_plane.errors import ConfigurationError, ControlPlaneError
 
 MAX_CONNECTIONS = 64
 
@@ -61,10 +61,14 @@ class S3Options:
 
 @asynccontextmanager
 async def open_client(options: S3Options) -> AsyncIterator[Any]:
-    """A client that tries once: how often is for its users to say."""
+    """A client that tries once: how often is for its users to say.
+
+    Raises ConfigurationError for what the AWS environment or its files say and should not.
+    """
     # Half a second of imports, which those without S3 need not wait for.
     from aiobotocore.config import AioConfig
     from aiobotocore.session import get_session
+    from botocore.exceptions import BotoCoreError
 
     config = AioConfig(
         connect_timeout=options.connect_timeout_s,
@@ -76,14 +80,20 @@ async def open_client(options: S3Options) -> AsyncIterator[Any]:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    async with get_session().create_client(
-        "s3",
-        endpoint_url=options.endpoint_url,
-        region_name=options.region,
-        aws_access_key_id=options.access_key_id,
-        aws_secret_access_key=options.secret_access_key,
-        config=config,
-    ) as client:
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(
+                get_session().create_client(
+                    "s3",
+                    endpoint_url=options.endpoint_url,
+                    region_name=options.region,
+                    aws_access_key_id=options.access_key_id,
+                    aws_secret_access_key=options.secret_access_key,
+                    config=config,
+                )
+            )
+        except BotoCoreError as error:
+            raise ConfigurationError(f"S3 cannot be asked as it is set up: {error}") from None
         yield client
 
 

@@ -70,6 +70,14 @@ async def test_a_file_of_no_certificates_is_a_mistake_in_the_settings(
         await open_photos(Settings(photos=PhotoSettings(https_ca_file=file)), stack)
 
 
+async def test_an_environment_of_aws_that_is_wrong_is_told_as_a_setting_is(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(ConfigurationError, match="config profile"):
+        await open_photos(Settings(photos=PhotoSettings(buckets=("roofs",)), s3=HERE), stack)
+
+
 async def test_uploads_wait_in_the_folder_or_in_the_bucket(
     stack: AsyncExitStack, tmp_path: Path
 ) -> None:
