@@ -42,7 +42,8 @@ class JobQuery:
 
 
 def filter_of_query(query: JobQuery) -> JobFilter:
-    """Raises InvalidArgument for a time without its zone, NOT_FOUND for no id of a job."""
+    """Raises InvalidArgument for a time without its zone or an engine without its name, NOT_FOUND
+    for no id of a job."""
     reason, is_dead = _dead(query.dead)
     return JobFilter(
         states=frozenset(query.state) if query.state else None,
@@ -55,7 +56,7 @@ def filter_of_query(query: JobQuery) -> JobFilter:
         correlation_id=query.correlation_id,
         created_after_s=_seconds(query.created_after, "created_after"),
         created_before_s=_seconds(query.created_before, "created_before"),
-        before=query.before and check_job_id(query.before, "before"),
+        before=None if query.before is None else check_job_id(query.before, "before"),
     )
 
 
@@ -109,7 +110,11 @@ def _dead(said: str | None) -> tuple[DeadReason | None, bool | None]:
 
 
 def _engine(name: str | None) -> str | None:
-    return ALIASES.get(name, name) if name else None
+    """Raises InvalidArgument for an empty one: a script's variable that nobody set is no leave
+    to take every engine's."""
+    if name == "":
+        raise InvalidArgument("engine is empty; leave it out, or name one", field="engine")
+    return None if name is None else ALIASES.get(name, name)
 
 
 def _seconds(at: datetime | None, name: str) -> float | None:

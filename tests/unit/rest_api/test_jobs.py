@@ -88,6 +88,8 @@ async def test_without_a_filter_all_are_listed(edge: Edge) -> None:
         ({"created_after": "yesterday"}, 400, "created_after"),
         ({"created_before": "2025-01-31T12:00:00"}, 400, "created_before"),
         ({"before": "x"}, 404, "before"),
+        ({"before": ""}, 404, "before"),
+        ({"engine": ""}, 400, "engine"),
     ],
 )
 async def test_a_bad_filter_is_named(
@@ -292,6 +294,7 @@ async def test_all_dead_letters_are_acted_on_when_it_is_said(
         ({"all": 1}, "all"),
         ({"created_after": "2025-01-31T12:00:00"}, "created_after"),
         ({"all": True, "who": "a\nb"}, "who"),
+        ({"dead": "failed", "engine": ""}, "engine"),
     ],
 )
 async def test_an_order_that_chooses_nothing_does_nothing(
