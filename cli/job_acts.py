@@ -58,29 +58,33 @@ def act_on_chosen(
     as_json: bool,
 ) -> None:
     """All dead letters that are wanted, up to the limit, after asking back."""
-    if not is_sure and not _is_confirmed(control_plane, action, wanted, limit):
+    most = limit if is_sure else _confirmed(control_plane, action, wanted, limit)
+    if not most:
+        if as_json:
+            print_json({"count": 0, "ids": [], "may_have_more": False})
         return
-    body = {**(wanted or {"all": True}), "limit": limit, **signature}
+    body = {**(wanted or {"all": True}), "limit": most, **signature}
     done = control_plane.post(f"{JOBS}/{action}", body, timeout_s=MANY_TIMEOUT_S)
     if as_json:
         print_json(done)
         return
     typer.echo(f"{_counted(done['count'])} {DONE[action]}")
-    if done["may_have_more"]:
+    if done["may_have_more"] and most == limit:
         typer.echo("there may be more: run it again")
 
 
-def _is_confirmed(
+def _confirmed(
     control_plane: ControlPlane, action: str, wanted: Mapping[str, Any], limit: int
-) -> bool:
-    """Whether a person says yes. Raises Refused where there is nobody to ask."""
+) -> int:
+    """How many a person says yes to. Raises Refused where there is nobody to ask."""
     shown = min(limit, MAX_LISTED)
     path = jobs_query(**{"dead": "any", **wanted}, limit=shown)
     found = len(control_plane.get(path)["jobs"])
     if not found:
         typer.echo("no such dead letter" if wanted else "no dead letters", err=True)
-        return False
-    at_least = "at least " if found == MAX_LISTED < limit else ""
+        return 0
+    is_more = found == MAX_LISTED < limit
+    at_least = "at least " if is_more else ""
     what = f"{action} {at_least}{_counted(found)}"
     if not has_person():
         raise Refused(
@@ -88,7 +92,10 @@ def _is_confirmed(
             code="unconfirmed",
             hint="--yes does it",
         )
-    return typer.confirm(f"{what}?", err=True)
+    if not typer.confirm(f"{what}?", err=True):
+        return 0
+    # What has died since was not in the question.
+    return limit if is_more else found
 
 
 def has_person() -> bool:

@@ -210,12 +210,14 @@ def test_a_person_is_asked_before_many_are_acted_on(
 ) -> None:
     monkeypatch.setattr("cli.job_acts.has_person", lambda: True)
     plane.replies[f"{JOBS}?dead=failed&limit=100"] = listing(DEAD, DEAD)
-    plane.replies[f"{JOBS}/replay"] = Reply({"count": 2, "ids": [], "may_have_more": False})
+    plane.replies[f"{JOBS}/replay"] = Reply({"count": 2, "ids": [], "may_have_more": True})
     arguments = ["jobs", "replay", "--reason", "failed", "--url", plane.url]
     result = CliRunner().invoke(app, arguments, input=says)
     assert "replay 2 dead letters? [y/N]" in result.stderr
     assert result.stdout.endswith("2 dead letters replayed\n") == is_done
     assert (plane.seen[-1].method == "POST") == is_done
+    if is_done:
+        assert json.loads(plane.seen[-1].body)["limit"] == 2, "more than was asked about"
 
 
 def test_where_nobody_can_be_asked_nothing_is_done(tidegate: Tidegate, plane: Plane) -> None:
@@ -231,6 +233,8 @@ def test_where_there_are_none_nothing_is_done(tidegate: Tidegate, plane: Plane) 
     plane.replies[f"{JOBS}?dead=any&limit=100"] = listing()
     result = tidegate("jobs", "discard", "--all", "--url", plane.url)
     assert (result.exit_code, result.stderr) == (0, "no dead letters\n")
+    shown = tidegate("jobs", "discard", "--all", "--json", "--url", plane.url).stdout
+    assert json.loads(shown) == {"count": 0, "ids": [], "may_have_more": False}
 
 
 @pytest.mark.parametrize(
