@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -17,6 +18,9 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 RESPOND_ASYNC = "respond-async"
 FRESH = frozenset({"no-cache", "no-store"})
 """RFC 9111, 5.2.1: the answer must not be one that was stored."""
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?$)')
+"""A quoted-string (RFC 9110, 5.6.4), or what begins like one and has no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,10 @@ def _prefers_async(request: Request) -> bool:
 
 
 def _words_of(request: Request, header: str) -> frozenset[str]:
-    """Of a list of words in a header, each without its parameters."""
-    words = ",".join(request.headers.getlist(header)).lower().split(",")
-    return frozenset(one.partition(";")[0].strip() for one in words)
+    """Of a list of words in a header, each without its parameters, those that have no value."""
+    listed = ",".join(request.headers.getlist(header)).lower()
+    # What is between quotes may look like a list.
+    words = _QUOTED.sub(lambda quoted: quoted[0] if quoted[0] == '""' else "quoted", listed)
+    pairs = (one.partition(";")[0].partition("=") for one in words.split(","))
+    # RFC 7240, 2: an empty value is none.
+    return frozenset(name.strip() for name, _, value in pairs if value.strip() in ("", '""'))

@@ -23,7 +23,11 @@ def edge() -> Edge:
 
 
 @pytest.mark.parametrize(
-    "preference", ["respond-async", "wait=5, Respond-Async", "respond-async; x=1"]
+    "preference",
+    [
+        *("respond-async", "wait=5, Respond-Async", "respond-async; x=1", 'respond-async = ""'),
+        *('a="b, c", respond-async', 'a="\\", b";c, respond-async'),
+    ],
 )
 async def test_who_does_not_wait_gets_a_place_to_ask_at(edge: Edge, preference: str) -> None:
     async with edge.client() as client:
@@ -41,6 +45,19 @@ async def test_who_does_not_wait_gets_a_place_to_ask_at(edge: Edge, preference: 
     (submitted,) = edge.jobs.submitted
     assert submitted.deadline_s is None
     assert submitted.idempotency_key is None
+
+
+@pytest.mark.parametrize(
+    "preference",
+    [
+        *("respond-asynchronously", "respond-async=no", 'a="respond-async, respond-async, b"'),
+        *('a="\\", respond-async, b"', 'a="b, respond-async', 'a="b\\'),
+    ],
+)
+async def test_what_only_looks_like_that_preference_is_none(edge: Edge, preference: str) -> None:
+    async with edge.client() as client:
+        response = await client.post(DETECT, json=JSON_BODY, headers={"Prefer": preference})
+    assert response.status_code == 200
 
 
 async def test_all_that_is_asked_travels_with_the_job(edge: Edge) -> None:
