@@ -164,7 +164,8 @@ def write_result(result: EngineResult, key: str) -> bytes:
 
 def read_result(value: bytes | None, key: str) -> EngineResult | None:
     """None for what is not there, or is not what was kept under this key."""
-    if value is None:
+    # Others may write into what is shared; nothing as large was put there.
+    if value is None or len(value) > MAX_VALUE_BYTES:
         return None
     try:
         kept = orjson.loads(value)

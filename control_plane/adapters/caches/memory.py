@@ -6,8 +6,8 @@ from cachetools import TTLCache
 
 from control_plane.ports import Clock
 
-OVERHEAD_BYTES = 200
-"""Of an entry, besides its key and value: the objects and links that hold it."""
+OVERHEAD_BYTES = 500
+"""Of an entry, besides its key and value: the objects and links that hold it, as measured."""
 
 
 class MemoryCache:

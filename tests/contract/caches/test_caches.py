@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tracemalloc
 from collections.abc import AsyncIterator
 from time import perf_counter
 
@@ -88,6 +89,20 @@ async def test_memory_is_bounded_in_bytes_and_keeps_what_was_used_last() -> None
     await cache.put("8", bytes(1000))
     assert await cache.get("0") is not None
     assert await cache.get("1") is None
+
+
+async def test_memory_is_bounded_in_what_it_really_takes() -> None:
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        cache = MemoryCache(max_bytes=MIB, ttl_s=60, clock=FakeClock())
+        for number in range(5000):
+            await cache.put(f"{number:064d}", b"%0100d" % number)
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert await cache.get(f"{4999:064d}") is not None
+    assert taken < 1.1 * MIB
 
 
 async def test_redis_forgets_when_the_time_is_over(redis: RedisServer, fast: None) -> None:

@@ -272,6 +272,7 @@ def test_a_result_is_read_back_as_it_was() -> None:
         kept(findings=[]),
         kept(instance=None),
         kept(release=1),
+        kept(findings={"much": "x" * module.MAX_VALUE_BYTES}),
     ],
 )
 def test_what_cannot_be_read_is_not_there(value: bytes | None) -> None:
