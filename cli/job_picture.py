@@ -24,9 +24,40 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 ID_CHARACTERS = 36
+TABLE_COLUMNS = 140
+"""Of a terminal: on a narrower one a table is mostly letters below each other."""
 
 
-def jobs_table(jobs: Iterable[Job], now: datetime) -> Table:
+def jobs_picture(jobs: Iterable[Job], now: datetime, columns: int) -> RenderableType:
+    """Many jobs: a line each, or on a narrow terminal some."""
+    if columns >= TABLE_COLUMNS:
+        return _jobs_table(jobs, now)
+    return _below_each_other(
+        (
+            str(job["id"]),
+            f"{job['state']}, {job['priority']}, {_age_and_attempts(job, now)}",
+            f"{listed(job['engines'])}: {_code(job)}" if job.get("error") else "",
+        )
+        for job in jobs
+    )
+
+
+def dead_picture(jobs: Sequence[Job], now: datetime, columns: int) -> RenderableType:
+    """Dead letters: a line each, or on a narrow terminal some."""
+    if columns >= TABLE_COLUMNS:
+        return _dead_table(jobs, now)
+    return _below_each_other(
+        (
+            str(job["id"]),
+            f"{job.get('dead') or '-'}: {_code(job)}, {_age_and_attempts(job, now)}",
+            f"photo: {photo_of(job)}",
+            f"what to do: {remedy_of(job)}",
+        )
+        for job in jobs
+    )
+
+
+def _jobs_table(jobs: Iterable[Job], now: datetime) -> Table:
     return _with_whole_ids(
         ["id", "state", "priority", "engines", "age", "attempts", "error"],
         [
@@ -37,21 +68,21 @@ def jobs_table(jobs: Iterable[Job], now: datetime) -> Table:
                 listed(job["engines"]),
                 age_of(job["created_at"], now),
                 str(job["attempts"]),
-                str((job.get("error") or {}).get("code") or "-"),
+                _code(job),
             ]
             for job in jobs
         ],
     )
 
 
-def dead_table(jobs: Sequence[Job], now: datetime) -> Table:
+def _dead_table(jobs: Sequence[Job], now: datetime) -> Table:
     return _with_whole_ids(
         ["id", "reason", "code", "attempts", "age", "photo", "what to do"],
         [
             [
                 str(job["id"]),
                 str(job.get("dead") or "-"),
-                str((job.get("error") or {}).get("code") or "-"),
+                _code(job),
                 str(job["attempts"]),
                 age_of(job["created_at"], now),
                 photo_of(job),
@@ -112,12 +143,34 @@ def figures_picture(figures: Mapping[str, Any]) -> RenderableType:
     return Group(by_priority, "", by_state, *away)
 
 
+def _below_each_other(entries: Iterable[tuple[str, ...]]) -> RenderableType:
+    """Each entry's first line is what it is, the others are what there is to say of it."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    lines: list[RenderableType] = []
+    for name, *facts in entries:
+        lines.append(Text(name, style="bold", overflow="fold"))
+        lines += [Padding(Text(fact, overflow="fold"), (0, 0, 0, 2)) for fact in facts if fact]
+    return Group(*lines)
+
+
+def _code(job: Job) -> str:
+    return str((job.get("error") or {}).get("code") or "-")
+
+
+def _age_and_attempts(job: Job, now: datetime) -> str:
+    attempts = f"{job['attempts']} attempt{'' if job['attempts'] == 1 else 's'}"
+    return f"{attempts}, {age_of(job['created_at'], now)} old"
+
+
 def _with_whole_ids(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """What is typed again, as an id is, could not be copied from two lines."""
     made = table(headers, rows)
     made.columns[0].min_width = ID_CHARACTERS
     for header, column in zip(headers, made.columns, strict=True):
-        column.no_wrap = header in ("id", "code", "reason")
+        column.no_wrap = header not in ("engines", "error", "photo", "what to do")
     return made
 
 

@@ -61,7 +61,7 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List the latest jobs, the latest first."""
-    from cli.job_picture import jobs_table
+    from cli.job_picture import jobs_picture
 
     wanted = options.chosen(
         reason=None,
@@ -87,7 +87,8 @@ def list_jobs(
         is_chosen = bool(wanted or state or undelivered or before)
         typer.echo("no such job" if is_chosen else "no job yet: tidegate detect PHOTO --async")
         return
-    console().print(jobs_table(answer["jobs"], _now()))
+    out = console()
+    out.print(jobs_picture(answer["jobs"], _now(), out.width))
     _tell_more(answer)
 
 
@@ -107,7 +108,7 @@ def dead(
     as_json: AsJson = False,
 ) -> None:
     """List the dead letters: why each failed, and what to do about it."""
-    from cli.job_picture import dead_table
+    from cli.job_picture import dead_picture
     from cli.job_words import next_commands
 
     wanted = options.chosen(
@@ -128,7 +129,7 @@ def dead(
         typer.echo("no such dead letter" if wanted or before else "no dead letters")
         return
     out = console()
-    out.print(dead_table(answer["jobs"], _now()))
+    out.print(dead_picture(answer["jobs"], _now(), out.width))
     _tell_more(answer)
     out.print("", *next_commands(answer["jobs"], elsewhere(url)), sep="\n", markup=False)
 

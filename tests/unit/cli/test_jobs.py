@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from cli.job_options import moment_of
+from cli.job_picture import dead_picture, jobs_picture
 from cli.job_watching import watch_job
 from cli.main import app
 from tests.unit.cli.job_replies import (
@@ -82,6 +85,25 @@ def test_dead_letters_say_why_and_what_to_do(tidegate: Tidegate, plane: Plane) -
         "then:        tidegate jobs replay --reason failed --code photo_unavailable "
         f"--url {plane.url}"
     )
+
+
+@pytest.mark.parametrize("columns", [38, 80, 139, 140])
+def test_on_a_narrow_terminal_nothing_is_lost(columns: int) -> None:
+    """Not a word is cut, and none is written from top to bottom."""
+    now = datetime(2025, 1, 31, 14, 5, tzinfo=UTC)
+    far = {**UNREADABLE, "photo_url": "s3://claims/" + "x" * 300}
+    for picture in (
+        jobs_picture([JOB, DEAD], now, columns),
+        dead_picture([DEAD, far], now, columns),
+    ):
+        out = Console(width=columns, file=io.StringIO(), color_system=None)
+        out.print(picture)
+        lines = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+        assert any(line.startswith(JOB_ID) for line in lines)
+        assert "photo_unavailable" in "".join(line.strip() for line in lines)
+        assert "10" in " ".join(lines).replace(",", "").split()
+        assert len(lines) < 30
+    assert "".join(line.strip() for line in lines).count("x") >= 300
 
 
 def test_dead_letters_are_chosen(tidegate: Tidegate, plane: Plane) -> None:
