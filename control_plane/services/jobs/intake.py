@@ -8,7 +8,6 @@ stored there is no job, and a job that is stored is ordered by upkeep if nobody 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import uuid
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from control_plane.ports import (
 )
 from control_plane.services.jobs.publishing import order_for
 from control_plane.services.jobs.telling import told
+from control_plane.services.result_cache import digest_of
 
 log = structlog.get_logger(__name__)
 
@@ -175,7 +175,7 @@ class Intake:
     async def _add(self, submission: Submission, job_id: str) -> Job:
         """The job stored, or the one that it repeats. Raises CONFLICT."""
         photo = submission.photo
-        digest = None if photo is None else hashlib.sha256(photo).hexdigest()
+        digest = None if photo is None else await digest_of(photo)
         asked = fingerprint(submission.request, digest)
 
         def make(now_s: float) -> Job:

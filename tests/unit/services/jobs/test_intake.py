@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import threading
 
 import pytest
 
 from control_plane.core.detections import DetectionStatus, Priority
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.jobs.intake import STEPS
+from control_plane.services.result_cache import HASHED_IN_A_THREAD_BYTES
 from tests.unit.services.jobs.site import PHOTO, Crash, Site, crash_at, submission
 from tests.unit.virtual_time import run_virtually
 
@@ -47,6 +50,22 @@ def test_a_key_that_is_none_is_refused(key: str) -> None:
         assert (await refusal(Site(), key=key)).field == "idempotency_key"
 
     run_virtually(main())
+
+
+async def test_a_large_photo_is_hashed_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sha256, threads = hashlib.sha256, []
+
+    def remembered(data: bytes) -> object:
+        if len(data) > HASHED_IN_A_THREAD_BYTES:
+            threads.append(threading.get_ident())
+        return sha256(data)
+
+    monkeypatch.setattr(hashlib, "sha256", remembered)
+    await Site().intake().submit(submission(photo=PHOTO + bytes(HASHED_IN_A_THREAD_BYTES)))
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 def test_what_is_no_photo_is_refused_before_anything_is_kept() -> None:
