@@ -39,6 +39,14 @@ _LENGTHS = {
     "correlation_id": (1, MAX_KEY_CHARACTERS),
     "idempotency_key": (1, MAX_IDEMPOTENCY_KEY_CHARACTERS),
 }
+# ECMA-262 expressions without what its dialects differ in.
+_NO_CONTROLS = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
+_PATTERNS = {
+    "photo_url": _NO_CONTROLS,
+    "routing_key": _NO_CONTROLS,
+    "correlation_id": "^[A-Za-z0-9._:/-]+$",
+    "idempotency_key": "^[ -~]+$",
+}
 
 
 def message_schema() -> dict[str, Any]:
@@ -48,7 +56,7 @@ def message_schema() -> dict[str, Any]:
     properties = schema["properties"]
     properties["photo_url"] = {"type": "string", "description": _described(properties["photo_url"])}
     for name, (least, most) in _LENGTHS.items():
-        properties[name] |= {"minLength": least, "maxLength": most}
+        properties[name] |= {"minLength": least, "maxLength": most, "pattern": _PATTERNS[name]}
     properties["priority"] |= {"enum": ["high", "normal", "low", None]}
     types = properties["detection_types"]["anyOf"][0]
     types |= {"minItems": 1, "maxItems": MAX_ENGINES}
