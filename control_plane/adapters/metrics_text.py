@@ -12,8 +12,18 @@ from typing import Protocol, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
+from control_plane.adapters.metrics.catalogue import (
+    DEAD_LETTERS,
+    FIGURES_UP,
+    JOBS,
+    JOBS_WAITING,
+    OLDEST_AGE,
+    QUEUE_DEPTH,
+    QUEUE_UP,
+    UNDELIVERED,
+)
 from control_plane.core.detections import DetectionStatus, Priority
 from control_plane.core.jobs import FINISHED, DeadReason, JobFigures
 
@@ -81,63 +91,23 @@ class JobMetrics:
             self._read_at_s = now_s
 
     def collect(self) -> Iterator[Metric]:
-        yield _gauge(
-            "tidegate_job_figures_up", "Whether the job store answers.", self._figures is not None
-        )
-        yield _gauge("tidegate_queue_up", "Whether the queue answers.", self._depths is not None)
+        yield FIGURES_UP.of({(): self._figures is not None})
+        yield QUEUE_UP.of({(): self._depths is not None})
         if self._depths is not None:
             depths = self._depths
-            yield _gauge_by(
-                "tidegate_queue_depth",
-                "Messages that wait in the queue, those for a later time too.",
-                "priority",
-                {one.value: depths.get(one, 0) for one in Priority},
-            )
+            yield QUEUE_DEPTH.of({(one.value,): depths.get(one, 0) for one in Priority})
         if self._figures is not None:
             yield from _families(self._figures)
 
 
 def _families(figures: JobFigures) -> Iterator[Metric]:
-    yield _gauge_by(
-        "tidegate_queue_oldest_age_seconds",
-        "How long ago the oldest job that is due was accepted.",
-        "priority",
-        {one.value: figures.oldest_age_s.get(one, 0.0) for one in Priority},
-    )
-    yield _gauge_by(
-        "tidegate_dead_letters",
-        "Jobs that failed and were neither replayed nor discarded.",
-        "reason",
-        {one.value: figures.dead.get(one, 0) for one in DeadReason},
-    )
-    yield _gauge_by(
-        "tidegate_jobs_waiting",
-        "Queued jobs, those that wait for their next attempt too.",
-        "priority",
-        {one.value: figures.waiting.get(one, 0) for one in Priority},
-    )
-    yield _gauge_by(
-        "tidegate_jobs",
-        "Jobs that are not finished.",
-        "state",
-        {one.value: figures.states.get(one, 0) for one in DetectionStatus if one not in FINISHED},
-    )
-    yield _gauge(
-        "tidegate_jobs_undelivered",
-        "Results that were given up on their way.",
-        figures.undelivered,
-    )
-
-
-def _gauge(name: str, help_text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, help_text, value=float(value))
-
-
-def _gauge_by(name: str, help_text: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(name, help_text, labels=[label])
-    for of, value in values.items():
-        family.add_metric([of], value)
-    return family
+    ages_s, dead = figures.oldest_age_s, figures.dead
+    yield OLDEST_AGE.of({(one.value,): ages_s.get(one, 0.0) for one in Priority})
+    yield DEAD_LETTERS.of({(one.value,): dead.get(one, 0) for one in DeadReason})
+    yield JOBS_WAITING.of({(one.value,): figures.waiting.get(one, 0) for one in Priority})
+    unfinished = [one for one in DetectionStatus if one not in FINISHED]
+    yield JOBS.of({(one.value,): figures.states.get(one, 0) for one in unfinished})
+    yield UNDELIVERED.of({(): figures.undelivered})
 
 
 async def _read(what: str, ask: Callable[[], Awaitable[Figures]]) -> Figures | None:

@@ -47,6 +47,7 @@ class Services:
     operations: Operations
     rollouts: RolloutParts
     jobs: JobParts
+    metrics: MetricsText
     clock: MonotonicClock
 
 
@@ -120,7 +121,7 @@ def make_http_server(settings: Settings, services: Services) -> HttpServer:
         standing=rollouts.standings,
         intake=services.jobs.intake,
         jobs=services.jobs.desk,
-        metrics=MetricsText([services.jobs.metrics]),
+        metrics=services.metrics,
     )
     return HttpServer(
         create_app(rest),

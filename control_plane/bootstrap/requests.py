@@ -14,6 +14,7 @@ from control_plane.bootstrap.options import (
 )
 from control_plane.core.detections import Priority
 from control_plane.core.requests import Ended
+from control_plane.core.traffic import RequestCounts
 from control_plane.services.board import Board
 from control_plane.services.calling import Calling
 from control_plane.services.fleet import Fleet
@@ -25,9 +26,10 @@ from control_plane.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class RequestPath:
-    """measuring, shadowing: told of each request when its answer is known."""
+    """counts, measuring, shadowing: told of each request when its answer is known."""
 
     gateway: Gateway
+    counts: RequestCounts
     measuring: Measuring
     shadowing: Shadowing
 
@@ -35,11 +37,17 @@ class RequestPath:
 def make_request_path(
     settings: Settings, plane: str, board: Board, fleet: Fleet, clock: MonotonicClock
 ) -> RequestPath:
+    counts = RequestCounts(clock.now_s())
     measuring = Measuring(
-        plane=plane, table=lambda: board.table, clock=clock, options=measuring_options(settings)
+        plane=plane,
+        table=lambda: board.table,
+        clock=clock,
+        options=measuring_options(settings),
+        saw_confidence=counts.saw_confidence,
     )
 
     def ended(one: Ended) -> None:
+        counts.ended(one)
         measuring.ended(one)
         shadowing.ended(one)
 
@@ -51,6 +59,7 @@ def make_request_path(
         clock=clock,
         rng=make_rng(),
         ended=ended,
+        refused=counts.refused,
     )
     shadowing = Shadowing(
         calling=Calling(fleet=fleet, times=times, retries=options.retries, clock=clock),
@@ -60,4 +69,4 @@ def make_request_path(
         clock=clock,
         options=shadow_options(settings),
     )
-    return RequestPath(gateway, measuring, shadowing)
+    return RequestPath(gateway, counts, measuring, shadowing)

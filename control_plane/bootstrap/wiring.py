@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from control_plane.adapters.clock import MonotonicClock, SystemCalendar
+from control_plane.adapters.metrics.requests import RequestMetrics
+from control_plane.adapters.metrics_text import MetricsText
 from control_plane.adapters.model_folder import ModelFolder
 from control_plane.adapters.photos import HeadInspector
 from control_plane.bootstrap.checks import (
@@ -191,6 +193,7 @@ def _wire(
         operations=Operations(instances.fleet, lambda: board.table, instances.mender, holding),
         rollouts=rollouts,
         jobs=jobs,
+        metrics=MetricsText([RequestMetrics(path.counts), jobs.metrics]),
         clock=clock,
     )
     grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)

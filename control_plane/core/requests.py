@@ -94,6 +94,19 @@ class Ended:
         return None if last_s is None else last_s - self.started_s
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that was not let in, as the gateway saw it.
+
+    engine, release: "" where there is none such. error: OVERLOADED where there was no room.
+    """
+
+    engine: str
+    release: str
+    error: ErrorCode
+    at_s: float
+
+
 def observed_of(ended: Ended, *, slow_s: float, confidence: float | None = None) -> Observed | None:
     """What the analysis counts of a request; None if it counts for neither arm.
 

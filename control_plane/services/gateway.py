@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import structlog
 
@@ -29,7 +30,7 @@ from control_plane.core.deadline import Deadline
 from control_plane.core.detections import Priority
 from control_plane.core.fallback import fallbacks, may_fall_back
 from control_plane.core.outcomes import MEANINGS, Ending, Verdict
-from control_plane.core.requests import Ended, Try
+from control_plane.core.requests import Ended, Refused, Try
 from control_plane.core.retry import GiveUp, RetryOptions, decide
 from control_plane.core.retry_budget import RetryBudget, RetryBudgetOptions
 from control_plane.core.routing import Route, RoutingTable, choose_release
@@ -40,6 +41,8 @@ from control_plane.services.calling import Calling, CallTimes, InferCall, Reques
 from control_plane.services.fleet import Fleet
 
 log = structlog.get_logger(__name__)
+
+Event = TypeVar("Event")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Gateway:
 
     ended: told of each request that was let in, once, when its answer is known. It must be quick
         and must not wait; what it raises is logged, and the caller has the answer all the same.
+    refused: told in the same way of each that was not let in.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Gateway:
         clock: Clock,
         rng: Rng,
         ended: Callable[[Ended], None] | None = None,
+        refused: Callable[[Refused], None] | None = None,
     ) -> None:
         self._fleet = fleet
         self._table = table
@@ -102,15 +107,21 @@ class Gateway:
         self._clock = clock
         self._rng = rng
         self._ended = ended
+        self._refused = refused
 
     async def infer(self, call: InferCall) -> InferAnswer:
         """Raises ControlPlaneError with the code that tells whose fault it was."""
-        route = self.table.route(call.engine)
-        chosen = choose_release(route, call.wanted_release, call.routing_key)
         now_s = self._clock.now_s()
-        engine = self._engine(call.engine)
-        engine_s = call.deadline.timeout_s(now_s, self._options.times.of_engine(call.engine))
-        ticket = engine.admit(call.priority, now_s)
+        chosen: Release | None = None
+        try:
+            route = self.table.route(call.engine)
+            chosen = choose_release(route, call.wanted_release, call.routing_key)
+            engine = self._engine(call.engine)
+            engine_s = call.deadline.timeout_s(now_s, self._options.times.of_engine(call.engine))
+            ticket = engine.admit(call.priority, now_s)
+        except ControlPlaneError as refusal:
+            self._tell_refused(call.engine, chosen, refusal, now_s)
+            raise
         request = Request(call, Deadline.after(now_s, engine_s), engine.budget)
         end: InferAnswer | BaseException | None = None
         try:
@@ -126,7 +137,8 @@ class Gateway:
             ended_s = self._clock.now_s()
             engine.settle(ticket, request.decisive, ended_s)
             if self._ended is not None:
-                self._tell(self._ended, _ended(route, chosen, request, end, now_s, ended_s))
+                ended = _ended(route, chosen, request, end, now_s, ended_s)
+                self._tell(self._ended, ended, call.engine)
         return end
 
     def choose(self, engine: str, wanted_release: str, routing_key: str) -> Release:
@@ -215,11 +227,20 @@ class Gateway:
         route = self.table.routes.get(release.engine)
         return route is not None and release.version in route.serving
 
-    def _tell(self, listener: Callable[[Ended], None], ended: Ended) -> None:
+    def _tell_refused(
+        self, name: str, chosen: Release | None, refusal: ControlPlaneError, now_s: float
+    ) -> None:
+        if self._refused is not None:
+            # A name that a caller made up must not be counted under.
+            engine = name if name in self.table.routes else ""
+            release = "" if chosen is None else chosen.version
+            self._tell(self._refused, Refused(engine, release, refusal.code, now_s), engine)
+
+    def _tell(self, listener: Callable[[Event], None], event: Event, engine: str) -> None:
         try:
-            listener(ended)
+            listener(event)
         except Exception:  # whoever listens must not cost a caller the answer
-            log.exception("not counted", engine=ended.engine)
+            log.exception("not counted", engine=engine)
 
     def _keep_time(self, request: Request) -> Deadline:
         """The deadline of a release with another to fall back to: a try's time is kept for it."""

@@ -47,8 +47,13 @@ class MeasuringOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A request that is to be counted. step, tally: None where only the baseline wants it."""
+    """A request that is to be counted.
 
+    served: the engine, and the release whose answer it is. step, tally: None where only the
+    baseline wants it.
+    """
+
+    served: tuple[str, str]
     observed: Observed
     answer: bytes
     ended_s: float
@@ -63,6 +68,8 @@ class Measuring:
 
     plane: its name, another one after each start.
     table: the routes in force.
+    saw_confidence: told of each confidence that was read: engine, release, in 0..1, and when the
+        answer was known.
     """
 
     def __init__(
@@ -72,11 +79,13 @@ class Measuring:
         table: Callable[[], RoutingTable],
         clock: Clock,
         options: MeasuringOptions | None = None,
+        saw_confidence: Callable[[str, str, float, float], None] | None = None,
     ) -> None:
         self._plane = plane
         self._table = table
         self._clock = clock
         self._options = options or MeasuringOptions()
+        self._saw_confidence = saw_confidence
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._has_some = asyncio.Event()
@@ -108,7 +117,16 @@ class Measuring:
         answer = ended.answer if ended.is_of_arm else b""
         tally = None if trial is None or step is None else self.tally(trial.rollout_id)
         self._waiting.append(
-            _Waiting(observed, answer, ended.ended_s, ended.routing_key, step, tally, baseline)
+            _Waiting(
+                (ended.engine, ended.chosen),
+                observed,
+                answer,
+                ended.ended_s,
+                ended.routing_key,
+                step,
+                tally,
+                baseline,
+            )
         )
         self._waiting_bytes += len(answer)
         self._has_some.set()
@@ -203,6 +221,8 @@ class Measuring:
 
     def _count(self, one: _Waiting) -> None:
         confidence = read_confidence(one.answer)
+        if self._saw_confidence is not None and confidence is not None:
+            self._saw_confidence(*one.served, confidence, one.ended_s)
         if one.baseline is not None and confidence is not None:
             one.baseline.add_confidence(confidence, one.ended_s)
         if one.tally is not None and one.step is not None:

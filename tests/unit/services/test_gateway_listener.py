@@ -13,7 +13,7 @@ from control_plane.core.concurrency_limit import LimitOptions
 from control_plane.core.deadline import Deadline
 from control_plane.core.detections import Priority
 from control_plane.core.outcomes import Ending
-from control_plane.core.requests import Ended
+from control_plane.core.requests import Ended, Refused
 from control_plane.core.routing import RoutingTable
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.calling import CallTimes, InferCall
@@ -81,6 +81,40 @@ async def test_a_failed_one_is_told_with_its_code() -> None:
         await gateway.infer(CALL)
     assert [one.error for one in heard] == [ErrorCode.INVALID_ARGUMENT, ErrorCode.INTERNAL]
     assert [one.answer for one in heard] == [b"", b""]
+
+
+async def test_what_is_not_let_in_is_told_with_what_is_known_of_it() -> None:
+    refused: list[Refused] = []
+    triton = FakeInstance()
+    triton.hold.clear()
+    gateway = Gateway(
+        fleet=make_fleet(triton, serving=BOTH),
+        table=lambda: TABLE,
+        options=GatewayOptions(CallTimes(5.0, 2.0), admission=ONE_PLACE),
+        clock=FakeClock(),
+        rng=Random(7),
+        refused=refused.append,
+    )
+    calls = [asyncio.create_task(gateway.infer(CALL)) for _ in range(2)]
+    for _ in calls:
+        await triton.entered.get()
+    for call in (
+        replace(CALL, priority=Priority.LOW),
+        replace(CALL, wanted_release="7.0.0"),
+        replace(CALL, engine="made up"),
+        replace(CALL, deadline=Deadline(1.0)),
+    ):
+        with pytest.raises(ControlPlaneError):
+            await gateway.infer(call)
+    assert refused == [
+        Refused("damage", "1.0.0", ErrorCode.OVERLOADED, 1000.0),
+        Refused("damage", "", ErrorCode.UNKNOWN_RELEASE, 1000.0),
+        Refused("", "", ErrorCode.UNKNOWN_ENGINE, 1000.0),
+        Refused("damage", "1.0.0", ErrorCode.DEADLINE_EXCEEDED, 1000.0),
+    ]
+    triton.hold.set()
+    await asyncio.gather(*calls)
+    assert len(refused) == 4
 
 
 async def test_a_cancelled_one_is_told_and_what_is_shed_is_not() -> None:

@@ -28,11 +28,13 @@ class Setup:
 
     def __init__(self, table: RoutingTable = SPLIT, **options: float) -> None:
         self.table, self.clock = table, FakeClock()
+        self.confidences: list[tuple[str, str, float, float]] = []
         self.measuring = Measuring(
             plane="one",
             table=lambda: self.table,
             clock=self.clock,
             options=MeasuringOptions(**options),  # type: ignore[arg-type]
+            saw_confidence=lambda *one: self.confidences.append(one),
         )
 
     def counts(self, rollout_id: str = "r-1") -> RolloutCounts:
@@ -54,6 +56,20 @@ def test_the_requests_of_a_step_are_counted_with_their_confidences() -> None:
     bucket = bucket_of((0.91234567 + 0.5) / 2)
     assert counts.stable.confidences[bucket] == counts.canary.confidences[bucket] == 1
     assert setup.counts().samples == {1: 1}
+
+
+def test_each_confidence_that_is_read_is_told() -> None:
+    setup = Setup()
+    setup.measuring.ended(ended(ROUTE, STABLE, answer=SURE))
+    setup.measuring.ended(ended(ROUTE, CANARY, answer=SURE))
+    setup.measuring.ended(ended(ROUTE, CANARY, Ending.BACKEND_FAULT))
+    assert setup.confidences == []
+    setup.measuring.count()
+    mean = pytest.approx((0.91234567 + 0.5) / 2)
+    assert setup.confidences == [
+        ("damage", STABLE, mean, 1000.0),
+        ("damage", CANARY, mean, 1000.0),
+    ]
 
 
 def test_keyed_requests_are_handed_on() -> None:

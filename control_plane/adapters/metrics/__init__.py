@@ -1,0 +1,1 @@
+"""Tidegate's metrics for Prometheus: what each is called and means, and where it is read."""
