@@ -112,7 +112,7 @@ class RequestCounts:
         release = engine.release(answering, ended_s)
         outcome = SUCCESS if error is None else error.value
         release.outcomes[outcome] = release.outcomes.get(outcome, 0) + 1
-        if error in SAYS_NOTHING:
+        if error is not None and error in SAYS_NOTHING:
             release.window.add(ended_s, None, is_error=False)
         else:
             took_s = ended_s - one.started_s
