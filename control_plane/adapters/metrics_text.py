@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 
@@ -24,15 +23,9 @@ from control_plane.adapters.metrics.catalogue import (
     QUEUE_UP,
     UNDELIVERED,
 )
+from control_plane.adapters.metrics.fresh import Fresh
 from control_plane.core.detections import DetectionStatus, Priority
 from control_plane.core.jobs import FINISHED, DeadReason, JobFigures
-
-log = structlog.get_logger(__name__)
-
-MAX_AGE_S = 2.0
-TIMEOUT_S = 2.0
-
-Figures = TypeVar("Figures")
 
 
 class MetricsSource(Protocol):
@@ -71,33 +64,20 @@ class JobMetrics:
         depths: Callable[[], Awaitable[Mapping[Priority, int]]],
         now_s: Callable[[], float],
     ) -> None:
-        self._read_figures = figures
-        self._read_depths = depths
-        self._now_s = now_s
-        self._figures: JobFigures | None = None
-        self._depths: Mapping[Priority, int] | None = None
-        self._read_at_s: float | None = None
-        self._refreshing = asyncio.Lock()
+        self._figures = Fresh("job figures", figures, now_s)
+        self._depths = Fresh("queue depths", depths, now_s)
 
     async def refresh(self) -> None:
-        """Asks at most once in MAX_AGE_S, however many scrapes come."""
-        async with self._refreshing:
-            now_s = self._now_s()
-            if self._read_at_s is not None and now_s - self._read_at_s < MAX_AGE_S:
-                return
-            self._figures, self._depths = await asyncio.gather(
-                _read("job figures", self._read_figures), _read("queue depths", self._read_depths)
-            )
-            self._read_at_s = now_s
+        await asyncio.gather(self._figures.refresh(), self._depths.refresh())
 
     def collect(self) -> Iterator[Metric]:
-        yield FIGURES_UP.of({(): self._figures is not None})
-        yield QUEUE_UP.of({(): self._depths is not None})
-        if self._depths is not None:
-            depths = self._depths
+        figures, depths = self._figures.value, self._depths.value
+        yield FIGURES_UP.of({(): figures is not None})
+        yield QUEUE_UP.of({(): depths is not None})
+        if depths is not None:
             yield QUEUE_DEPTH.of({(one.value,): depths.get(one, 0) for one in Priority})
-        if self._figures is not None:
-            yield from _families(self._figures)
+        if figures is not None:
+            yield from _families(figures)
 
 
 def _families(figures: JobFigures) -> Iterator[Metric]:
@@ -108,12 +88,3 @@ def _families(figures: JobFigures) -> Iterator[Metric]:
     unfinished = [one for one in DetectionStatus if one not in FINISHED]
     yield JOBS.of({(one.value,): figures.states.get(one, 0) for one in unfinished})
     yield UNDELIVERED.of({(): figures.undelivered})
-
-
-async def _read(what: str, ask: Callable[[], Awaitable[Figures]]) -> Figures | None:
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            return await ask()
-    except Exception as error:  # whatever it is, the other series are still to be had
-        log.warning("figures are missing", what=what, reason=str(error) or type(error).__name__)
-        return None

@@ -50,6 +50,7 @@ class JobParts:
     intake: Intake
     desk: Desk
     metrics: JobMetrics
+    attempts: Attempts
     work: WorkLoop
     upkeep: UpkeepLoop
     deliver: DeliverLoop | None
@@ -92,30 +93,31 @@ def make_jobs(
         uploads=uploads,
         options=upkeep_options(settings),
     )
+    attempts = _attempts(settings, plane, outside, detection, clock)
     return JobParts(
         intake=intake,
         desk=desk,
         metrics=JobMetrics(desk.figures, desk.depths, clock.now_s),
-        work=_work(settings, plane, outside, detection, room, clock),
+        attempts=attempts,
+        work=_work(settings, outside, attempts, room, clock),
         upkeep=UpkeepLoop(upkeep, clock=clock, rng=make_rng()),
         deliver=_deliver(settings, outside),
     )
 
 
-def _work(
+def _attempts(
     settings: Settings,
     plane: str,
     outside: Outside,
     detection: Detection,
-    room: Callable[[Priority], int],
     clock: MonotonicClock,
-) -> WorkLoop:
+) -> Attempts:
     adoption = Adoption(
         store=outside.jobs,
         read_message=lambda body: read_message(body, known=detection.known_engines()),
         options=adoption_options(settings),
     )
-    attempts = Attempts(
+    return Attempts(
         plane,
         store=outside.jobs,
         queue=outside.queue,
@@ -127,6 +129,15 @@ def _work(
         rng=make_rng(),
         options=attempt_options(settings),
     )
+
+
+def _work(
+    settings: Settings,
+    outside: Outside,
+    attempts: Attempts,
+    room: Callable[[Priority], int],
+    clock: MonotonicClock,
+) -> WorkLoop:
     return WorkLoop(
         attempts,
         queue=outside.queue,

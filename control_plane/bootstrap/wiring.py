@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from control_plane.adapters.clock import MonotonicClock, SystemCalendar
-from control_plane.adapters.metrics.requests import RequestMetrics
 from control_plane.adapters.metrics_text import MetricsText
 from control_plane.adapters.model_folder import ModelFolder
 from control_plane.adapters.photos import HeadInspector
@@ -21,6 +20,7 @@ from control_plane.bootstrap.checks import (
 from control_plane.bootstrap.edges import Services, make_grpc_server, make_http_server
 from control_plane.bootstrap.instances import Instances, make_instances
 from control_plane.bootstrap.jobs import JobParts, make_jobs, room_in_fleet
+from control_plane.bootstrap.metrics import make_metrics
 from control_plane.bootstrap.opening import adopt
 from control_plane.bootstrap.options import photo_limits
 from control_plane.bootstrap.outside import Outside, open_outside, open_state
@@ -56,6 +56,7 @@ class ControlPlane:
     rollouts: RolloutParts
     path: RequestPath
     jobs: JobParts
+    metrics: MetricsText
     grpc: GrpcServer
     http: HttpServer
 
@@ -182,6 +183,7 @@ def _wire(
         rollouts.rollouts,
         clock,
     )
+    metrics = make_metrics(outside, board, catalogue, instances, path, rollouts, jobs, clock)
     services = Services(
         gateway=path.gateway,
         fleet=instances.fleet,
@@ -193,11 +195,11 @@ def _wire(
         operations=Operations(instances.fleet, lambda: board.table, instances.mender, holding),
         rollouts=rollouts,
         jobs=jobs,
-        metrics=MetricsText([RequestMetrics(path.counts), jobs.metrics]),
+        metrics=metrics,
         clock=clock,
     )
     grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)
-    return ControlPlane(status, instances, rollouts, path, jobs, grpc, http)
+    return ControlPlane(status, instances, rollouts, path, jobs, metrics, grpc, http)
 
 
 def _detection(

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from control_plane.adapters.metrics.requests import RequestMetrics
-from control_plane.adapters.metrics_text import MetricsText
 from control_plane.core.outcomes import Ending
 from control_plane.core.requests import Refused, Try
 from control_plane.core.traffic import RequestCounts
 from control_plane.errors import ErrorCode
+from tests.unit.adapters.metrics.reading import series
 from tests.unit.core.traffic.test_counts import ended
 
 
-async def series(counts: RequestCounts) -> dict[str, float]:
-    raw = (await MetricsText([RequestMetrics(counts)]).render()).decode()
-    return {
-        " ".join([sample.name, *sample.labels.values()]): sample.value
-        for family in text_string_to_metric_families(raw)
-        for sample in family.samples
-        if not sample.name.endswith("_bucket")
-    }
+async def seen(counts: RequestCounts) -> dict[str, float]:
+    found = await series(RequestMetrics(counts))
+    return {name: value for name, value in found.items() if "_bucket " not in name}
 
 
 async def test_requests_tries_and_confidences_are_exposed() -> None:
     counts = RequestCounts(0.0)
     counts.ended(ended(Try("1.0.0", "triton-0", Ending.SUCCESS, 0.25), took_s=0.5))
     counts.refused(Refused("", "", ErrorCode.UNKNOWN_ENGINE, 1000.0))
-    found = await series(counts)
+    found = await seen(counts)
     assert found == {
         "tidegate_requests_total damage success 1.0.0": 1,
         "tidegate_requests_total  unknown_engine ": 1,
@@ -38,7 +31,7 @@ async def test_requests_tries_and_confidences_are_exposed() -> None:
         "tidegate_attempts_total damage success": 1,
     }
     counts.saw_confidence("damage", "1.0.0", 0.75, 1000.0)
-    added = (await series(counts)).items() - found.items()
+    added = (await seen(counts)).items() - found.items()
     assert dict(added) == {
         "tidegate_confidence_count damage 1.0.0": 1,
         "tidegate_confidence_sum damage 1.0.0": 0.75,
