@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,7 +20,8 @@ HEADERS = {"Accept": "text/plain", "Accept-Encoding": "identity"}
 
 def open_client(instances: int) -> httpx.AsyncClient:
     """One client for all instances: each keeps its connection, and no proxy lies between."""
-    limits = httpx.Limits(max_connections=instances, max_keepalive_connections=instances)
+    # Two may ask one instance at a time: for what waits there, and for all there is.
+    limits = httpx.Limits(max_connections=2 * instances, max_keepalive_connections=instances)
     return httpx.AsyncClient(
         timeout=None,  # noqa: S113  each scrape has a bound over the whole of it
         trust_env=False,
@@ -43,13 +45,17 @@ class TritonMetrics:
             raise ScrapeFailed(f"no whole answer within {timeout_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ScrapeFailed(str(error) or type(error).__name__) from None
-        # The rest goes before it is parsed: a whole page takes 10 ms, in which nothing else runs.
+        # The rest goes before it is parsed: a whole page takes 10 ms.
         starts = (prefix, f"# HELP {prefix}", f"# TYPE {prefix}")
         lines = [line for line in page.split("\n") if line.startswith(starts)]
+        families: list[MetricFamily] = []
         try:
-            return tuple(_parse("\n".join(lines)))
+            for text in _by_family(lines):
+                families += _parse(text)
+                await asyncio.sleep(0)  # others have their turn in between
         except (ValueError, LookupError) as error:
             raise ScrapeFailed(f"no Prometheus text: {error}") from None
+        return tuple(families)
 
     async def _fetch(self) -> str:
         async with self._client.stream("GET", self._url) as answer:
@@ -62,6 +68,13 @@ class TritonMetrics:
                 if len(page) > MAX_PAGE_BYTES:
                     raise ScrapeFailed(f"more than {MAX_PAGE_BYTES} bytes")
         return page.decode(errors="replace")
+
+
+def _by_family(lines: Sequence[str]) -> Iterator[str]:
+    """The lines of one family at a time: each begins with what it means."""
+    begins = [number for number, line in enumerate(lines) if line.startswith("# HELP")]
+    edges = [0, *begins, len(lines)]
+    return ("\n".join(lines[first:end]) for first, end in pairwise(edges) if first < end)
 
 
 def _parse(text: str) -> Iterator[MetricFamily]:

@@ -39,9 +39,13 @@ Known = Callable[[], Iterable[Release]]
 
 @dataclass(frozen=True, slots=True)
 class Instances:
-    """The fleet and the loops that keep what is believed of it true, on every plane."""
+    """The fleet and the loops that keep what is believed of it true, on every plane.
+
+    known: every release that may be on an instance.
+    """
 
     fleet: Fleet
+    known: Known
     watches: tuple[InstanceWatch, ...]
     probes: tuple[InstanceProbe, ...]
     scrapes: tuple[InstanceScrape, ...]
@@ -76,6 +80,7 @@ def make_instances(
 
     return Instances(
         fleet=fleet,
+        known=known,
         watches=_watches(settings, known, board, tritons, fleet, clock),
         probes=tuple(
             InstanceProbe(

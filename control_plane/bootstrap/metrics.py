@@ -9,6 +9,7 @@ from control_plane.adapters.metrics.evidence import EvidenceMetrics
 from control_plane.adapters.metrics.process import ProcessMetrics
 from control_plane.adapters.metrics.readings import Readers, Readings
 from control_plane.adapters.metrics.requests import RequestMetrics
+from control_plane.adapters.metrics.tritons import TritonSeries
 from control_plane.adapters.metrics_text import MetricsText
 from control_plane.bootstrap.instances import Instances
 from control_plane.bootstrap.jobs import JobParts
@@ -37,6 +38,12 @@ def make_metrics(
             RequestMetrics(path.counts),
             Readings(_of_requests(RequestFigures(path.gateway, engines, outside.reuse))),
             Readings(_of_the_fleet(FleetFigures(instances.fleet, engines))),
+            TritonSeries(
+                outside.metrics,
+                is_live=lambda name: instances.fleet.instance(name).is_live,
+                releases=instances.known,
+                now_s=clock.now_s,
+            ),
             Readings(_of_rollouts(moving, path)),
             EvidenceMetrics(moving.looks, clock.now_s),
             jobs.metrics,
