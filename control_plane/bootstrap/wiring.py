@@ -196,6 +196,7 @@ def _wire(
         rollouts=rollouts,
         jobs=jobs,
         metrics=metrics,
+        counts=path.counts,
         clock=clock,
     )
     grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)

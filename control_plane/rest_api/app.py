@@ -26,6 +26,7 @@ from control_plane.rest_api.services import (
     StatusService,
 )
 from control_plane.rest_api.status import make_status_router
+from control_plane.rest_api.traffic import make_traffic_router
 
 __all__ = [
     "DetectionService",
@@ -60,6 +61,7 @@ def create_app(services: RestServices) -> FastAPI:
     app.include_router(make_jobs_router(services))
     app.include_router(make_status_router(services))
     app.include_router(make_metrics_router(services))
+    app.include_router(make_traffic_router(services))
     app.include_router(make_fleet_router(services))
     app.include_router(make_rollouts_router(services))
     app.include_router(make_audit_router(services))

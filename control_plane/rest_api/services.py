@@ -12,6 +12,7 @@ from typing import Protocol
 
 from control_plane.core.detections import DetectionAnswer, DetectionRequest, Priority
 from control_plane.core.jobs import Job, JobFigures, JobFilter
+from control_plane.core.traffic import EngineSummary
 from control_plane.ports import Clock, PhotoSource
 from control_plane.rest_api.registration import RegistrationService
 from control_plane.services.jobs.intake import Submission
@@ -34,6 +35,7 @@ __all__ = [
     "Standing",
     "StandingService",
     "StatusService",
+    "TrafficService",
 ]
 
 
@@ -147,6 +149,12 @@ class MetricsText(Protocol):
         ...
 
 
+class TrafficService(Protocol):
+    def summary(self, now_s: float) -> Mapping[str, EngineSummary]:
+        """The last minutes, by engine."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RestLimits:
     """The bounds of one request.
@@ -193,5 +201,6 @@ class RestServices:
     intake: IntakeService
     jobs: JobDesk
     metrics: MetricsText
+    traffic: TrafficService
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hasten: Callable[[], None] = _nothing

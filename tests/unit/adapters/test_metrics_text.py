@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
+from control_plane.adapters.metrics.catalogue import FIGURES_UP, QUEUE_UP
 from control_plane.adapters.metrics_text import JobMetrics, MetricsText
 from control_plane.core.detections import Priority
 from control_plane.core.jobs import JobFigures
@@ -107,3 +110,22 @@ def test_a_store_that_does_not_answer_is_not_waited_for() -> None:
     source = Source()
     source.delay_s = 3600
     assert run_virtually(series(source.text()))["tidegate_job_figures_up"] == 0
+
+
+async def test_a_source_with_a_mistake_costs_the_others_nothing() -> None:
+    class Broken:
+        async def refresh(self) -> None:
+            """Nothing is read before it is asked for."""
+
+        def collect(self) -> Iterator[Metric]:
+            yield QUEUE_UP.of({(): 1})
+            raise KeyError("triton-9")
+
+    class Good(Broken):
+        def collect(self) -> Iterator[Metric]:
+            yield FIGURES_UP.of({(): 1})
+
+    with capture_logs() as logs:
+        found = await series(MetricsText([Broken(), Good()]))
+    assert found == {"tidegate_queue_up": 1, "tidegate_job_figures_up": 1}
+    assert [(line["event"], line["source"]) for line in logs] == [("metrics are missing", "Broken")]

@@ -20,6 +20,7 @@ from control_plane.core.detections import (
     Priority,
     overall_status,
 )
+from control_plane.core.traffic import RequestCounts
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.app import RestLimits, RestServices, create_app
 from control_plane.services.operations import Action
@@ -230,6 +231,7 @@ class Edge:
     plan_defaults: PlanDefaults = PLAN_DEFAULTS
     jobs: FakeJobs = field(default_factory=FakeJobs)
     metrics: bytes = b"tidegate_up 1.0\n"
+    counts: RequestCounts = field(default_factory=lambda: RequestCounts(900.0))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hastened: int = 0
 
@@ -255,6 +257,7 @@ class Edge:
             intake=self.jobs,
             jobs=self.jobs,
             metrics=self,
+            traffic=self.counts,
             stopping=self.stopping,
             hasten=self.hasten,
         )

@@ -76,6 +76,7 @@ async def test_the_document_is_whole() -> None:
         "/healthz",
         "/readyz",
         "/metrics",
+        "/api/v1/orchestrator/metrics",
     } == set(document["paths"])
     for reference in references(document):
         kind, name = reference.removeprefix("#/").rsplit("/", 1)
