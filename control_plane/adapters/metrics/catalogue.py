@@ -168,7 +168,7 @@ REVISION = Family(
 COMPLAINTS = Family(
     "tidegate_complaints",
     Kind.GAUGE,
-    "What is wrong with the catalogue or between the control planes; `tidegate status` has the "
+    "How many things are wrong with the catalogue or between control planes; the health has the "
     "words.",
 )
 BUILD = Family(
