@@ -35,7 +35,6 @@ SQLITE, POSTGRES, RABBITMQ, SQS = Backend
         ("cut-publish", RABBITMQ),
         ("cut-ack", POSTGRES),
         ("cut-ack", RABBITMQ),
-        ("cut-ack", SQS),
         ("store-away", SQLITE),
         ("store-away", RABBITMQ),
         ("full-disk", SQLITE),
