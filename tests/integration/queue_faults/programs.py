@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import signal
 import uuid
@@ -82,6 +83,7 @@ def _begin(place: Place) -> None:
     end_with_parent()
     log = (place.folder / "log.txt").open("a", buffering=1)
     structlog.configure(logger_factory=structlog.WriteLoggerFactory(log))
+    logging.basicConfig(stream=log)
 
 
 async def _until_terminated(main: Coroutine[Any, Any, None]) -> None:
