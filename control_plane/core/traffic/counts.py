@@ -12,7 +12,7 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from control_plane.core.outcomes import Ending
@@ -171,17 +171,21 @@ class RequestCounts:
         }
 
     def _summary_of(self, engine: _Engine, now_s: float) -> EngineSummary:
-        releases: dict[str, dict[int, Figures]] = {}
-        total: dict[int, Figures] = {}
-        for span_s in SPANS_S:
-            in_all, covered = Counted(), covered_s(span_s, now_s, self._began_s)
-            for version, release in engine.releases.items():
-                counted = release.window.over(span_s, now_s)
-                in_all.merge(counted)
-                if version:
-                    releases.setdefault(version, {})[span_s] = counted.figures(covered)
-            total[span_s] = in_all.figures(covered)
-        return EngineSummary(total, releases)
+        in_all = tuple(Counted() for _ in SPANS_S)
+        releases: dict[str, Mapping[int, Figures]] = {}
+        for version, release in engine.releases.items():
+            spans = release.window.spans(now_s)
+            for whole, part in zip(in_all, spans, strict=True):
+                whole.merge(part)
+            if version:
+                releases[version] = self._figures(spans, now_s)
+        return EngineSummary(self._figures(in_all, now_s), releases)
+
+    def _figures(self, spans: Sequence[Counted], now_s: float) -> dict[int, Figures]:
+        return {
+            span_s: counted.figures(covered_s(span_s, now_s, self._began_s))
+            for span_s, counted in zip(SPANS_S, spans, strict=True)
+        }
 
     def _engine(self, name: str) -> _Engine:
         engine = self._engines.get(name)

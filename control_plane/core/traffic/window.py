@@ -11,13 +11,15 @@ of whole slots and of the one that is not over yet, and rates are by the time th
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import ceil, log2
 
 SLOT_S = 5.0
 SPANS_S = (60, 300, 900)
-SLOTS = round(SPANS_S[-1] / SLOT_S)
+_LENGTHS = tuple(round(span_s / SLOT_S) for span_s in SPANS_S)
+SLOTS = _LENGTHS[-1]
 
 LEAST_S = 1e-4
 """What is quicker counts as that."""
@@ -40,7 +42,7 @@ class Counted:
     shed: int = 0
     confidences: int = 0
     confidence_sum: float = 0.0
-    latencies: Counter[int] = field(default_factory=Counter)
+    latencies: dict[int, int] = field(default_factory=dict)
 
     def merge(self, other: Counted) -> None:
         self.requests += other.requests
@@ -48,7 +50,9 @@ class Counted:
         self.shed += other.shed
         self.confidences += other.confidences
         self.confidence_sum += other.confidence_sum
-        self.latencies.update(other.latencies)
+        latencies = self.latencies
+        for bucket, count in other.latencies.items():
+            latencies[bucket] = latencies.get(bucket, 0) + count
 
     def figures(self, covered_s: float) -> Figures:
         """covered_s: the time in which it was counted."""
@@ -67,7 +71,7 @@ class Counted:
 
     def _percentile_ms(self, share: float) -> float | None:
         """The upper edge of the bucket in which it lies; None if there is nothing."""
-        left = ceil(self.latencies.total() * share)
+        left = ceil(sum(self.latencies.values()) * share)
         for bucket in sorted(self.latencies):
             left -= self.latencies[bucket]
             if left <= 0:
@@ -117,7 +121,6 @@ class Window:
         counted.errors += is_error
         counted.shed += is_shed
         if latency_s is not None:
-            # Asked for by itself, for a Counter takes a detour to what it does not have.
             latencies, bucket = counted.latencies, bucket_of(latency_s)
             latencies[bucket] = latencies.get(bucket, 0) + 1
 
@@ -126,14 +129,17 @@ class Window:
         counted.confidences += 1
         counted.confidence_sum += confidence
 
-    def over(self, span_s: float, now_s: float) -> Counted:
-        """All that was counted in a span that ends now."""
+    def spans(self, now_s: float) -> tuple[Counted, ...]:
+        """All that was counted in each of ``SPANS_S`` until now."""
         last = int(now_s // SLOT_S)
-        first = last - _slots_of(span_s) + 1
-        found = Counted()
+        found = tuple(Counted() for _ in SPANS_S)
         for slot in self._slots:
-            if slot is not None and first <= slot.number <= last:
-                found.merge(slot.counted)
+            age = -1 if slot is None else last - slot.number
+            if slot is not None and 0 <= age < SLOTS:
+                # The shortest that it is in; the longer ones have the shorter ones in them.
+                found[bisect_right(_LENGTHS, age)].merge(slot.counted)
+        for shorter, longer in pairwise(found):
+            longer.merge(shorter)
         return found
 
     def _now(self, now_s: float) -> Counted:
@@ -146,7 +152,7 @@ class Window:
 
 def covered_s(span_s: float, now_s: float, began_s: float) -> float:
     """How much of the time the slots of a span cover. began_s: when the counting began."""
-    first = int(now_s // SLOT_S) - _slots_of(span_s) + 1
+    first = int(now_s // SLOT_S) - round(span_s / SLOT_S) + 1
     return now_s - max(first * SLOT_S, began_s)
 
 
@@ -159,7 +165,3 @@ def bucket_of(latency_s: float) -> int:
 def edge_s(bucket: int) -> float:
     """A bucket's upper edge."""
     return float(LEAST_S * 2 ** ((bucket + 1) / PER_OCTAVE))
-
-
-def _slots_of(span_s: float) -> int:
-    return min(round(span_s / SLOT_S), SLOTS)
