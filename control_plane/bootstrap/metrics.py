@@ -35,7 +35,7 @@ def make_metrics(
     engines, moving = catalogue.engines, RolloutFigures(board, outside.store)
     return MetricsText(
         [
-            RequestMetrics(path.counts),
+            RequestMetrics(path.counts, moving.weights),
             Readings(_of_requests(RequestFigures(path.gateway, engines, outside.reuse))),
             Readings(_of_the_fleet(FleetFigures(instances.fleet, engines))),
             TritonSeries(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client.core import Metric
 
@@ -13,27 +13,32 @@ from control_plane.adapters.metrics.catalogue import (
     REQUEST_DURATION,
     REQUESTS,
 )
-from control_plane.core.traffic import RequestCounts
+from control_plane.core.traffic import SUCCESS, RequestCounts
 
 
 class RequestMetrics:
-    """A source of ``MetricsText``."""
+    """A source of ``MetricsText``.
 
-    def __init__(self, counts: RequestCounts) -> None:
+    routed: engines and releases that may get requests now. Their success is shown before the
+    first one, at 0: a rate has to begin somewhere.
+    """
+
+    def __init__(
+        self, counts: RequestCounts, routed: Callable[[], Iterable[tuple[str, ...]]]
+    ) -> None:
         self._counts = counts
+        self._routed = routed
 
     async def refresh(self) -> None:
         """They are always new."""
 
     def collect(self) -> Iterator[Metric]:
         series = self._counts.series()
-        yield REQUESTS.of(
-            {
-                (one.engine, one.release, outcome): count
-                for one in series
-                for outcome, count in one.outcomes.items()
-            }
-        )
+        ends: dict[tuple[str, ...], float] = {(*one, SUCCESS): 0 for one in self._routed()}
+        for one in series:
+            for outcome, count in one.outcomes.items():
+                ends[one.engine, one.release, outcome] = count
+        yield REQUESTS.of(ends)
         # What was never routed has neither a duration nor an answer.
         routed = [one for one in series if one.release]
         yield REQUEST_DURATION.distributed(

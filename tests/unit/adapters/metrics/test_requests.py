@@ -12,7 +12,7 @@ from tests.unit.core.traffic.test_counts import ended
 
 
 async def seen(counts: RequestCounts) -> dict[str, float]:
-    found = await series(RequestMetrics(counts))
+    found = await series(RequestMetrics(counts, lambda: [("damage", "1.0.0"), ("volume", "4.0.0")]))
     return {name: value for name, value in found.items() if "_bucket " not in name}
 
 
@@ -23,6 +23,7 @@ async def test_requests_tries_and_confidences_are_exposed() -> None:
     found = await seen(counts)
     assert found == {
         "tidegate_requests_total damage success 1.0.0": 1,
+        "tidegate_requests_total volume success 4.0.0": 0,
         "tidegate_requests_total  unknown_engine ": 1,
         "tidegate_request_duration_seconds_count damage 1.0.0": 1,
         "tidegate_request_duration_seconds_sum damage 1.0.0": 0.5,
