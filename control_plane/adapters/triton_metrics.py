@@ -31,11 +31,17 @@ def open_client(instances: int) -> httpx.AsyncClient:
 
 
 class TritonMetrics:
-    """Implements InstanceMetrics for the page at ``url``."""
+    """Implements InstanceMetrics for the page at ``url``.
 
-    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
+    turns: what is held while a page is read; where many pages come at once, the same for all.
+    """
+
+    def __init__(
+        self, url: str, client: httpx.AsyncClient, turns: asyncio.Lock | None = None
+    ) -> None:
         self._url = url
         self._client = client
+        self._turns = turns or asyncio.Lock()
 
     async def scrape(self, prefix: str, *, timeout_s: float) -> tuple[MetricFamily, ...]:
         try:
@@ -50,9 +56,10 @@ class TritonMetrics:
         lines = [line for line in page.split("\n") if line.startswith(starts)]
         families: list[MetricFamily] = []
         try:
-            for text in _by_family(lines):
-                families += _parse(text)
-                await asyncio.sleep(0)  # others have their turn in between
+            async with self._turns:
+                for text in _by_family(lines):
+                    families += _parse(text)
+                    await asyncio.sleep(0)  # requests have their turn in between
         except (ValueError, LookupError) as error:
             raise ScrapeFailed(f"no Prometheus text: {error}") from None
         return tuple(families)

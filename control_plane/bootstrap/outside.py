@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -83,12 +84,13 @@ async def open_outside(
         tritons[name] = triton
     urls = metrics_urls(settings, with_tritons=with_tritons)
     client = await stack.enter_async_context(open_metrics_client(len(urls)))
+    turns = asyncio.Lock()
     return Outside(
         store=store,
         folder=folder,
         registry=registry,
         tritons=tritons,
-        metrics={name: TritonMetrics(url, client) for name, url in urls.items()},
+        metrics={name: TritonMetrics(url, client, turns) for name, url in urls.items()},
         gates=await make_gates(settings, stack),
         jobs=SqlJobs(store.database),
         queue=await stack.enter_async_context(_make_queue(settings, store)),

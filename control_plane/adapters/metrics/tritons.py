@@ -7,7 +7,7 @@ wants to know. Of one that does not answer the series are missing, and it is sai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -69,18 +69,13 @@ class TritonSeries:
         yield SCRAPE_LEFT_OUT.of(
             {(name,): one.left_out for name, one in series.items() if one.families is not None}
         )
-        served, shown = served_by(self._releases()), dict[str, Metric]()
+        served = served_by(self._releases())
+        by_name: dict[str, list[tuple[str, MetricFamily]]] = {}
         for name, one in series.items():
             for family in one.families or ():
-                metric = shown.setdefault(family.name, _metric_of(family))
-                # Of two versions of Triton that differ in what a name is, one is shown.
-                if metric.type != family.kind:
-                    continue
-                for sample in family.samples:
-                    metric.add_sample(
-                        _shown(sample.name), labels_of(sample, name, served), sample.value
-                    )
-        yield from shown.values()
+                by_name.setdefault(family.name, []).append((name, family))
+        for found in by_name.values():
+            yield _metric_of(found, served)
 
     async def _ask(self, name: str, page: _Page) -> None:
         if not self._is_live(name):
@@ -95,8 +90,19 @@ class TritonSeries:
             log.exception("metrics not scraped", instance=name)
 
 
-def _metric_of(family: MetricFamily) -> Metric:
-    return Metric(_shown(family.name), family.help, family.kind)
+def _metric_of(
+    found: Sequence[tuple[str, MetricFamily]], served: Mapping[tuple[str, str], Release]
+) -> Metric:
+    """One metric of all instances. found: by the instance's name."""
+    first = found[0][1]
+    metric = Metric(_shown(first.name), first.help, first.kind)
+    for instance, family in found:
+        # Of two versions of Triton that differ in what a name is, one is shown.
+        for sample in family.samples if family.kind == first.kind else ():
+            metric.add_sample(
+                _shown(sample.name), labels_of(sample, instance, served), sample.value
+            )
+    return metric
 
 
 def _shown(name: str) -> str:

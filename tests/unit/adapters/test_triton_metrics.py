@@ -6,6 +6,7 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import pytest
 
@@ -128,3 +129,35 @@ async def test_an_instance_that_is_away_is_told() -> None:
         pass
     async with open_client(1) as client:
         assert await failure_of(TritonMetrics(metrics._url, client))
+
+
+class Turns(asyncio.Lock):
+    """Tells when somebody wants his turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def acquire(self) -> Literal[True]:
+        self.asked.set()
+        return await super().acquire()
+
+
+async def test_pages_that_come_at_once_are_read_one_after_the_other() -> None:
+    turns = Turns()
+    async with page_of(answering(PAGE.encode())) as metrics:
+        one = TritonMetrics(metrics._url, metrics._client, turns)
+        async with turns:
+            turns.asked.clear()
+            reading = asyncio.create_task(one.scrape(PENDING, timeout_s=5))
+            async with asyncio.timeout(5):
+                await turns.asked.wait()
+            assert not reading.done()
+        assert await reading == (PENDING_FAMILY,)
+
+
+async def test_families_are_told_apart_where_one_has_no_words() -> None:
+    page = "nv_bare 1\n" + PAGE
+    async with page_of(answering(page.encode())) as metrics:
+        found = await metrics.scrape("nv_", timeout_s=5)
+    assert [one.name for one in found] == ["nv_bare", "nv_inference_request_success", PENDING]
