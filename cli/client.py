@@ -87,7 +87,7 @@ class ControlPlane:
     ) -> dict[str, Any]:
         """The JSON object of a good response. Raises Refused for any other."""
         correlation_id = response.headers.get("x-correlation-id", correlation_id)
-        body = _json_object(response)
+        body = json_object(response)
         if response.is_success or response.status_code in accept_status:
             if body is not None and not _is_problem(response):
                 return body
@@ -138,7 +138,7 @@ def _is_problem(response: httpx.Response) -> bool:
     return str(response.headers.get("content-type", "")).startswith("application/problem+json")
 
 
-def _json_object(response: httpx.Response) -> dict[str, Any] | None:
+def json_object(response: httpx.Response) -> dict[str, Any] | None:
     """All that is printed comes in here, the words of Tritons too: none commands a terminal."""
     try:
         body = response.json()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.client import ControlPlane
+from cli.client import ControlPlane, json_object
 from cli.failure import Refused
 
 if TYPE_CHECKING:
@@ -190,11 +190,8 @@ def whole_failure_of(response: httpx.Response) -> dict[str, Any] | None:
 
     Its ``status`` is the HTTP status (RFC 9457), so the detection's is beside it.
     """
-    try:
-        body = response.json()
-    except ValueError:
-        return None
-    if not isinstance(body, dict) or "detection_status" not in body:
+    body = json_object(response)
+    if body is None or "detection_status" not in body:
         return None
     answer = {key: value for key, value in body.items() if key not in PROBLEM_KEYS}
     answer["status"] = answer.pop("detection_status")

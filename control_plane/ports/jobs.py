@@ -132,9 +132,10 @@ class JobQueue(Protocol):
     async def take(self, wanted: Mapping[Priority, int], *, wait_s: float) -> tuple[Delivery, ...]:
         """At most as many messages as are wanted in all, and of each priority the wanted number.
 
-        Where one has fewer, others are taken in their place, the most urgent first. With none at
-        all it waits for some, at most ``wait_s``. What is taken is nobody else's, however long
-        the work takes, until it is settled. Cancelled, it loses nothing.
+        Where one has fewer, others are taken in their place, the most urgent first; but none of a
+        priority of which 0 are wanted. With none at all it waits for some, at most ``wait_s``.
+        What is taken is nobody else's, however long the work takes, until it is settled.
+        Cancelled, it loses nothing.
         Raises QueueUnavailable.
         """
         ...

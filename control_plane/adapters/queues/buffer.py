@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from control_plane.adapters.queues.standing_in import stand_ins
 from control_plane.core.detections import Priority
 from control_plane.ports import Delivery
 
@@ -43,7 +44,7 @@ class Buffer:
         left = sum(wanted.values())
         numbers = {one: min(wanted.get(one, 0), len(self._waiting[one])) for one in Priority}
         left -= sum(numbers.values())
-        for priority in Priority:
+        for priority in stand_ins(wanted):
             more = min(left, len(self._waiting[priority]) - numbers[priority])
             numbers[priority] += more
             left -= more

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from control_plane.adapters.queues.standing_in import stand_ins
 from control_plane.core.detections import Priority
 from control_plane.ports import Clock, Delivery, Message
 
@@ -93,7 +94,7 @@ class MemoryQueue:
             if left_s <= 0 or not any(wanted.values()):
                 return ()
             try:
-                async with asyncio.timeout(min(left_s, self._poll_s, self._next_in_s())):
+                async with asyncio.timeout(min(left_s, self._poll_s, self._next_in_s(wanted))):
                     await came.wait()
             except TimeoutError:
                 pass
@@ -106,7 +107,7 @@ class MemoryQueue:
         }
         numbers = {one: min(wanted.get(one, 0), len(available[one])) for one in Priority}
         left -= sum(numbers.values())
-        for priority in Priority:
+        for priority in stand_ins(wanted):
             more = min(left, len(available[priority]) - numbers[priority])
             left -= more
             for kept in available[priority][: numbers[priority] + more]:
@@ -126,9 +127,10 @@ class MemoryQueue:
             receipt=kept,
         )
 
-    def _next_in_s(self) -> float:
+    def _next_in_s(self, wanted: Mapping[Priority, int]) -> float:
         """How long until something that waits for its time is available."""
-        times_s = [kept.available_at_s for all_ in self._messages.waiting.values() for kept in all_]
+        waiting = self._messages.waiting
+        times_s = [kept.available_at_s for one in stand_ins(wanted) for kept in waiting[one]]
         return max(0.0, min(times_s) - self._clock.now_s()) if times_s else self._poll_s
 
     async def settle(self, delivery: Delivery, *, retry_in_s: float | None = None) -> None:

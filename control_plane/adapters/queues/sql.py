@@ -20,6 +20,7 @@ from typing import Any, Self
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.adapters.queues.batches import Batches
+from control_plane.adapters.queues.standing_in import stand_ins
 from control_plane.adapters.stores import message_rows
 from control_plane.adapters.stores.database import Database
 from control_plane.adapters.stores.message_rows import Taken
@@ -145,7 +146,7 @@ class SqlQueue:
         while True:
             came = self._came
             # Who only looks waits for nobody, and holds nobody up.
-            if await self._has_some() and (taken := await self._take_now(wanted)):
+            if await self._has_some(wanted) and (taken := await self._take_now(wanted)):
                 return taken
             left_s = give_up_at_s - loop.time()
             if left_s <= 0:
@@ -154,9 +155,9 @@ class SqlQueue:
                 async with asyncio.timeout(min(left_s, self._poll_s)):
                     await came.wait()
 
-    async def _has_some(self) -> bool:
+    async def _has_some(self, wanted: Mapping[Priority, int]) -> bool:
         async with self._reading() as connection:
-            return await message_rows.has_some(connection)
+            return await message_rows.has_some(connection, stand_ins(wanted))
 
     async def _take_now(self, wanted: Mapping[Priority, int]) -> tuple[Delivery, ...]:
         taking = asyncio.create_task(self._take(wanted))
@@ -170,7 +171,11 @@ class SqlQueue:
     async def _take(self, wanted: Mapping[Priority, int]) -> tuple[Delivery, ...]:
         async with self._writing() as connection:
             taken = await message_rows.take_messages(
-                connection, wanted, holder=self._holder, lease_s=self._lease_s
+                connection,
+                wanted,
+                among=stand_ins(wanted),
+                holder=self._holder,
+                lease_s=self._lease_s,
             )
         self._in_hand.update((one.number, one.deliveries) for one in taken)
         if self._renewing is None and taken:

@@ -19,7 +19,6 @@ from control_plane.core.detections import Priority
 from control_plane.ports import Message
 
 _MESSAGES = tables.queue_messages.c
-_PRIORITIES = [priority.value for priority in Priority]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +50,31 @@ async def insert_messages(connection: AsyncConnection, messages: Sequence[Messag
     await connection.execute(insert(tables.queue_messages), rows)
 
 
-async def has_some(connection: AsyncConnection) -> bool:
+async def has_some(connection: AsyncConnection, among: Sequence[Priority]) -> bool:
     """Whether there is something to take, for who would rather not lock for nothing."""
     now = await now_s(connection)
     available = select(_MESSAGES.number).where(
-        _MESSAGES.priority.in_(_PRIORITIES), _MESSAGES.available_at_s <= now
+        _MESSAGES.priority.in_([priority.value for priority in among]),
+        _MESSAGES.available_at_s <= now,
     )
     return (await connection.execute(available.limit(1))).first() is not None
 
 
 async def take_messages(
-    connection: AsyncConnection, wanted: Mapping[Priority, int], *, holder: str, lease_s: float
+    connection: AsyncConnection,
+    wanted: Mapping[Priority, int],
+    *,
+    among: Sequence[Priority],
+    holder: str,
+    lease_s: float,
 ) -> list[Taken]:
-    """The wanted number of each, and others in the place of what is missing."""
+    """The wanted number of each, and others in the place of what is missing. among: all that may
+    be taken, the most urgent first."""
     now = await now_s(connection)
     found: dict[Priority, list[Taken]] = {}
-    for priority in Priority:
+    for priority in among:
         found[priority] = await _lock(connection, priority, wanted.get(priority, 0), now=now)
-    for priority in Priority:
+    for priority in among:
         left = sum(wanted.values()) - sum(map(len, found.values()))
         # One that had less than was wanted of it has no more.
         if left > 0 and len(found[priority]) >= wanted.get(priority, 0):

@@ -66,6 +66,15 @@ async def test_what_one_priority_lacks_others_fill_up_the_most_urgent_first(
     assert sorted(map(str, ids(taken))) == ["h0", "h1", "n0", "n1"]
 
 
+async def test_of_which_none_are_wanted_none_come_in_the_place_of_others(queue: JobQueue) -> None:
+    await publish(queue, "n", priority=NORMAL)
+    await publish(queue, "l", priority=LOW)
+    await until_depths(queue, {HIGH: 0, NORMAL: 1, LOW: 1})
+
+    assert await queue.take({HIGH: 2, NORMAL: 0, LOW: 0}, wait_s=0.5) == ()
+    assert ids(await queue.take({HIGH: 2, NORMAL: 0}, wait_s=WAIT_S)) == ["l"]
+
+
 async def test_no_more_is_taken_than_is_wanted(queue: JobQueue) -> None:
     await publish(queue, *(f"m{n}" for n in range(6)))
     await until_depths(queue, {HIGH: 0, NORMAL: 6, LOW: 0})

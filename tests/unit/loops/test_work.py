@@ -27,6 +27,16 @@ class Room:
         self.rooms = dict.fromkeys(Priority, number)
 
 
+class Slow:
+    """Photos that take 5 s each."""
+
+    def check(self, url: str) -> None: ...
+
+    async def fetch(self, url: str) -> bytes:
+        await asyncio.sleep(5.0)
+        return b"photo"
+
+
 def loop_of(
     site: Site, *, room: Room | None = None, attempts: Attempts | None = None, **options: float
 ) -> WorkLoop:
@@ -98,13 +108,6 @@ def test_what_the_fleet_has_no_room_for_stays_in_the_queue() -> None:
 
 
 def test_what_is_in_hand_and_on_its_way_to_the_fleet_has_its_room_there() -> None:
-    class Slow:
-        def check(self, url: str) -> None: ...
-
-        async def fetch(self, url: str) -> bytes:
-            await asyncio.sleep(5.0)
-            return b"photo"
-
     async def main() -> None:
         site, room = Site(), Room()
         room.set(2)
@@ -141,6 +144,35 @@ def test_a_priority_without_room_is_not_asked_for_while_another_has_some() -> No
         async with running(loop_of(site, room=Room(high=1, normal=0, low=0))):
             await asyncio.sleep(5.0)
             assert await done(site) == 3
+
+    run_virtually(main())
+
+
+def test_a_priority_without_room_does_not_come_in_the_place_of_another() -> None:
+    async def main() -> None:
+        site, room = Site(), Room(high=5, normal=5, low=0)
+        await submit(site, 3, Priority.LOW)
+        async with running(loop_of(site, room=room)):
+            await asyncio.sleep(60.0)
+            assert site.detection.requests == []
+            # Nor does it wait for others when there is room again.
+            room.set(1)
+            await asyncio.sleep(0.5)
+            assert await done(site) == 3
+
+    run_virtually(main())
+
+
+def test_no_more_come_in_the_place_of_others_than_have_room() -> None:
+    async def main() -> None:
+        site = Site()
+        attempts = site.worker()
+        attempts._photos = Slow()
+        await submit(site, 6, Priority.LOW)
+        loop = loop_of(site, room=Room(high=8, normal=8, low=2), attempts=attempts)
+        async with running(loop):
+            await asyncio.sleep(4.0)
+            assert loop.in_hand == 2
 
     run_virtually(main())
 
