@@ -42,6 +42,7 @@ class UpkeepLoop:
         self._rng = rng
         self._interval_s = interval_s
         self._seldom_after_s = float("-inf")
+        self._has_more: set[str] = set()
         self._failing: set[str] = set()
 
     async def run(self) -> None:
@@ -52,16 +53,23 @@ class UpkeepLoop:
             await self.round()
 
     async def round(self) -> None:
-        """One of each kind whose turn it is. What goes wrong is logged, once."""
+        """One of each kind whose turn it is. What goes wrong is logged, once.
+
+        A kind in no hurry that has moved something goes on with each round until there is no more:
+        with a batch now and then it would fall behind who finishes jobs, for ever.
+        """
         for name, act in self._often.items():
             await self._do(name, act)
         now_s = self._clock.now_s()
         if now_s >= self._seldom_after_s:
             self._seldom_after_s = now_s + SELDOM_S
-            for name, act in self._seldom.items():
-                await self._do(name, act)
+            self._has_more = set(self._seldom)
+        for name, act in self._seldom.items():
+            if name in self._has_more and not await self._do(name, act):
+                self._has_more.discard(name)
 
-    async def _do(self, name: str, act: Callable[[], Awaitable[int]]) -> None:
+    async def _do(self, name: str, act: Callable[[], Awaitable[int]]) -> bool:
+        """Whether it moved something."""
         try:
             moved = await act()
         except Exception as error:  # an oddity of one kind must not end the others
@@ -72,7 +80,8 @@ class UpkeepLoop:
                     "jobs are not seen to", what=name, reason=str(error), exc_info=unexpected
                 )
             self._failing.add(name)
-            return
+            return False
         if moved:
             log.info("jobs were seen to", what=name, jobs=moved)
         self._failing.discard(name)
+        return moved > 0

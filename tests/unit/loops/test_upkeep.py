@@ -9,7 +9,7 @@ import pytest
 
 from control_plane.core.detections import DetectionStatus
 from control_plane.loops.upkeep import UpkeepLoop
-from tests.unit.services.jobs.site import PHOTO, Clock, Crash, Site, crash_at, submission
+from tests.unit.services.jobs.site import DAY_S, PHOTO, Clock, Crash, Site, crash_at, submission
 from tests.unit.virtual_time import run_virtually
 
 
@@ -64,6 +64,19 @@ def test_an_oddity_of_one_kind_leaves_the_others_their_turn() -> None:
         await run_for(UpkeepLoop(upkeep, clock=Clock(), rng=Random(5)), 10.0)
         (job,) = await site.all_jobs()
         assert job.state is DetectionStatus.FAILED
+
+    run_virtually(main())
+
+
+def test_what_is_forgotten_keeps_up_with_what_is_finished() -> None:
+    async def main() -> None:
+        site = Site()
+        for _ in range(450):
+            await site.intake().submit(submission())
+        await site.work()
+        await asyncio.sleep(8 * DAY_S)
+        await run_for(loop_of(site), 20.0)
+        assert await site.all_jobs() == ()
 
     run_virtually(main())
 
