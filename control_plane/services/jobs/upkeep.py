@@ -15,10 +15,14 @@ from control_plane.core.jobs import AlreadyFinished, ClaimedElsewhere, Job, NotD
 from control_plane.core.jobs.applying import expire
 from control_plane.core.jobs.transitions import strand
 from control_plane.errors import ControlPlaneError
-from control_plane.ports import Due, JobQueue, JobStore, JobUpkeep, Uploads
+from control_plane.ports import Due, JobQueue, JobStore, JobUpkeep, StoreUnavailable, Uploads
 from control_plane.services.jobs.publishing import order
 
 log = structlog.get_logger(__name__)
+
+MOST_IN_A_ROW = 3
+"""Jobs that cannot be read or written, one after the other, before the store is taken to be
+away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +110,18 @@ class Upkeep:
 
     async def end_overdue(self) -> int:
         """Those whose deadline has passed with nobody at work on them."""
+        is_removing = True
 
         async def over(job_id: str) -> None:
+            nonlocal is_removing
             job = await self._store.change(
                 job_id,
                 lambda job, now_s: expire(
                     job, now_s, worker=self._plane, is_sent=self._options.is_sent
                 ),
             )
-            if job.dead is None:
-                await self._drop_photo(job)
+            if job.dead is None and job.is_uploaded and is_removing:
+                is_removing = await self._remove(job_id)
 
         return await self._each(Due.OVERDUE, self._options.overdue_s, self._options.batch, over)
 
@@ -127,7 +133,8 @@ class Upkeep:
             limit=self._options.batch,
         )
         for job_id in gone:
-            await self._remove(job_id)
+            if not await self._remove(job_id):
+                break  # the others are left to be swept
         return len(gone)
 
     async def sweep(self) -> int:
@@ -140,22 +147,38 @@ class Upkeep:
         )
         self._swept = old[-1] if len(old) == self._options.batch else ""
         known = await self._upkeep.states_of(old) if old else {}
-        orphans = [job_id for job_id in old if job_id not in known]
-        for job_id in orphans:
-            await self._remove(job_id)
-        return len(orphans)
+        removed = 0
+        for job_id in old:
+            if job_id not in known:
+                if not await self._remove(job_id):
+                    break
+                removed += 1
+        return removed
 
     async def _each(
         self, what: Due, since_s: float, limit: int, act: Callable[[str], Awaitable[None]]
     ) -> int:
-        """Those that were moved by somebody else meanwhile are passed over."""
-        moved = 0
+        """Those that were moved by somebody else meanwhile are passed over.
+
+        So is one that cannot be read, and told of in the end: it would be in the way of all that
+        come after it. Where several in a row cannot be, it is the store that is away.
+        """
+        moved, in_a_row = 0, 0
+        failure: StoreUnavailable | None = None
         for job_id in await self._upkeep.due(what, since_s=since_s, limit=limit):
             try:
                 await act(job_id)
             except (AlreadyFinished, ClaimedElsewhere, NotDue, ControlPlaneError):
+                in_a_row = 0
                 continue
-            moved += 1
+            except StoreUnavailable as unread:
+                failure, in_a_row = unread, in_a_row + 1
+                if in_a_row == MOST_IN_A_ROW:
+                    break
+                continue
+            moved, in_a_row = moved + 1, 0
+        if failure is not None:
+            raise failure
         return moved
 
     async def _order(self, job_id: str) -> None:
@@ -167,12 +190,12 @@ class Upkeep:
         if job.is_waiting:
             await order(job, store=self._store, queue=self._queue)
 
-    async def _drop_photo(self, job: Job) -> None:
-        if job.is_uploaded:
-            await self._remove(job.job_id)
-
-    async def _remove(self, job_id: str) -> None:
+    async def _remove(self, job_id: str) -> bool:
+        """Whether there is use in removing others: each may take its whole time to fail, and
+        nothing else is seen to meanwhile."""
         try:
             await self._uploads.remove(job_id)
         except ControlPlaneError as error:
             log.warning("a photo was not removed", job_id=job_id, reason=error.message)
+            return False
+        return True

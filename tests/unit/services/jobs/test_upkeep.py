@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from control_plane.core.detections import DetectionStatus, EngineFailure, Priority
-from control_plane.core.jobs import DeadReason
-from control_plane.errors import ErrorCode
-from control_plane.ports import QueueUnavailable
+from control_plane.core.jobs import DeadReason, Job
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import QueueUnavailable, StoreUnavailable
 from control_plane.services.jobs.attempt import Ending
 from tests.unit.services.jobs.site import (
     DAY_S,
     PHOTO,
     Crash,
+    FakeUploads,
     FaultyQueue,
     Site,
     crash_at,
     submission,
 )
 from tests.unit.virtual_time import run_virtually
+
+
+class Hanging(FakeUploads):
+    async def remove(self, job_id: str) -> None:
+        await asyncio.sleep(30.0)
+        raise ControlPlaneError(ErrorCode.PHOTO_UNAVAILABLE, "S3 did not remove it in time")
+
 
 FAULT = EngineFailure(ErrorCode.BACKEND_FAULT, "it broke")
 
@@ -187,6 +196,71 @@ def test_a_photo_that_could_not_be_removed_goes_when_its_job_is_forgotten() -> N
         site.uploads.is_away = True
         assert await site.upkeep().forget() == 1  # and that again is not for ever in its way
         assert len(site.uploads.photos) == 1
+
+    run_virtually(main())
+
+
+def test_where_photos_lie_hangs_and_upkeep_does_not_with_it() -> None:
+    async def main() -> None:
+        site = Site()
+        for _ in range(20):
+            await site.intake().submit(submission(photo=PHOTO))
+        await site.work()
+        await asyncio.sleep(8 * DAY_S)
+        for _ in range(20):
+            with pytest.raises(Crash):
+                await site.intake(step=crash_at("kept")).submit(submission(photo=PHOTO))
+        await asyncio.sleep(3600.0)
+        upkeep, began_s = site.upkeep(), asyncio.get_running_loop().time()
+        upkeep._uploads = Hanging(site.uploads.photos, site.uploads.put_at_s)
+        assert (await upkeep.forget(), await upkeep.sweep()) == (20, 0)
+        assert asyncio.get_running_loop().time() - began_s == 60.0
+        upkeep._uploads = site.uploads
+        assert await upkeep.sweep() == 20
+        assert site.uploads.photos == {}
+
+    run_virtually(main())
+
+
+def test_a_job_that_cannot_be_read_is_in_nobodys_way() -> None:
+    async def main() -> None:
+        site = Site()
+        jobs = [await site.intake().submit(submission(deadline_s=1.0)) for _ in range(5)]
+        change = site.store.jobs.change
+
+        async def read(job_id: str, decide: Callable[[Job, float], Job]) -> Job:
+            if job_id in unreadable:
+                raise StoreUnavailable("a document cannot be read")
+            return await change(job_id, decide)
+
+        site.store.jobs.change = read  # type: ignore[method-assign]
+        await asyncio.sleep(10.0)
+        unreadable = {jobs[0].job_id, jobs[2].job_id}
+        with pytest.raises(StoreUnavailable):
+            await site.upkeep().end_overdue()
+        states = [(await site.job(job.job_id)).is_finished for job in jobs]
+        assert states == [False, True, False, True, True]
+
+    run_virtually(main())
+
+
+def test_with_the_store_away_not_every_job_is_tried() -> None:
+    async def main() -> None:
+        site = Site()
+        for _ in range(20):
+            await site.intake().submit(submission(deadline_s=1.0))
+        tries = 0
+
+        async def away(job_id: str, decide: Callable[[Job, float], Job]) -> Job:
+            nonlocal tries
+            tries += 1
+            raise StoreUnavailable("it is away")
+
+        site.store.jobs.change = away  # type: ignore[method-assign]
+        await asyncio.sleep(10.0)
+        with pytest.raises(StoreUnavailable):
+            await site.upkeep().end_overdue()
+        assert tries == 3
 
     run_virtually(main())
 
