@@ -249,7 +249,7 @@ class SqlQueue:
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
         with _told_as_the_queues():
-            async with self._database.writing() as connection:
+            async with self._database.writing(is_patient=True) as connection:
                 yield connection
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from control_plane.adapters.stores.documents import UnreadableDocument
 from control_plane.adapters.stores.location import Location, make_file
+from control_plane.adapters.stores.turns import Turns
 from control_plane.ports import StoreUnavailable
 
 # What a driver raises by itself where SQLAlchemy does not wrap it: while connecting.
@@ -56,12 +57,12 @@ class Database:
         self._engine = _engine(location, timeout_s, pool_size)
         self._readers, self._writers = self._engine, self._engine
         # Waiting writers of this process queue up here; SQLite would let them take chances.
-        self._turn: asyncio.Lock | None = None
+        self._turns: Turns | None = None
         # Which file was opened, on SQLite.
         self._file: tuple[int, int] | None = None
         if location.is_sqlite:
             self._writers = self._engine.execution_options(begin="")
-            self._turn = asyncio.Lock()
+            self._turns = Turns()
         else:
             self._readers = self._engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -89,16 +90,24 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def writing(self, *, timeout_s: float | None = None) -> AsyncIterator[AsyncConnection]:
-        """Commits at the end, and undoes all of it on any exception. Raises StoreUnavailable."""
+    async def writing(
+        self, *, timeout_s: float | None = None, is_patient: bool = False
+    ) -> AsyncIterator[AsyncConnection]:
+        """Commits at the end, and undoes all of it on any exception. Raises StoreUnavailable.
+
+        is_patient: lets others of this process go ahead, where writers wait for one another.
+        """
         limit_s = timeout_s or self._timeout_s
         self._check_file()
         async with self._limited(limit_s):
-            if self._turn is None:
+            if self._turns is None:
                 async with self._writers.begin() as connection:
                     yield connection
                 return
-            async with self._turn, self._writers.begin() as connection:
+            async with (
+                self._turns.turn(is_patient=is_patient),
+                self._writers.begin() as connection,
+            ):
                 await self._take_lock(connection, within_s=limit_s - 2 * _busy_s(limit_s))
                 yield connection
 

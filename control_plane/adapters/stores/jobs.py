@@ -69,7 +69,7 @@ class SqlJobs:
     async def _write(self, write: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """In a transaction in which somebody else's function runs, whose errors are their own."""
         try:
-            async with self._database.writing() as connection:
+            async with self._database.writing(is_patient=True) as connection:
                 return await write(connection)
         except _Refused as refusal:
             refused = refusal.error
@@ -95,7 +95,7 @@ class SqlJobs:
             return await job_rows.read_states(connection, job_ids)
 
     async def forget(self, *, finished_s: float, dead_s: float, limit: int) -> tuple[str, ...]:
-        async with self._database.writing() as connection:
+        async with self._database.writing(is_patient=True) as connection:
             return await job_rows.delete_old(
                 connection,
                 finished_s=finished_s,

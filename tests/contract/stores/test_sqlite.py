@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import stat
 from contextlib import closing
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.adapters.stores import open_store
+from control_plane.adapters.queues import SqlQueue
+from control_plane.adapters.stores import SqlJobs, open_store
 from control_plane.adapters.stores.database import Database
 from control_plane.adapters.stores.location import locate
+from control_plane.core.detections import Priority
 from control_plane.core.state import Change
 from control_plane.errors import ConfigurationError
-from control_plane.ports import StoreUnavailable
+from control_plane.ports import Message, StoreUnavailable
+from tests.contract.jobs.samples import made
 
 
 @pytest.fixture
@@ -30,6 +34,17 @@ async def test_its_files_are_their_owners_alone(path: Path) -> None:
         assert len(list(path.parent.iterdir())) == 3
         for file in path.parent.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+async def test_a_flood_of_jobs_holds_up_no_leader(path: Path) -> None:
+    async with open_store(path) as store, SqlQueue(store.database) as queue:
+        jobs = SqlJobs(store.database)
+        flood = [asyncio.create_task(jobs.add(made())) for _ in range(30)]
+        flood.append(asyncio.create_task(queue.publish(Message("a", Priority.LOW, b"{}"))))
+        await asyncio.sleep(0)
+        assert await store.acquire("plane", ttl_s=10.0) is not None
+        assert sum(task.done() for task in flood) < 10
+        await asyncio.gather(*flood)
 
 
 async def test_each_connection_is_safe(path: Path) -> None:
