@@ -154,6 +154,20 @@ def test_an_answer_without_any_engine_is_shown_engine_by_engine(
     assert Path(line["annotated"]).exists()
 
 
+def test_the_words_of_engines_command_no_terminal(
+    tidegate: Tidegate, plane: Plane, photo: Path
+) -> None:
+    failure = {"code": "backend_fault", "message": "\x9b31mred"}
+    body = {**PARTIAL, "results": {}, "errors": {"damage": failure}}
+    del body["status"]
+    plane.replies[DETECT] = problem(
+        502, "backend_fault", "no engine answered", detection_status="failed", **body
+    )
+    for options in ((), ("--json",)):
+        result = tidegate("detect", photo, *options, "--url", plane.url)
+        assert "\x9b" not in result.output
+
+
 def test_a_control_plane_that_is_down_is_told_once(
     tidegate: Tidegate, photo: Path, free_port: int
 ) -> None:
