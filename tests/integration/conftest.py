@@ -10,6 +10,7 @@ import grpc.aio
 import pytest
 import tritonclient.grpc as triton
 
+from tests.integration.jobs.receiving import SECRET, Receiver, receiving
 from tests.integration.running import ROOT, RunningTidegate, options_of, wait_until
 
 MAX_PHOTO_BYTES = 2 * 1024 * 1024
@@ -25,8 +26,15 @@ def photo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    """Where the results of jobs are sent."""
+    with receiving() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
 def tidegate(
-    tmp_path_factory: pytest.TempPathFactory, photo_root: Path
+    tmp_path_factory: pytest.TempPathFactory, photo_root: Path, receiver: Receiver
 ) -> Iterator[RunningTidegate]:
     running = RunningTidegate(
         folder=tmp_path_factory.mktemp("tidegate"),
@@ -35,6 +43,7 @@ def tidegate(
         settings=options_of(
             {
                 "photos.allowed_roots": [str(photo_root)],
+                "photos.https_hosts": ["photos.invalid"],
                 "photos.max_bytes": MAX_PHOTO_BYTES,
                 "photos.max_pixels": MAX_PHOTO_PIXELS,
                 "photos.max_full_pixels": MAX_PHOTO_FULL_PIXELS,
@@ -43,6 +52,9 @@ def tidegate(
                 "requests.timeout_s": 40,
                 "requests.engine_timeout_s": 30,
                 "fleet.observe_timeout_s": 5,
+                "results.webhook_url": receiver.url,
+                "results.webhook_secret": SECRET,
+                "results.first_retry_s": 0.2,
             }
         ),
     )

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.integration.bad_inputs import complete_request
+from tests.integration.jobs.asking import accepted, finished, job_of, submit
 from tests.integration.photos import photo_of
 from tests.integration.repositories import copy_engines
 from tests.integration.running import RunningTidegate, options_of
@@ -131,3 +132,12 @@ def test_what_no_photo_comes_from(site: Site, url: str, code: str) -> None:
     problem = response.json()
     assert (problem["code"], problem["field"]) == (code, "photo_url")
     assert "127.0.0.1" not in json.dumps(problem)
+
+
+@pytest.mark.parametrize("host", DISGUISED)
+def test_a_job_from_an_address_inside_is_unprocessable_at_once(site: Site, host: str) -> None:
+    request_id = accepted(submit(site.tidegate, photo_url=f"https://{host}/roof.jpg"))
+    answer = finished(site.tidegate, request_id)
+    assert {error["code"] for error in answer["errors"].values()} == {"photo_forbidden"}
+    job = job_of(site.tidegate, request_id)
+    assert (job["dead"], job["attempts"]) == ("unprocessable", 1)

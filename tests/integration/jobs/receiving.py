@@ -1,10 +1,11 @@
-"""Where results are sent: a receiver that keeps them, and can be slow, or refuse."""
+"""Where results are sent: a receiver that keeps them, and can refuse."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+import json
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,11 +16,14 @@ SECRET = "correct horse battery staple"
 
 
 class Receiver:
-    """answers: statuses for the next requests, then 204."""
+    """answers: by correlation id, what to say to the next requests about it; then 204.
+
+    received: by the result's id. forged: the ids of those that were not signed as they should be.
+    """
 
     def __init__(self) -> None:
         self.received: defaultdict[str, list[bytes]] = defaultdict(list)
-        self.answers: list[int] = []
+        self.answers: dict[str, list[int]] = {}
         self.forged: list[str] = []
         self.url = ""
         self._lock = threading.Lock()
@@ -32,7 +36,8 @@ class Receiver:
             if headers["webhook-signature"] != f"v1,{base64.b64encode(digest).decode()}":
                 self.forged.append(result_id)
             self.received[result_id].append(body)
-            return self.answers.pop(0) if self.answers else 204
+            left = self.answers.get(json.loads(body)["correlation_id"])
+            return left.pop(0) if left else 204
 
 
 @contextmanager

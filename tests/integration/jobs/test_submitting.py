@@ -20,6 +20,7 @@ from tests.integration.jobs.asking import (
     accepted,
     finished,
     job_of,
+    status_of,
     submit,
 )
 from tests.integration.photos import photo_of, small_photo
@@ -43,7 +44,7 @@ def test_a_job_is_answered_as_who_waits_is(
 
 
 def test_what_is_accepted_can_be_followed_from_the_first_moment(tidegate: RunningTidegate) -> None:
-    correlation_id = f"job-{uuid.uuid4()}"
+    correlation_id = str(uuid.uuid4())
     response = submit(
         tidegate,
         photo_of("volume"),
@@ -58,7 +59,8 @@ def test_what_is_accepted_can_be_followed_from_the_first_moment(tidegate: Runnin
     job = job_of(tidegate, request_id)
     assert job["attempts"] == 1
     assert job["routing_key"] == "site-7"
-    assert [line for line in tidegate.log_lines(correlation_id) if "job" in json.dumps(line)]
+    (line,) = [one for one in tidegate.log_lines(correlation_id) if one["event"] == "request"]
+    assert line["request_id"] == request_id
 
 
 def test_a_photo_behind_a_url(tidegate: RunningTidegate, photo_root: Path) -> None:
@@ -115,6 +117,7 @@ def test_the_events_end_with_the_answer(tidegate: RunningTidegate) -> None:
         told = [line[5:] for line in events.iter_lines() if line.startswith("data:")]
     states = [json.loads(one)["status"] for one in told]
     assert states[-1] == "completed"
+    assert json.loads(told[-1]) == status_of(tidegate, request_id)
     order = ["queued", "processing", "completed"]
     assert [order.index(state) for state in states] == sorted(order.index(s) for s in states)
 
