@@ -140,7 +140,8 @@ def _check_spelling(url: str, parts: SplitResult) -> None:
         raise malformed("has user information before its host")
     if "#" in url:
         raise malformed("has a fragment; write # as %23")
-    check_escapes(parts.path + parts.query)
+    check_escapes(parts.path)
+    check_escapes(parts.query)
 
 
 def _place_of(host: str) -> tuple[str, int]:

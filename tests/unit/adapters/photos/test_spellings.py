@@ -66,6 +66,7 @@ HTTPS_URLS = [
     ("https://photos.example/a.jpg#b", MALFORMED),
     ("https://photos.example/%zz", MALFORMED),
     ("https://photos.example/?a=%2", MALFORMED),
+    ("https://photos.example/%4?1", MALFORMED),
     ("https://photos.example:x/", MALFORMED),
     ("https://photos.example:99999/", MALFORMED),
     ("https://[::1/", MALFORMED),
