@@ -48,7 +48,7 @@ def doctor(
 
 
 def _checks(config: Path | None, url: str | None, token: str | None) -> list[Check]:
-    from cli import checks, store_checks
+    from cli import checks, job_checks, store_checks
     from cli.client import ControlPlane
     from control_plane.errors import ConfigurationError
     from control_plane.settings import load_settings
@@ -71,7 +71,8 @@ def _checks(config: Path | None, url: str | None, token: str | None) -> list[Che
     found += store_checks.check_registry(settings)
     found += checks.check_ports(settings, is_running=checks.is_answering(here))
     found += checks.check_instances(settings.instances)
-    return [*found, *checks.check_running(ControlPlane(url, token) if url else here)]
+    asked = ControlPlane(url, token) if url else here
+    return [*found, *checks.check_running(asked), *job_checks.check_jobs(asked)]
 
 
 def _print(checks: list[Check]) -> None:
