@@ -8,6 +8,8 @@ Who asks the first with ``Accept: text/event-stream`` gets the second.
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -25,11 +27,13 @@ from control_plane.rest_api.services import RestServices
 
 ANSWER = {"schema": {"$ref": "#/components/schemas/Detection"}}
 EVENTS = {"schema": {"type": "string"}}
+LAST_SEEN = "last-event-id"
 STREAM = """
 Each change is an event `status` whose data is the answer as JSON, the state now first; the stream
 ends after the one that is finished. A comment comes every 15 s where nothing changes. When the
 control plane stops the stream ends too: a client that connects again, as an `EventSource` does by
-itself, loses nothing.
+itself, loses nothing. Who has seen the last event, and says so with `Last-Event-ID`, gets a 204,
+after which an `EventSource` comes no more.
 """
 
 
@@ -37,15 +41,21 @@ def make_detection_status_router(services: RestServices) -> APIRouter:
     router = APIRouter(prefix=STATUS, tags=["detection"])
     watchers = Watchers(services.limits.max_watchers)
 
-    async def follow(request_id: str) -> Response:
+    async def follow(request_id: str, request: Request) -> Response:
         changes = services.jobs.watch(check_job_id(request_id, "request_id"))
         watchers.enter()
         try:
             # Before the stream begins, so that an unknown id is a 404 and no empty stream.
             first = await anext(changes)
+            is_over = first.is_finished and request.headers.get(LAST_SEEN) == _id_of(first)
+            if is_over:
+                await anext(changes, None)  # its end
         except BaseException:
             watchers.leave()
             raise
+        if is_over:
+            watchers.leave()
+            return Response(status_code=HTTPStatus.NO_CONTENT)
         return EventStream(
             *(first, changes), write=_event_of, stopping=services.stopping, leave=watchers.leave
         )
@@ -67,7 +77,7 @@ def make_detection_status_router(services: RestServices) -> APIRouter:
     )
     async def status(request_id: str, request: Request) -> Response:
         if _wants_events(request):
-            return await follow(request_id)
+            return await follow(request_id, request)
         job = await services.jobs.get(check_job_id(request_id, "request_id"))
         # It changes, and no cache between is to know better.
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
@@ -81,13 +91,14 @@ def make_detection_status_router(services: RestServices) -> APIRouter:
         response_class=Response,
         responses={
             200: {"description": "Server-sent events.", "content": {EVENT_STREAM: EVENTS}},
+            204: {"description": "It is finished, and the caller has seen it."},
             **problems(404, 429, 503),
         },
     )
-    async def events(request_id: str) -> Response:
+    async def events(request_id: str, request: Request) -> Response:
         if services.stopping.is_set():
             raise ControlPlaneError(ErrorCode.SHUTTING_DOWN, "shutting down; watch elsewhere")
-        return await follow(request_id)
+        return await follow(request_id, request)
 
     return router
 
@@ -102,5 +113,9 @@ def _document_of(job: Job) -> bytes:
 
 
 def _event_of(job: Job) -> bytes:
-    # The number of the run and the last change, so that who comes again sees what is old.
-    return write_event("status", _document_of(job), event_id=f"{job.run}-{job.updated_at_s:.6f}")
+    return write_event("status", _document_of(job), event_id=_id_of(job))
+
+
+def _id_of(job: Job) -> str:
+    """The number of the run and the last change, so that who comes again sees what is old."""
+    return f"{job.run}-{job.updated_at_s:.6f}"

@@ -85,6 +85,21 @@ async def test_changes_come_as_events_until_it_is_finished(
     assert edge.jobs.watching == 0
 
 
+async def test_who_has_seen_the_end_is_told_to_come_no_more(edge: Edge) -> None:
+    """An EventSource connects again whenever a stream ends, unless the answer is 204."""
+    edge.limits = type(LIMITS)(100_000, 10.0, 60.0, max_watchers=1)
+    edge.jobs.put(finished(make_job()))
+    async with edge.client() as client:
+        told = (await client.get(f"{STATUS}/events")).text
+        seen = told.partition("id: ")[2].partition("\n")[0]
+        for _ in range(2):
+            again = await client.get(f"{STATUS}/events", headers={"Last-Event-ID": seen})
+            assert (again.status_code, again.content) == (204, b"")
+        other = await client.get(f"{STATUS}/events", headers={"Last-Event-ID": "0-1.000000"})
+    assert other.text == told
+    assert edge.jobs.watching == 0
+
+
 async def test_streams_are_counted_and_bounded(edge: Edge) -> None:
     edge.limits = type(LIMITS)(100_000, 10.0, 60.0, max_watchers=1)
     edge.jobs.put(make_job())
