@@ -66,4 +66,6 @@ class CacheSettings(Section):
     def _is_there_for_redis(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is None and info.data.get("kind") == "redis":
             raise PydanticCustomError("cache_url", "should be given if cache.kind is redis")
+        if value is not None and info.data.get("kind") == "memory":
+            raise PydanticCustomError("cache_url", "should be given only if cache.kind is redis")
         return value

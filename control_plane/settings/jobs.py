@@ -38,7 +38,11 @@ class JobSettings(Section):
         default=1, gt=0, le=3600, description="wait before the second attempt; it doubles"
     )
     longest_retry_s: float = Field(
-        default=300, gt=0, le=43_200, description="longest wait before an attempt"
+        default=300,
+        gt=0,
+        le=43_200,
+        validate_default=True,
+        description="longest wait before an attempt",
     )
     max_deadline_s: float = Field(
         default=7 * DAY_S, gt=0, le=30 * DAY_S, description="longest such time that may be given"
@@ -75,6 +79,16 @@ class JobSettings(Section):
         le=1_000_000_000,
         description="jobs that may wait; more are refused until some are done",
     )
+
+    @field_validator("longest_retry_s")
+    @classmethod
+    def _at_least_first(cls, value: float, info: ValidationInfo) -> float:
+        first = info.data.get("first_retry_s", value)
+        if value < first:
+            raise PydanticCustomError(
+                "retry", "should be at least jobs.first_retry_s, {first}", {"first": first}
+            )
+        return value
 
     @field_validator("deadline_s")
     @classmethod

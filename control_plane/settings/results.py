@@ -6,6 +6,7 @@ import re
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import ValidationInfo
 
 from control_plane.settings.addresses import is_place
 from control_plane.settings.section import Section
@@ -37,7 +38,11 @@ class ResultSettings(Section):
         default=5, gt=0, le=3600, description="wait before the second try; it doubles"
     )
     longest_retry_s: float = Field(
-        default=3600, gt=0, le=86_400, description="longest wait before a try"
+        default=3600,
+        gt=0,
+        le=86_400,
+        validate_default=True,
+        description="longest wait before a try",
     )
     concurrency: int = Field(
         default=8, ge=1, le=100, description="results that one control plane sends at once"
@@ -47,6 +52,16 @@ class ResultSettings(Section):
     def is_sent(self) -> bool:
         """Whether results are sent anywhere."""
         return bool(self.webhook_url)
+
+    @field_validator("longest_retry_s")
+    @classmethod
+    def _at_least_first(cls, value: float, info: ValidationInfo) -> float:
+        first = info.data.get("first_retry_s", value)
+        if value < first:
+            raise PydanticCustomError(
+                "retry", "should be at least results.first_retry_s, {first}", {"first": first}
+            )
+        return value
 
     @field_validator("webhook_url")
     @classmethod

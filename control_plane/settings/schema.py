@@ -145,6 +145,16 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_room_for_an_upload(self) -> Settings:
+        if self.uploads.url is None and self.uploads.max_bytes < self.photos.max_bytes:
+            raise PydanticCustomError(
+                "upload_room",
+                "should be at least photos.max_bytes, {photo}, so that one fits",
+                {"field": "uploads.max_bytes", "photo": self.photos.max_bytes},
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -476,6 +476,33 @@ def test_what_the_registry_may_not_be(text: str, field: str, complaint: str) -> 
     assert complaint in error.message
 
 
+@pytest.mark.parametrize(
+    ("text", "field", "words"),
+    [
+        ("jobs: {first_retry_s: 301}", "jobs.longest_retry_s", "jobs.first_retry_s, 301"),
+        (
+            "results: {first_retry_s: 60, longest_retry_s: 5}",
+            "results.longest_retry_s",
+            "results.first_retry_s, 60",
+        ),
+        ("uploads: {max_bytes: 2000000}", "uploads.max_bytes", "photos.max_bytes, 20971520"),
+        ("cache: {url: 'redis://cache'}", "cache.url", "only if cache.kind is redis"),
+    ],
+)
+def test_what_does_not_go_together_is_told(text: str, field: str, words: str) -> None:
+    error = refusal(text)
+    assert error.field == field
+    assert words in error.message
+
+
+def test_a_bound_of_the_folder_is_nothing_to_a_bucket() -> None:
+    load("uploads: {max_bytes: 2000000, url: 's3://roofs'}")
+
+
+def test_a_cache_that_is_off_may_keep_its_url() -> None:
+    load("cache: {kind: 'off', url: 'redis://cache'}")
+
+
 def test_the_registrys_address_holds_no_password() -> None:
     error = refusal("registry: {tracking_uri: 'http://ann:pw@mlflow'}")
     assert "MLFLOW_TRACKING_PASSWORD" in error.message
