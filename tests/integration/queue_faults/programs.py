@@ -23,6 +23,7 @@ from control_plane.loops.deliver import DeliverLoop
 from control_plane.loops.upkeep import UpkeepLoop
 from control_plane.loops.work import WorkLoop, WorkOptions
 from control_plane.ports import Delivery, JobQueue, Message, QueueUnavailable, ResultSink
+from control_plane.queue_api.messages import read_message
 from control_plane.services.jobs.adopting import NAMESPACE, Adoption, AdoptionOptions
 from control_plane.services.jobs.attempt import AttemptOptions, Attempts
 from control_plane.services.jobs.delivering import Delivering, DeliveryOptions
@@ -36,9 +37,8 @@ from tests.integration.queue_faults.assembly import (
 )
 from tests.integration.queue_faults.engine import StandIn
 from tests.integration.queue_faults.notes import Notes
-from tests.integration.queue_faults.plan import Planned
+from tests.integration.queue_faults.plan import ENGINES, Planned
 from tests.integration.queue_faults.processes import end_with_parent
-from tests.integration.queue_faults.reading import read_message
 from tests.integration.queue_faults.sending import open_sink
 from tests.integration.queue_faults.submitting import AGAIN_S, submit_all
 
@@ -118,7 +118,9 @@ def _work_loop(
         photos=PHOTOS,
         detection=StandIn(place.folder, takes_s=place.takes_s, is_noted=place.is_noted),
         adoption=Adoption(
-            store=parts.jobs, read_message=read_message, options=AdoptionOptions(DAY_S, DAY_S)
+            store=parts.jobs,
+            read_message=lambda body: read_message(body, known=ENGINES),
+            options=AdoptionOptions(DAY_S, DAY_S),
         ),
         clock=parts.clock,
         rng=Random(),
