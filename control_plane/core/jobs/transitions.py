@@ -5,12 +5,16 @@ The job store runs these inside a transaction, with its own clock; nothing here 
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 
 from control_plane.core.detections import DetectionAnswer, DetectionStatus
 from control_plane.core.jobs.job import Claim, Handover, Job, JobError
 from control_plane.core.jobs.states import DeadReason, IllegalJobEvent, JobEvent, next_state
 from control_plane.errors import ErrorCode
+
+MOST_APART = 3
+"""How many times longer a claim may last than it was asked for, in later attempts."""
 
 
 class ClaimedElsewhere(Exception):
@@ -40,7 +44,8 @@ class NotDue(Exception):
 def claim(job: Job, now_s: float, *, worker: str, ttl_s: float) -> Job:
     """The job in this worker's hands, one attempt more; whether any is left is asked after.
 
-    Raises AlreadyFinished, ClaimedElsewhere, and NotDue for one that came back too early.
+    ttl_s: how long nobody else gets it, at the least; a job that was attempted before may be kept
+    for longer. Raises AlreadyFinished, ClaimedElsewhere, and NotDue for one that came too early.
     """
     if job.is_finished:
         raise AlreadyFinished
@@ -53,7 +58,7 @@ def claim(job: Job, now_s: float, *, worker: str, ttl_s: float) -> Job:
         job,
         state=next_state(job.state, JobEvent.CLAIM),
         attempts=attempt,
-        claim=Claim(worker, job.run, attempt, now_s + ttl_s),
+        claim=Claim(worker, job.run, attempt, now_s + _lasts_s(job.job_id, attempt, ttl_s)),
         updated_at_s=now_s,
         published_at_s=now_s if job.published_at_s is None else job.published_at_s,
         error=job.error if job.claim is None else _unheard(job.claim, now_s),
@@ -63,7 +68,8 @@ def claim(job: Job, now_s: float, *, worker: str, ttl_s: float) -> Job:
 def renew(job: Job, now_s: float, *, claim: Claim, ttl_s: float) -> Job:
     """Raises ClaimLost."""
     held = _held(job, claim)
-    return replace(job, claim=replace(held, expires_at_s=now_s + ttl_s))
+    lasts_s = _lasts_s(job.job_id, held.attempt, ttl_s)
+    return replace(job, claim=replace(held, expires_at_s=now_s + lasts_s))
 
 
 def retry(
@@ -219,6 +225,17 @@ def _held(job: Job, claim: Claim) -> Claim:
     if job.claim is None or not claim.is_same(job.claim):
         raise ClaimLost
     return job.claim
+
+
+def _lasts_s(job_id: str, attempt: int, ttl_s: float) -> float:
+    """How long a claim of this attempt lasts: of the first so long, of later ones up to four times.
+
+    Jobs that one worker had when it was killed would be taken up together again and again, and
+    one among them that kills its workers would use up the attempts of all. So they come back
+    apart; by how much follows from the job and the attempt, as good as at random.
+    """
+    share = zlib.crc32(f"{job_id}.{attempt}".encode()) / 2**32
+    return ttl_s * (1.0 + min(attempt - 1, MOST_APART) * share)
 
 
 def _unheard(claim: Claim, now_s: float) -> JobError:

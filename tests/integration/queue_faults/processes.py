@@ -23,6 +23,9 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.integration.queue_faults.programs"])
 STOP_TIMEOUT_S = 30.0
 LOOK_EVERY_S = 0.02
+UNKNOWN = 255
+"""What is said of one that was killed before its server had written down that it runs."""
+
 MOST_FAILURES = 5
 """Of a program: it is not started again and again when something is wrong with it."""
 
@@ -94,7 +97,7 @@ class Supervised:
                 process.kill()
                 process.join()
             # One that was only just started has not learnt yet what SIGTERM means.
-            if process.exitcode not in (0, -signal.SIGTERM):
+            if process.exitcode not in (0, -signal.SIGTERM, UNKNOWN):
                 self.failures.append(process.exitcode)
 
     def _start(self) -> ForkServerProcess:
@@ -108,7 +111,7 @@ class Supervised:
             for index, process in enumerate(self._running):
                 if process.exitcode is None or process.exitcode == 0:
                     continue
-                if process.exitcode > 0:
+                if process.exitcode not in (-signal.SIGKILL, UNKNOWN):
                     self.failures.append(process.exitcode)
                     if len(self.failures) >= MOST_FAILURES:
                         return

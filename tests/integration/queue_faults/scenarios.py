@@ -58,7 +58,8 @@ class Scenario:
     """what: for people. inject: what is done to a run. script: beside the number of jobs.
 
     backends: where it makes sense. through: what is reached through a proxy. is_on_small_disk:
-    whether the store is. max_attempts: of a job, if fewer than usual are to do.
+    whether the store is. max_attempts: of a job, if fewer than usual are to do. copies: of each
+    order. takes_s: each detection.
     """
 
     what: str
@@ -69,6 +70,7 @@ class Scenario:
     is_on_small_disk: bool = False
     max_attempts: int | None = None
     copies: int = 1
+    takes_s: float = 0.0
 
 
 def play(
@@ -98,7 +100,7 @@ def _play(
         is_store_proxied=scenario.through == "store" or _is_queue_in_store(scenario, backend),
         store_folder=store_folder,
     ) as stage:
-        place = replace(stage.place, copies=scenario.copies)
+        place = replace(stage.place, copies=scenario.copies, takes_s=scenario.takes_s)
         if scenario.max_attempts is not None:
             place = replace(place, max_attempts=scenario.max_attempts)
         script = replace(scenario.script, jobs=jobs)
@@ -236,7 +238,8 @@ SCENARIOS: dict[str, Scenario] = {
     "poison": Scenario(
         "messages that are no orders, and jobs that kill their workers",
         script=Script(0, deadly=2, messages=POISON),
-        max_attempts=4,
+        max_attempts=5,
+        takes_s=0.3,
     ),
     "slow-webhook": Scenario(
         "a receiver slow, refusing, hanging up", script=Script(0, manners=BAD)

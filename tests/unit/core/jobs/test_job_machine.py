@@ -198,7 +198,7 @@ class JobMachine(RuleBasedStateMachine):
             self.held.pop(worker, None)
             self.crashed += self.job.attempts > 3
 
-    @rule(seconds=st.sampled_from([0.1, 1.0, 8.0, 29.0, 30.0, 400.0]))
+    @rule(seconds=st.sampled_from([0.1, 1.0, 8.0, 29.0, 30.0, 120.0, 400.0]))
     def wait(self, seconds: float) -> None:
         self.now_s += seconds
 
@@ -263,7 +263,7 @@ class JobMachine(RuleBasedStateMachine):
         assert (job.handover is not None) == job.is_finished
         assert job.dead is None or job.state is DetectionStatus.FAILED
         if job.claim is not None:
-            assert job.claim.expires_at_s <= self.now_s + TTL_S
+            assert job.claim.expires_at_s <= self.now_s + 4 * TTL_S
 
 
 TestJobMachine = JobMachine.TestCase

@@ -94,7 +94,9 @@ def test_a_claim_is_not_stolen_while_it_lasts() -> None:
 
 def test_a_claim_is_taken_over_at_its_end_and_the_crash_is_told() -> None:
     taken = claimed(claimed(), worker="w-2", now_s=NOW_S + TTL_S)
-    assert taken.claim == Claim("w-2", run=0, attempt=2, expires_at_s=NOW_S + 2 * TTL_S)
+    assert taken.claim is not None
+    assert taken.claim.is_same(Claim("w-2", run=0, attempt=2, expires_at_s=0.0))
+    assert NOW_S + 2 * TTL_S < taken.claim.expires_at_s < NOW_S + 3 * TTL_S
     assert taken.attempts == 2
     assert taken.error == an_error(
         ErrorCode.INTERNAL,
@@ -108,6 +110,19 @@ def test_a_job_is_not_claimed_before_it_is_due() -> None:
         claimed(a_job(due_at_s=LATER_S), now_s=LATER_S - 4.0)
     assert raised.value.wait_s == 4.0
     assert claimed(a_job(due_at_s=LATER_S), now_s=LATER_S).attempts == 1
+
+
+@pytest.mark.parametrize(("attempts", "most"), [(0, 1.0), (1, 2.0), (2, 3.0), (3, 4.0), (9, 4.0)])
+def test_what_died_together_is_not_taken_up_together(attempts: int, most: float) -> None:
+    lasts = []
+    for number in range(200):
+        job = claimed(a_job(job_id=f"job-{number}", attempts=attempts))
+        lasts.append((held(job).expires_at_s - NOW_S) / TTL_S)
+        renewed = renew(job, LATER_S, claim=held(job), ttl_s=TTL_S)
+        assert held(renewed).expires_at_s - LATER_S == pytest.approx(lasts[-1] * TTL_S)
+    assert min(lasts) == pytest.approx(1.0, abs=0.05 * most)
+    assert max(lasts) == pytest.approx(most, abs=0.05 * most)
+    assert sum(lasts) / len(lasts) == pytest.approx((1.0 + most) / 2, abs=0.1 * most)
 
 
 def test_a_renewed_claim_lasts_longer_and_is_the_same() -> None:
