@@ -40,7 +40,11 @@ def receive(port: int, folder: Path, manners: Manners, seed: int) -> None:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # its sender was killed in the middle: that is no result
+                self.close_connection = True
+                return
             draw = rng.random()
             if draw < manners.slow:
                 time.sleep(manners.slow_s)
