@@ -237,7 +237,7 @@ SCENARIOS: dict[str, Scenario] = {
     "duplicates": Scenario("each order published three times", copies=3),
     "poison": Scenario(
         "messages that are no orders, and jobs that kill their workers",
-        script=Script(0, deadly=2, messages=POISON),
+        script=Script(0, deadly=1, messages=POISON),
         max_attempts=5,
         takes_s=0.3,
     ),
