@@ -40,7 +40,7 @@ SQLITE, POSTGRES, RABBITMQ, SQS = Backend
         ("full-disk", SQLITE),
         ("full-disk", RABBITMQ),
         ("duplicates", POSTGRES),
-        ("poison", RABBITMQ),
+        ("poison", SQLITE),
         ("slow-webhook", SQLITE),
     ],
 )
