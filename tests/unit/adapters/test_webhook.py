@@ -104,6 +104,8 @@ async def test_anything_else_is_tried_again(status: int) -> None:
         ("soon", None),
         ("-5", None),
         ("9" * 400, None),
+        ("Fri, 31 Jan 2025 12:01:00 +99999999999999", None),
+        (f"Fri, 31 Jan {'9' * 30} 12:01:00 GMT", None),
         ("", None),
     ],
 )
