@@ -15,6 +15,8 @@ from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import structlog
+
 from control_plane.adapters.queues.buffer import Buffer
 from control_plane.adapters.queues.rabbitmq_channels import is_cancelled, is_loss
 from control_plane.adapters.queues.rabbitmq_link import CONNECTION_LOST, Link, RabbitmqOptions
@@ -23,6 +25,8 @@ from control_plane.adapters.queues.rabbitmq_reading import read_leniently
 from control_plane.core.backoff import Rng
 from control_plane.core.detections import Priority
 from control_plane.ports import Delivery, Message, QueueUnavailable
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -235,6 +239,9 @@ class RabbitmqQueue:
                 except asyncio.CancelledError:
                     if is_cancelled():
                         raise
+                except Exception:
+                    # Whatever it was: with this the link would end, until a restart.
+                    log.exception("queue_give_back_failed")
 
     async def _shielded(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -22,6 +22,8 @@ ID = "tidegate-message-id"
 DELIVERIES = "tidegate-deliveries"
 DEAD = "tidegate-dead"
 CUT = "tidegate-cut"
+# More than any message ever was: what somebody writes there must fit on the wire again, with one.
+MOST_DELIVERIES = 1_000_000_000
 # The broker's: how often it has delivered this message in vain.
 BROKER_COUNT = "x-delivery-count"
 
@@ -117,4 +119,6 @@ def priority_of_dead(message: DeliveredMessage) -> Priority:
 
 
 def _count(value: object) -> int:
-    return max(0, value) if isinstance(value, int) and not isinstance(value, bool) else 0
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return min(max(0, value), MOST_DELIVERIES)
