@@ -6,7 +6,7 @@ Whatever a person does to a job is written in the audit, after it was done.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -110,9 +110,10 @@ class Desk:
     async def replay(self, job_id: str, *, who: str, reason: str = "") -> Job:
         """A dead letter waits in the queue again. Raises CONFLICT if it is none."""
         before = await self.get(job_id)
-        job = await self._order(await self._replay(job_id))
+        job = await self._replay(job_id)
+        # Before it is ordered, for which the queue may take longer than whoever asks waits.
         await self._note(_entry("replay_job", before, job, who=who, reason=reason))
-        return job
+        return await self._order(job)
 
     async def discard(self, job_id: str, *, who: str, reason: str = "") -> Job:
         """No dead letter any more. Raises CONFLICT if it is none."""
@@ -136,37 +137,37 @@ class Desk:
 
         One that came as a message that cannot be read is left: it would fail again.
         """
-        replayed = []
+        replayed: list[str] = []
         is_queue_there = True
-        async for one in self._dead(wanted, limit):
-            try:
-                job = await self._replay(one.job_id)
-            except ControlPlaneError as error:
-                if not _is_passed_over(error):
-                    raise
-                continue
-            replayed.append(job.job_id)
-            if is_queue_there:  # asked once; the others get their orders from upkeep
-                is_queue_there = (await self._order(job)).published_at_s is not None
-            if len(replayed) == limit:
-                break
-        await self._note_all("replay_jobs", replayed, who=who, reason=reason)
+        async with self._noted("replay_jobs", replayed, who=who, reason=reason):
+            async for one in self._dead(wanted, limit):
+                try:
+                    job = await self._replay(one.job_id)
+                except ControlPlaneError as error:
+                    if not _is_passed_over(error):
+                        raise
+                    continue
+                replayed.append(job.job_id)
+                if is_queue_there:  # asked once; the others get their orders from upkeep
+                    is_queue_there = (await self._order(job)).published_at_s is not None
+                if len(replayed) == limit:
+                    break
         return tuple(replayed)
 
     async def discard_all(
         self, wanted: JobFilter, *, limit: int, who: str, reason: str = ""
     ) -> tuple[str, ...]:
         """The ids of the dead letters that are none any more, of those that are wanted."""
-        discarded = []
-        async for one in self._dead(wanted, limit):
-            try:
-                discarded.append((await self._discard(one.job_id)).job_id)
-            except ControlPlaneError as error:
-                if not _is_passed_over(error):
-                    raise
-            if len(discarded) == limit:
-                break
-        await self._note_all("discard_jobs", discarded, who=who, reason=reason)
+        discarded: list[str] = []
+        async with self._noted("discard_jobs", discarded, who=who, reason=reason):
+            async for one in self._dead(wanted, limit):
+                try:
+                    discarded.append((await self._discard(one.job_id)).job_id)
+                except ControlPlaneError as error:
+                    if not _is_passed_over(error):
+                        raise
+                if len(discarded) == limit:
+                    break
         return tuple(discarded)
 
     async def _dead(self, wanted: JobFilter, limit: int) -> AsyncIterator[Job]:
@@ -211,10 +212,18 @@ class Desk:
             log.warning("a job waits for its order", job_id=job.job_id, reason=error.message)
             return job
 
-    async def _note_all(self, action: str, ids: list[str], *, who: str, reason: str) -> None:
-        if ids:
-            after = {"jobs": ids[:PAGE], "count": len(ids)}
-            await self._note(AuditEntry(who, action, reason, after=after))
+    @asynccontextmanager
+    async def _noted(
+        self, action: str, ids: list[str], *, who: str, reason: str
+    ) -> AsyncIterator[None]:
+        """What was done to these in the audit, also where the rest could not be done."""
+        try:
+            yield
+        finally:
+            for at in range(0, len(ids), PAGE):
+                some = ids[at : at + PAGE]
+                after = {"jobs": some, "count": len(some)}
+                await self._note(AuditEntry(who, action, reason, after=after))
 
     async def _note(self, entry: AuditEntry) -> None:
         try:

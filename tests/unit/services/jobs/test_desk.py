@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -10,6 +11,7 @@ from control_plane.core.detections import DetectionStatus, Priority
 from control_plane.core.jobs import DeadReason, Job, JobFilter
 from control_plane.core.state import AuditEntry
 from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.ports import StoreUnavailable
 from control_plane.services.jobs.attempt import Ending
 from tests.unit.services.jobs.site import PHOTO, REFUSED, Site, submission
 from tests.unit.virtual_time import run_virtually
@@ -172,6 +174,38 @@ def test_all_that_are_wanted_are_replayed_the_latest_first_so_many_at_most() -> 
         assert await desk.discard_all(JobFilter(), limit=9, who="ada") == (low.job_id,)
         assert await desk.discard_all(JobFilter(), limit=9, who="ada") == ()
         assert len(site.audit) == 3
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("act", ["replay_all", "discard_all"])
+def test_what_was_done_to_some_is_in_the_audit_where_the_rest_could_not_be_done(act: str) -> None:
+    async def main() -> None:
+        site = Site()
+        dead = [(await dead_letter(site)).job_id for _ in range(4)]
+        change = site.store.jobs.change
+
+        async def away(job_id: str, decide: Callable[[Job, float], Job]) -> Job:
+            if job_id == dead[0]:  # the last to come
+                raise StoreUnavailable("it is away")
+            return await change(job_id, decide)
+
+        site.store.jobs.change = away  # type: ignore[method-assign]
+        acting = getattr(site.desk(), act)(JobFilter(), limit=9, who="ada")
+        assert await code_of(acting) is ErrorCode.STORE_UNAVAILABLE
+        (entry,) = site.audit
+        assert entry.after == {"jobs": dead[:0:-1], "count": 3}
+
+    run_virtually(main())
+
+
+def test_every_job_is_named_in_the_audit_a_page_in_each_entry() -> None:
+    async def main() -> None:
+        site = Site()
+        dead = {(await dead_letter(site)).job_id for _ in range(150)}
+        await site.desk().discard_all(JobFilter(), limit=1000, who="ada")
+        assert [entry.after["count"] for entry in site.audit] == [100, 50]
+        assert {one for entry in site.audit for one in entry.after["jobs"]} == dead
 
     run_virtually(main())
 
