@@ -109,9 +109,9 @@ class Watching:
         """Until cancelled."""
         while True:
             await asyncio.sleep(AWAY_INTERVAL_S if self._is_away else INTERVAL_S)
-            ids = sorted({watch.job_id for watch in self._watches})
+            asked = {watch.job_id for watch in self._watches}
             try:
-                states = await self._upkeep.states_of(ids)
+                states = await self._upkeep.states_of(sorted(asked))
             except StoreUnavailable as away:
                 self._note(str(away))
             except Exception as error:  # whoever watches goes on watching
@@ -119,7 +119,7 @@ class Watching:
             else:
                 self._is_away = False
                 for watch in tuple(self._watches):
-                    if watch.job_id in ids:
+                    if watch.job_id in asked:
                         watch.look(states.get(watch.job_id))
 
     def _note(self, reason: str, unexpected: Exception | None = None) -> None:
