@@ -70,7 +70,7 @@ class Adoption:
         try:
             order = self._read(delivery)
         except ControlPlaneError as refusal:
-            return await self._entomb(delivery, refusal), Origin.ENTOMBED
+            return await self.entomb(delivery, refusal), Origin.ENTOMBED
         if isinstance(order, JobReference):
             return order.job_id, Origin.REFERRED
         return await self._adopt(delivery, order)
@@ -122,11 +122,14 @@ class Adoption:
                 f"its key or message id belongs to another request, job {job.job_id}",
                 field="idempotency_key",
             )
-            return await self._entomb(delivery, refusal), Origin.ENTOMBED
+            return await self.entomb(delivery, refusal), Origin.ENTOMBED
         return job.job_id, Origin.ADOPTED
 
-    async def _entomb(self, delivery: Delivery, refusal: ControlPlaneError) -> str:
-        """Among the dead letters, with what the message was. The id of its job."""
+    async def entomb(self, delivery: Delivery, refusal: ControlPlaneError) -> str:
+        """Among the dead letters, with what the message was. The id of its job.
+
+        Raises StoreUnavailable.
+        """
 
         def make(now_s: float) -> Job:
             job = Job(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -235,14 +236,24 @@ class Attempts:
             if isinstance(error, ControlPlaneError) and error.code is ErrorCode.NOT_FOUND:
                 log.info("a message is about no job that is known", job_id=hand.job_id)
                 return Ending.UNKNOWN, None
-            # Of one job; the others go on. The queue gives it up after so many deliveries.
+            # Of one message; the others go on.
             log.exception("a message could not be worked on", job_id=hand.job_id)
-            return Ending.FAULT, backoff_s(
-                hand.delivery.deliveries,
-                first_s=self._options.pause_s,
-                most_s=self._options.retries.most_s,
-                rng=self._rng,
-            )
+            return await self._despair(hand, error)
+
+    async def _despair(self, hand: _Hand, error: Exception) -> tuple[Ending, float | None]:
+        """Later once more. A job ends by its attempts or its deadline; a message without one, that
+        no queue gives up while its workers live, ends here."""
+        tries, retries = hand.delivery.deliveries, self._options.retries
+        if not hand.job_id and tries >= retries.max_attempts:
+            words = f"the message could not be worked on: {type(error).__name__}"
+            with suppress(Exception):  # then it is tried again
+                refusal = ControlPlaneError(ErrorCode.INTERNAL, words)
+                hand.job_id = await self._adoption.entomb(hand.delivery, refusal)
+                return Ending.FAILED, None
+        wait_s = backoff_s(
+            tries, first_s=self._options.pause_s, most_s=retries.most_s, rng=self._rng
+        )
+        return Ending.FAULT, wait_s
 
     async def _attempt(self, hand: _Hand) -> tuple[Ending, float | None]:
         asked_s = self._clock.now_s()

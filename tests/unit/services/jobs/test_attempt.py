@@ -586,3 +586,26 @@ def test_a_refusal_of_the_whole_is_settled_as_one() -> None:
         assert (await site.job(job.job_id)).dead is DeadReason.UNPROCESSABLE
 
     run_virtually(main())
+
+
+def test_a_message_that_is_never_adopted_ends_among_the_dead_letters() -> None:
+    async def main() -> None:
+        site = Site()
+        worker = site.worker()
+        tries = 0
+
+        async def broken(delivery: Delivery, order: object) -> None:
+            nonlocal tries
+            tries += 1
+            raise RuntimeError("a bug")
+
+        worker._adoption._adopt = broken  # type: ignore[method-assign, assignment]
+        await site.publish(json.dumps(ORDER).encode())
+        await site.work(worker)
+        (job,) = await site.all_jobs()
+        assert (job.dead, tries) == (DeadReason.UNPROCESSABLE, 3)
+        assert (await site.job(job.job_id)).raw == json.dumps(ORDER)
+        assert job.error is not None
+        assert "RuntimeError" in job.error.message
+
+    run_virtually(main())
