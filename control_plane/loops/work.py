@@ -154,7 +154,10 @@ class WorkLoop:
         if not any(wanted.values()):
             await self._until_changed(self._options.room_s)
             return
-        taken = await self._queue.take(wanted, wait_s=self._options.wait_s)
+        # One of which none are wanted may have room again soon.
+        is_whole = all(wanted.values())
+        wait_s = self._options.wait_s if is_whole else self._options.room_s
+        taken = await self._queue.take(wanted, wait_s=wait_s)
         # From here on nothing is awaited: what is taken is in somebody's hands.
         for delivery in taken:
             self._begin(delivery)
@@ -166,17 +169,22 @@ class WorkLoop:
             self._drain.took({one: counts[one] for one in Priority}, wanted=wanted)
 
     def _wanted(self, free: int, ages_s: Mapping[Priority, float]) -> dict[Priority, int]:
-        """How many of each priority there is room for, here and in the fleet."""
+        """How many of each priority there is room for, here and in the fleet.
+
+        0 of one without any, so that none come in the place of others; one that has room and no
+        share is left out, and may come in their place.
+        """
         # What is in hand and has not come to the fleet yet needs room there soon.
         coming = self._attempts.preparing
         rooms = {one: max(0, self._room(one) - coming) for one in Priority}
-        limit = min(free, max(rooms.values()))
-        shares = self._drain.share(max(0, limit), ages_s)
-        wanted = {one: min(shares[one], rooms[one]) for one in Priority}
-        if limit > 0 and not any(wanted.values()):
-            first = next(one for one in Priority if rooms[one])
-            wanted[first] = min(limit, rooms[first])
-        return wanted
+        with_room = [one for one in Priority if rooms[one]]
+        # Whichever come in the place of others, there is room for so many of them.
+        limit = min(free, min((rooms[one] for one in with_room), default=0))
+        shares = self._drain.share(limit, ages_s)
+        wanted = {one: shares[one] for one in with_room if shares[one]}
+        if with_room and not wanted:
+            wanted = {with_room[0]: limit}
+        return dict.fromkeys(set(Priority) - set(with_room), 0) | wanted
 
     async def _ages(self) -> Mapping[Priority, float]:
         """Of the oldest jobs. Raises StoreUnavailable: then nothing can be worked on either."""
