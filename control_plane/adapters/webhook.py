@@ -27,8 +27,9 @@ from control_plane.ports import ResultRefused, ResultUnsent
 
 PREFIX = "whsec_"
 
-LATER = frozenset({408, 425, 429})
-"""Refusals of this moment and not of the result."""
+GONE = 410
+"""Alone says that the receiver wants no more, as Standard Webhooks has it. Any other refusal may be
+a wrong secret or path at the receiver, which somebody mends."""
 
 MOST_READ_BYTES = 500
 """Of an answer that is no confirmation."""
@@ -127,7 +128,7 @@ class Webhook:
                 words = await _words(response)
         except httpx.HTTPError as error:
             raise ResultUnsent(printable(f"{type(error).__name__}: {error}"[:300])) from error
-        if 400 <= response.status_code < 500 and response.status_code not in LATER:
+        if response.status_code == GONE:
             raise ResultRefused(words)
         raise ResultUnsent(words, retry_after_s=self._retry_after_s(response))
 

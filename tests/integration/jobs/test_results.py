@@ -47,7 +47,7 @@ def test_a_result_that_nobody_takes_can_be_sent_again(
     tidegate: RunningTidegate, receiver: Receiver
 ) -> None:
     correlation_id = f"result-{uuid.uuid4()}"
-    receiver.answers[correlation_id] = [400]
+    receiver.answers[correlation_id] = [410]
     headers = {"x-correlation-id": correlation_id}
     request_id = accepted(submit(tidegate, small_photo(), headers=headers))
 
