@@ -15,6 +15,10 @@ from cli.job_words import line_of
 from cli.printing import print_json
 
 DONE = {"replay": "replayed", "discard": "discarded", "resend": "to be sent again"}
+# What an action is about: the query that lists it, one of it, and what is said where there is none.
+DEAD = ({"dead": "any"}, "dead letter", "no dead letters")
+UNDELIVERED = ({"undelivered": "true"}, "result", "no result was given up")
+ABOUT = {"replay": DEAD, "discard": DEAD, "resend": UNDELIVERED}
 MANY_TIMEOUT_S = 300.0
 
 
@@ -57,7 +61,7 @@ def act_on_chosen(
     is_sure: bool,
     as_json: bool,
 ) -> None:
-    """All dead letters that are wanted, up to the limit, after asking back."""
+    """All that are wanted of those that the action is about, up to the limit, after asking back."""
     most = limit if is_sure else _confirmed(control_plane, action, wanted, limit)
     if not most:
         if as_json:
@@ -68,7 +72,7 @@ def act_on_chosen(
     if as_json:
         print_json(done)
         return
-    typer.echo(f"{_counted(done['count'])} {DONE[action]}")
+    typer.echo(f"{_counted(action, done['count'])} {DONE[action]}")
     if done["may_have_more"] and most == limit:
         typer.echo("there may be more: run it again")
 
@@ -78,14 +82,15 @@ def _confirmed(
 ) -> int:
     """How many a person says yes to. Raises Refused where there is nobody to ask."""
     shown = min(limit, MAX_LISTED)
-    path = jobs_query(**{"dead": "any", **wanted}, limit=shown)
+    only, one, none = ABOUT[action]
+    path = jobs_query(**{**only, **wanted}, limit=shown)
     found = len(control_plane.get(path)["jobs"])
     if not found:
-        typer.echo("no such dead letter" if wanted else "no dead letters", err=True)
+        typer.echo(f"no such {one}" if wanted else none, err=True)
         return 0
     is_more = found == MAX_LISTED < limit
     at_least = "at least " if is_more else ""
-    what = f"{action} {at_least}{_counted(found)}"
+    what = f"{action} {at_least}{_counted(action, found)}"
     if not has_person():
         raise Refused(
             f"this would {what}, and nobody is there to be asked",
@@ -103,5 +108,5 @@ def has_person() -> bool:
     return sys.stdin.isatty()
 
 
-def _counted(count: int) -> str:
-    return f"{count} dead letter{'' if count == 1 else 's'}"
+def _counted(action: str, count: int) -> str:
+    return f"{count} {ABOUT[action][1]}{'' if count == 1 else 's'}"

@@ -72,7 +72,7 @@ Until = Annotated[
 Why = Annotated[
     str, typer.Option("--why", metavar="TEXT", show_default=False, help="Why, for the audit.")
 ]
-All = Annotated[bool, typer.Option("--all", help="Every dead letter, up to --limit.")]
+All = Annotated[bool, typer.Option("--all", help="Every one, up to --limit.")]
 Most = Annotated[
     int, typer.Option("--limit", min=1, max=10_000, metavar="N", help="How many at most.")
 ]

@@ -286,18 +286,48 @@ def discard(
 
 @app.command()
 def resend(
-    jobs: Annotated[
-        list[str], typer.Argument(metavar="ID", show_default=False, help="Jobs, by id.")
-    ],
+    jobs: options.Ids = None,
+    reason: options.DeadReason = None,
+    code: options.Code = None,
+    engine: options.Engine = None,
+    priority: options.Priority = None,
+    correlation_id: options.CorrelationId = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    every: options.All = False,
+    limit: options.Most = 100,
     why: options.Why = "",
     who: Who = None,
+    yes: options.Yes = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send results again whose delivery was given up."""
-    control_plane = ControlPlane(url, token)
-    act_on(control_plane, "resend", jobs, signed(who, why), as_json=as_json)
+    """Send results again whose delivery was given up.
+
+    Of some jobs by id, or of many by filter. Each has all its tries. Before many are sent again it
+    is asked back.
+    """
+    wanted = options.chosen(
+        reason=reason,
+        code=code,
+        engine=engine,
+        priority=priority,
+        correlation_id=correlation_id,
+        since=since,
+        until=until,
+    )
+    _act(
+        "resend",
+        jobs,
+        wanted,
+        ControlPlane(url, token),
+        every=every,
+        limit=limit,
+        signature=signed(who, why),
+        is_sure=yes,
+        as_json=as_json,
+    )
 
 
 def _act(
@@ -318,8 +348,9 @@ def _act(
         act_on(control_plane, action, jobs, signature, as_json=as_json)
         return
     if not wanted and not every:
+        example = "--since 2h" if action == "resend" else "--reason failed"
         raise typer.BadParameter(
-            f"which? Name jobs by their ids, choose some as in --reason failed, or {action} --all"
+            f"which? Name jobs by their ids, choose some as in {example}, or {action} --all"
         )
     act_on_chosen(
         control_plane,

@@ -28,6 +28,7 @@ from control_plane.grpc_api.calls import (
 from control_plane.grpc_api.job_messages import (
     read_dead_filter,
     read_filter,
+    read_undelivered_filter,
     write_figures,
     write_job,
 )
@@ -47,6 +48,10 @@ class ManyAct(Protocol):
     async def __call__(
         self, wanted: JobFilter, *, limit: int, who: str, reason: str = ""
     ) -> tuple[str, ...]: ...
+
+
+class ReadFilter(Protocol):
+    def __call__(self, asked: pb.JobFilter, *, is_all: bool) -> JobFilter: ...
 
 
 class JobsDesk(Protocol):
@@ -75,6 +80,9 @@ class JobsDesk(Protocol):
     @property
     def discard_all(self) -> ManyAct: ...
 
+    @property
+    def resend_all(self) -> ManyAct: ...
+
 
 @dataclass(frozen=True, slots=True)
 class JobCalls:
@@ -93,6 +101,10 @@ class JobCalls:
             self._call(pb.ResendJobRequest, self._one(desk.resend)),
             self._call(pb.ReplayJobsRequest, self._many(desk.replay_all, pb.ReplayJobsResponse)),
             self._call(pb.DiscardJobsRequest, self._many(desk.discard_all, pb.DiscardJobsResponse)),
+            self._call(
+                pb.ResendJobsRequest,
+                self._many(desk.resend_all, pb.ResendJobsResponse, read_undelivered_filter),
+            ),
             self._call(pb.GetJobFiguresRequest, self._figures),
         ]
         return {name: grpc.unary_unary_rpc_method_handler(call) for name, call in calls}
@@ -135,11 +147,13 @@ class JobCalls:
 
         return obey
 
-    def _many(self, act: ManyAct, answer: Any) -> Callable[[Any], Awaitable[Message]]:
+    def _many(
+        self, act: ManyAct, answer: Any, read: ReadFilter = read_dead_filter
+    ) -> Callable[[Any], Awaitable[Message]]:
         async def obey(asked: Any) -> Message:
             who, reason = _signature(asked)
             limit = _limit(asked.limit, 100, MOST_ACTED_ON)
-            wanted = read_dead_filter(asked.filter, is_all=asked.all)
+            wanted = read(asked.filter, is_all=asked.all)
             ids = await act(wanted, limit=limit, who=who, reason=reason)
             made: Message = answer(jobs=ids, may_have_more=len(ids) >= limit)
             return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -72,16 +72,24 @@ def read_dead_filter(asked: pb.JobFilter, *, is_all: bool) -> JobFilter:
         raise InvalidArgument("states means nothing here: dead letters failed", field="states")
     if asked.undelivered:
         raise InvalidArgument(
-            "undelivered means nothing here: resend one job's result", field="undelivered"
+            "undelivered means nothing here: ResendJobs sends results again", field="undelivered"
         )
     # Any dead letter at all: is_dead is then all that it says, which is a choice too.
+    return replace(_chosen(asked, "dead letter", is_all=is_all), is_dead=True)
+
+
+def read_undelivered_filter(asked: pb.JobFilter, *, is_all: bool) -> JobFilter:
+    """Those alone whose result was given up. Raises InvalidArgument where none are chosen."""
+    return replace(_chosen(asked, "result", is_all=is_all), is_undelivered=True)
+
+
+def _chosen(asked: pb.JobFilter, what: str, *, is_all: bool) -> JobFilter:
     wanted = read_filter(asked)
-    values = {one.name: getattr(wanted, one.name) for one in fields(wanted)}
-    if not is_all and all(value is None for value in values.values()):
+    if not is_all and all(getattr(wanted, one.name) is None for one in fields(wanted)):
         raise InvalidArgument(
-            "no dead letter is chosen: say which, or all of them with all", field="all"
+            f"no {what} is chosen: say which, or all of them with all", field="all"
         )
-    return JobFilter(**{**values, "is_dead": True})
+    return wanted
 
 
 def write_job(job: Job) -> pb.Job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -60,32 +60,31 @@ def filter_of_query(query: JobQuery) -> JobFilter:
     )
 
 
-def filter_of_order(asked: ActOnManyBody) -> JobFilter:
-    """Dead letters alone. Raises InvalidArgument where neither some nor all of them are named."""
-    reason, _ = _dead(asked.dead)
+def filter_of_order(asked: ActOnManyBody, *, is_resend: bool) -> JobFilter:
+    """Dead letters alone; is_resend: those alone whose result was given up.
+
+    Raises InvalidArgument where neither some nor all of them are named.
+    """
+    reason, is_dead = _dead(asked.dead)
     wanted = JobFilter(
         priority=None if asked.priority is None else Priority(asked.priority),
         dead=reason,
+        is_dead=is_dead,
         engine=_engine(asked.engine),
         code=None if asked.code is None else check_code(asked.code),
         correlation_id=asked.correlation_id,
         created_after_s=_seconds(asked.created_after, "created_after"),
         created_before_s=_seconds(asked.created_before, "created_before"),
     )
-    return check_chosen(wanted, is_all=asked.all or asked.dead == ANY)
-
-
-def check_chosen(wanted: JobFilter, *, is_all: bool) -> JobFilter:
-    """The dead letters among those wanted.
-
-    Raises InvalidArgument where nothing chooses them: an empty body is easily sent by mistake.
-    """
-    if not is_all and all(getattr(wanted, one.name) is None for one in fields(wanted)):
+    # An empty body is easily sent by mistake.
+    if not asked.all and all(getattr(wanted, one.name) is None for one in fields(wanted)):
+        what = "result" if is_resend else "dead letter"
         raise InvalidArgument(
-            "no dead letter is chosen: say which, or all of them with all: true", field="all"
+            f"no {what} is chosen: say which, or all of them with all: true", field="all"
         )
-    values = {one.name: getattr(wanted, one.name) for one in fields(wanted)}
-    return JobFilter(**{**values, "is_dead": True})
+    if is_resend:
+        return replace(wanted, is_undelivered=True)
+    return replace(wanted, is_dead=True)
 
 
 def check_code(text: str) -> ErrorCode:

@@ -124,7 +124,7 @@ class ActBody(BaseModel):
 
 
 class ActOnManyBody(ActBody):
-    """Which dead letters. What is left out does not matter; something must be said, or `all`."""
+    """Which ones. What is left out does not matter; something must be said, or `all`."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -140,7 +140,7 @@ class ActOnManyBody(ActBody):
         },
     )
 
-    all: bool = Field(False, description="Every dead letter, up to the limit.")
+    all: bool = Field(False, description="Every one, up to the limit.")
     dead: Dead | None = None
     priority: Literal["high", "normal", "low"] | None = None
     engine: str | None = Field(None, description="That was asked for.")

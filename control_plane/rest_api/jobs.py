@@ -4,7 +4,7 @@
     GET  /api/v1/jobs/figures          how many there are, and how old the oldest is
     GET  /api/v1/jobs/{job}            one, with everything
     POST /api/v1/jobs/{job}/{action}   replay, discard, resend
-    POST /api/v1/jobs/{action}         replay or discard dead letters by filter
+    POST /api/v1/jobs/{action}         replay or discard dead letters, resend results, by filter
 
 Reads, hands on what was asked, and decides nothing.
 """
@@ -47,8 +47,9 @@ What does not apply to the state that the job is in is a `conflict`, and changes
 of other origins out.
 """
 MANY = """
-Dead letters alone, the latest first, at most `limit` of them; `may_have_more` says whether to ask
-again. At least one filter is needed, or `all: true`: an empty body must not empty a queue.
+`replay` and `discard`: dead letters alone. `resend`: jobs whose result was given up on its way,
+alone. The latest first, at most `limit` of them; `may_have_more` says whether to ask again. At
+least one filter is needed, or `all: true`: an empty body must not empty a queue.
 `Content-Type: application/json` is required.
 """
 
@@ -62,10 +63,11 @@ class Act(StrEnum):
 
 
 class ActOnMany(StrEnum):
-    """What is done to dead letters by filter."""
+    """What is done by filter: to dead letters, or to results that were given up."""
 
     REPLAY = "replay"
     DISCARD = "discard"
+    RESEND = "resend"
 
 
 def make_jobs_router(services: RestServices) -> APIRouter:
@@ -111,11 +113,15 @@ def _add_reads(router: APIRouter, desk: JobDesk) -> None:
 def _add_orders(router: APIRouter, services: RestServices) -> None:
     desk, timeout_s = services.jobs, services.limits.body_timeout_s
     act_on_one = {Act.REPLAY: desk.replay, Act.DISCARD: desk.discard, Act.RESEND: desk.resend}
-    act_on_many = {ActOnMany.REPLAY: desk.replay_all, ActOnMany.DISCARD: desk.discard_all}
+    act_on_many = {
+        ActOnMany.REPLAY: desk.replay_all,
+        ActOnMany.DISCARD: desk.discard_all,
+        ActOnMany.RESEND: desk.resend_all,
+    }
 
     @router.post(
         "/{action}",
-        summary="Replay or discard dead letters by filter",
+        summary="Replay or discard dead letters, or resend results, by filter",
         description=MANY,
         operation_id="actOnJobs",
         responses=problems(400, 415, 503),
@@ -125,7 +131,7 @@ def _add_orders(router: APIRouter, services: RestServices) -> None:
         structlog.contextvars.bind_contextvars(action=action)
         asked = await read_order(request, schemas.ActOnManyBody, timeout_s=timeout_s)
         who, reason = _signed(asked)
-        wanted = filter_of_order(asked)
+        wanted = filter_of_order(asked, is_resend=action is ActOnMany.RESEND)
         ids = await act_on_many[action](wanted, limit=asked.limit, who=who, reason=reason)
         return schemas.ActedOn(count=len(ids), ids=list(ids), may_have_more=len(ids) >= asked.limit)
 

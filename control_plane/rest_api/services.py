@@ -142,6 +142,12 @@ class JobDesk(Protocol):
         self, wanted: JobFilter, *, limit: int, who: str, reason: str = ""
     ) -> tuple[str, ...]: ...
 
+    async def resend_all(
+        self, wanted: JobFilter, *, limit: int, who: str, reason: str = ""
+    ) -> tuple[str, ...]:
+        """The ids of the jobs among those wanted whose result was given up and is sent again."""
+        ...
+
 
 class MetricsText(Protocol):
     async def render(self) -> bytes:

@@ -216,6 +216,11 @@ class FakeJobs:
     ) -> tuple[str, ...]:
         return self._all("discard_all", wanted, limit, who, reason)
 
+    async def resend_all(
+        self, wanted: JobFilter, *, limit: int, who: str, reason: str = ""
+    ) -> tuple[str, ...]:
+        return self._all("resend_all", wanted, limit, who, reason)
+
     def _all(self, *what: Any) -> tuple[str, ...]:
         self._check()
         self.done.append(what)

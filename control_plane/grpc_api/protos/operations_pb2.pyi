@@ -803,6 +803,28 @@ class DiscardJobsResponse(_message.Message):
     may_have_more: bool
     def __init__(self, jobs: _Optional[_Iterable[str]] = ..., may_have_more: _Optional[bool] = ...) -> None: ...
 
+class ResendJobsRequest(_message.Message):
+    __slots__ = ("filter", "all", "limit", "reason", "who")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    filter: JobFilter
+    all: bool
+    limit: int
+    reason: str
+    who: str
+    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., all: _Optional[bool] = ..., limit: _Optional[int] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+
+class ResendJobsResponse(_message.Message):
+    __slots__ = ("jobs", "may_have_more")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    MAY_HAVE_MORE_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedScalarFieldContainer[str]
+    may_have_more: bool
+    def __init__(self, jobs: _Optional[_Iterable[str]] = ..., may_have_more: _Optional[bool] = ...) -> None: ...
+
 class GetJobFiguresRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

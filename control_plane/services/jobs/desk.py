@@ -170,9 +170,29 @@ class Desk:
                     break
         return tuple(discarded)
 
-    async def _dead(self, wanted: JobFilter, limit: int) -> AsyncIterator[Job]:
+    async def resend_all(
+        self, wanted: JobFilter, *, limit: int, who: str, reason: str = ""
+    ) -> tuple[str, ...]:
+        """The ids of the jobs whose results are sent again, of those that are wanted and whose
+        results were given up, the latest first."""
+        resent = []
+        async for one in self._pages(replace(wanted, is_undelivered=True), limit):
+            try:
+                async with self._told():
+                    resent.append((await self._store.change(one.job_id, resend)).job_id)
+            except ControlPlaneError as error:
+                if not _is_passed_over(error):
+                    raise
+            if len(resent) == limit:
+                break
+        await self._note_all("resend_jobs", resent, who=who, reason=reason)
+        return tuple(resent)
+
+    def _dead(self, wanted: JobFilter, limit: int) -> AsyncIterator[Job]:
+        return self._pages(replace(wanted, is_dead=True), limit)
+
+    async def _pages(self, wanted: JobFilter, limit: int) -> AsyncIterator[Job]:
         """Those that are wanted, page by page; each page from where the one before ended."""
-        wanted = replace(wanted, is_dead=True)
         while page := await self.find(wanted, limit=min(limit, PAGE)):
             for job in page:
                 yield job

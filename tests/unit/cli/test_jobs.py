@@ -226,6 +226,19 @@ def test_many_are_acted_on_by_filter(tidegate: Tidegate, plane: Plane, action: s
     assert json.loads(plane.seen[-1].body)["all"] is True
 
 
+def test_results_are_sent_again_by_filter(tidegate: Tidegate, plane: Plane) -> None:
+    plane.replies[f"{JOBS}?undelivered=true&engine=damage&limit=100"] = listing(DEAD)
+    plane.replies[f"{JOBS}?undelivered=true&limit=100"] = listing()
+    plane.replies[f"{JOBS}/resend"] = Reply({"count": 1, "ids": [JOB_ID], "may_have_more": False})
+    nobody = tidegate("jobs", "resend", "--engine", "damage", "--url", plane.url)
+    assert "this would resend 1 result, and nobody is there to be asked" in nobody.stderr
+    none = tidegate("jobs", "resend", "--all", "--url", plane.url)
+    assert none.stderr == "no result was given up\n"
+    done = tidegate("jobs", "resend", "--engine", "damage", "--yes", "--url", plane.url)
+    assert done.stdout == "1 result to be sent again\n"
+    assert json.loads(plane.seen[-1].body)["engine"] == "damage"
+
+
 @pytest.mark.parametrize(("says", "is_done"), [("y\n", True), ("n\n", False), ("\n", False)])
 def test_a_person_is_asked_before_many_are_acted_on(
     plane: Plane, monkeypatch: pytest.MonkeyPatch, says: str, is_done: bool
@@ -263,6 +276,7 @@ def test_where_there_are_none_nothing_is_done(tidegate: Tidegate, plane: Plane) 
     ("arguments", "words"),
     [
         (["replay"], "which?"),
+        (["resend"], "--since 2h"),
         (["discard", JOB_ID, "--all"], "not both"),
         (["replay", JOB_ID, "--code", "x"], "not both"),
         (["replay", "--reason", "the store is back"], "--why"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -163,9 +164,24 @@ async def test_dead_letters_are_acted_on_by_filter(
     assert edge.jobs.done == [(action, WANTED, 1, "ada", DEFAULT_REASON), everything, everything]
 
 
+async def test_results_that_were_given_up_are_sent_again_by_filter(edge: Edge) -> None:
+    edge.jobs.put(dead_job(), dead_job(OTHER_ID))
+    for asked, wanted in (
+        (pb.ResendJobsRequest(all=True), JobFilter()),
+        (pb.ResendJobsRequest(filter=pb.JobFilter(undelivered=True)), JobFilter()),
+        (pb.ResendJobsRequest(filter=pb.JobFilter(engine="damage")), JobFilter(engine="damage")),
+    ):
+        answer = await ask(edge, asked, pb.ResendJobsResponse)
+        assert list(answer.jobs) == [JOB_ID, OTHER_ID]
+        assert not answer.may_have_more
+        expected = replace(wanted, is_undelivered=True)
+        assert edge.jobs.done[-1] == ("resend_all", expected, 100, "grpc", DEFAULT_REASON)
+
+
 @pytest.mark.parametrize(
     ("message", "field"),
     [
+        (pb.ResendJobsRequest(), "all"),
         (pb.ListJobsRequest(limit=501), "limit"),
         (pb.ListJobsRequest(filter=pb.JobFilter(code="x")), "code"),
         (pb.ListJobsRequest(filter=pb.JobFilter(states=[99])), "states"),

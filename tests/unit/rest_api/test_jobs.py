@@ -233,7 +233,7 @@ async def test_what_is_no_request_to_act_is_refused(edge: Edge) -> None:
         unknown = await client.post(f"{ONE}/replay", json={"force": True})
         check_problem(unknown, 400, ErrorCode.INVALID_ARGUMENT, "force")
         assert (await client.post(f"{ONE}/destroy", json={})).status_code == 400
-        assert (await client.post(f"{JOBS}/resend", json={"all": True})).status_code == 400
+        assert (await client.post(f"{JOBS}/destroy", json={"all": True})).status_code == 400
         missing = await client.post(f"{JOBS}/{OTHER_ID}/replay", json={})
         check_problem(missing, 404, ErrorCode.NOT_FOUND, "job")
         no_id = await client.post(f"{JOBS}/x/replay", json={})
@@ -280,6 +280,30 @@ async def test_all_dead_letters_are_acted_on_when_it_is_said(
         response = await client.post(f"{JOBS}/replay", json=order)
     assert response.json() == {"count": 1, "ids": [JOB_ID], "may_have_more": False}
     assert edge.jobs.done == [("replay_all", JobFilter(is_dead=True), 100, "rest", DEFAULT_REASON)]
+
+
+@pytest.mark.parametrize(
+    ("order", "wanted"),
+    [
+        ({"all": True}, JobFilter(is_undelivered=True)),
+        ({"engine": "damage"}, JobFilter(is_undelivered=True, engine="damage")),
+        ({"dead": "any"}, JobFilter(is_undelivered=True, is_dead=True)),
+        (
+            {"dead": "failed"},
+            JobFilter(is_undelivered=True, is_dead=True, dead=DeadReason.FAILED),
+        ),
+    ],
+)
+async def test_results_that_were_given_up_are_sent_again_by_filter(
+    edge: Edge, order: dict[str, Any], wanted: JobFilter
+) -> None:
+    edge.jobs.put(dead_job())
+    async with edge.client() as client:
+        response = await client.post(f"{JOBS}/resend", json={**order, "limit": 9})
+        empty = await client.post(f"{JOBS}/resend", json={})
+    assert response.json() == {"count": 1, "ids": [JOB_ID], "may_have_more": False}
+    check_problem(empty, 400, ErrorCode.INVALID_ARGUMENT, "all")
+    assert edge.jobs.done == [("resend_all", wanted, 9, "rest", DEFAULT_REASON)]
 
 
 @pytest.mark.parametrize(

@@ -245,3 +245,37 @@ def test_a_result_that_was_given_up_is_sent_again_as_it_was() -> None:
         assert [entry.action for entry in site.audit] == ["resend_job"]
 
     run_virtually(main())
+
+
+def test_all_results_that_were_given_up_are_sent_again_so_many_at_most() -> None:
+    async def main() -> None:
+        site = Site(is_sent=True)
+        desk = site.desk()
+        ids = []
+        for _ in range(4):
+            job = await site.intake().submit(submission())
+            ids.append(job.job_id)
+            (delivery,) = await site.take()
+            assert await site.worker().handle(delivery) is Ending.COMPLETED
+        *given_up, delivered = ids
+        for job_id in ids:
+            site.sink.answers = [] if job_id == delivered else [REFUSED]
+            await site.delivering().deliver(job_id)
+        assert (await desk.figures()).undelivered == 3
+        assert await desk.resend_all(JobFilter(engine="none"), limit=9, who="ada") == ()
+        first = await desk.resend_all(JobFilter(), limit=2, who="ada", reason="mended")
+        rest = await desk.resend_all(JobFilter(), limit=2, who="ada")
+
+        assert (len(first), len(rest)) == (2, 1)
+        assert set(first) | set(rest) == set(given_up)
+        for job_id in given_up:
+            await site.delivering().deliver(job_id)
+        assert {name: len(bodies) for name, bodies in site.sink.received.items()} == {
+            f"{job_id}.0": 1 for job_id in ids
+        }
+        assert [(entry.action, entry.after["count"]) for entry in site.audit] == [
+            ("resend_jobs", 2),
+            ("resend_jobs", 1),
+        ]
+
+    run_virtually(main())
