@@ -18,7 +18,6 @@ from urllib.parse import unquote, urlsplit
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import ChannelPreconditionFailed
 from yarl import URL
 
 from control_plane.adapters.queues.rabbitmq_channels import (
@@ -27,7 +26,7 @@ from control_plane.adapters.queues.rabbitmq_channels import (
     is_cancelled,
     is_loss,
 )
-from control_plane.adapters.queues.rabbitmq_topology import Topology, kept_limit
+from control_plane.adapters.queues.rabbitmq_topology import Topology
 from control_plane.core.backoff import Rng, backoff_s
 from control_plane.core.detections import Priority
 from control_plane.core.printable import printable
@@ -93,7 +92,6 @@ class Link:
         self._connection: AbstractConnection | None = None
         self._control: AbstractChannel | None = None
         self._doubts = asyncio.Event()
-        self._kept_limits: dict[str, int] = {}
         self._is_consuming = False
         self._is_suspect = False
         self.is_up = False
@@ -188,24 +186,10 @@ class Link:
         return connection
 
     async def _open_control(self, connection: AbstractConnection) -> None:
-        while True:
-            async with asyncio.timeout(self._options.timeout_s):
-                self._control = await connection.channel(publisher_confirms=False)
-            self._control.close_callbacks.add(lambda *_: self.doubt())
-            try:
-                return await self._declare(self._control)
-            except ChannelPreconditionFailed as error:
-                kept = kept_limit(error)
-                if kept is None or self._kept_limits.get(kept[0]) == kept[1]:
-                    raise
-                # The error has closed the channel.
-                self._kept_limits[kept[0]] = kept[1]
-                log.info("queue_keeps_delivery_limit", queue=kept[0], limit=kept[1] + 1)
-
-    async def _declare(self, control: AbstractChannel) -> None:
-        await self.topology.declare(
-            control, kept_limits=self._kept_limits, timeout_s=self._options.timeout_s
-        )
+        async with asyncio.timeout(self._options.timeout_s):
+            self._control = await connection.channel(publisher_confirms=False)
+        self._control.close_callbacks.add(lambda *_: self.doubt())
+        await self.topology.declare(self._control, timeout_s=self._options.timeout_s)
 
     async def _watch(self, connection: AbstractConnection) -> None:
         """Until the connection is lost."""
@@ -224,7 +208,7 @@ class Link:
             await self._open_control(connection)
         elif self._is_suspect or any(one.is_cancelled or one.was_closed for one in self._consumers):
             # Somebody may have deleted what is there no more.
-            await self._declare(self._control)
+            await self.topology.declare(self._control, timeout_s=self._options.timeout_s)
         self._is_suspect = False
         # It also tells whether the broker still answers.
         waiting = {one: await self.count(one.queue) for one in self._consumers}

@@ -19,32 +19,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aio_pika.abc import AbstractChannel, ExchangeType
-from aiormq.exceptions import AMQPError
 
 from control_plane.core.detections import Priority
 
 QUORUM = {"x-queue-type": "quorum"}
 # The only way to have dead letters confirmed; a quorum queue of unlimited length never rejects.
 SURELY = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
-
-
-_OTHER_LIMIT = re.compile(
-    r"inequivalent arg 'x-delivery-limit' for queue '([^']+)'.* current is '(\d+)'"
-)
-
-
-def kept_limit(error: AMQPError) -> tuple[str, int] | None:
-    """The queue that was made with another delivery limit, and that; None for other errors.
-
-    No argument of a queue can be changed, and what a queue was made with is in this error alone.
-    """
-    found = _OTHER_LIMIT.search(str(error))
-    return None if found is None else (found[1], int(found[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +83,9 @@ class Topology:
         delay_s = next((one for one in delays_s if one >= retry_in_s), delays_s[-1])
         return self.retries, f"{priority}.{delay_s}"
 
-    async def declare(
-        self, channel: AbstractChannel, *, kept_limits: Mapping[str, int], timeout_s: float
-    ) -> None:
+    async def declare(self, channel: AbstractChannel, *, timeout_s: float) -> None:
         """Makes what is missing. What is there with other arguments is an error of the channel.
 
-        kept_limits: ``x-delivery-limit`` of queues that were made with another one.
         timeout_s: for each single one.
         """
         for exchange, kind in (
@@ -117,13 +98,13 @@ class Topology:
         # Queues of dead letters first: nothing may die before there is a place for it.
         await self._declare(channel, self.dead, {}, (self.dead, ""), timeout_s)
         for priority in Priority:
-            name, source = self.queue(priority), (self.orders, priority.value)
             arguments: dict[str, str | int] = {
                 **SURELY,
                 "x-dead-letter-exchange": self.dead,
                 # The broker counts what comes after the first.
-                "x-delivery-limit": kept_limits.get(name, self.delivery_limit - 1),
+                "x-delivery-limit": self.delivery_limit - 1,
             }
+            name, source = self.queue(priority), (self.orders, priority.value)
             await self._declare(channel, name, arguments, source, timeout_s)
             for delay_s in self.delays_s:
                 arguments = {

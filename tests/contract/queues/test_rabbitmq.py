@@ -23,7 +23,6 @@ from tests.contract.queues.stage import (
     ids,
     message,
     publish,
-    take_all,
     until_depths,
 )
 from tests.servers.proxy import Proxy
@@ -329,15 +328,6 @@ async def test_a_message_whose_properties_are_no_text_harms_nobody(
     assert again == replace(taken, deliveries=2)
     await queue.settle(again)
     assert (queue.connections, queue.reopened) == (1, 0)
-
-
-async def test_queues_keep_the_delivery_limit_that_they_were_made_with(
-    queue: RabbitmqQueue, options: RabbitmqOptions
-) -> None:
-    await publish(queue, "a")
-    async with RabbitmqQueue(replace(options, delivery_limit=7), random.Random(0)) as other:
-        await publish(other, "b")
-        assert len(await take_all(other, count=2)) == 2
 
 
 async def test_retries_come_after_the_next_delay_that_there_is(queue: RabbitmqQueue) -> None:
