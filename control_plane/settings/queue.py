@@ -64,8 +64,9 @@ class QueueSettings(Section):
         default=20,
         ge=2,
         le=1000,
-        description="deliveries, each to a worker that died with it, after which a job is dead; "
-        "RabbitMQ and SQS keep what it was when their queues were made",
+        description="deliveries, each to a worker that died with it, after which a job is dead. "
+        "RabbitMQ and SQS keep what it was when their queues were made: another one holds for "
+        "queues that are made anew, and RabbitMQ's are named in a warning at each start",
     )
     timeout_s: float = Field(
         default=5, ge=0.1, le=60, description="how long one operation of the queue may take"

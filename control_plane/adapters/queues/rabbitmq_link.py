@@ -40,6 +40,10 @@ CONNECTION_LOST = "the connection to RabbitMQ is lost"
 # A connection that nobody hears from is given up after two of these.
 HEARTBEAT_S = 15
 LONGEST_WORDS = 300
+HOW_TO_MAKE_ANEW = (
+    "it is used as it is; to have it as the settings say, let it run empty, stop everything that "
+    "uses it, delete it, and start again (docs/jobs.md, Choosing a queue)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ class RabbitmqOptions:
     """url: amqp://USER:PASSWORD@HOST/VHOST, or amqps. prefix: of all names of queues.
 
     prefetch: messages of each priority that this process has at most, in hand or waiting.
-    delivery_limit: how often the broker hands out a message that nobody settles.
+    delivery_limit: how often the broker hands out a message that nobody settles; for queues made
+    here.
     longest_retry_s: the longest ``retry_in_s``; what is longer is cut to it.
     timeout_s: for each operation. watch_s: how long a consumer may get nothing while messages wait.
     idle_s: what waits here is given back when nothing was taken for so long.
@@ -94,6 +99,7 @@ class Link:
         self._doubts = asyncio.Event()
         self._is_consuming = False
         self._is_suspect = False
+        self._differing: set[str] = set()
         self.is_up = False
         self.connections = 0
         self.reopened = 0
@@ -189,7 +195,22 @@ class Link:
         async with asyncio.timeout(self._options.timeout_s):
             self._control = await connection.channel(publisher_confirms=False)
         self._control.close_callbacks.add(lambda *_: self.doubt())
-        await self.topology.declare(self._control, timeout_s=self._options.timeout_s)
+        await self._declare(connection)
+
+    async def _declare(self, connection: AbstractConnection) -> None:
+        await self.topology.declare(
+            connection, timeout_s=self._options.timeout_s, on_judged=self._judge
+        )
+
+    def _judge(self, queue: str, differs: str | None) -> None:
+        """Says once of each queue that it is not as the settings want it, until it is."""
+        if differs is None:
+            self._differing.discard(queue)
+        elif queue not in self._differing:
+            self._differing.add(queue)
+            log.warning(
+                "queue_differs", queue=queue, reason=printable(differs), remedy=HOW_TO_MAKE_ANEW
+            )
 
     async def _watch(self, connection: AbstractConnection) -> None:
         """Until the connection is lost."""
@@ -208,7 +229,7 @@ class Link:
             await self._open_control(connection)
         elif self._is_suspect or any(one.is_cancelled or one.was_closed for one in self._consumers):
             # Somebody may have deleted what is there no more.
-            await self.topology.declare(self._control, timeout_s=self._options.timeout_s)
+            await self._declare(connection)
         self._is_suspect = False
         # It also tells whether the broker still answers.
         waiting = {one: await self.count(one.queue) for one in self._consumers}

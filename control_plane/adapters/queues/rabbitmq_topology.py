@@ -13,16 +13,20 @@ one queue when the other has confirmed it. A delay is the time to live of a queu
 that a short one is never stuck behind a long one. Delays are the powers of two seconds, up to
 the longest one that is asked for; a message waits for the next one that is not shorter, so that
 it never comes early. One queue for each delay and priority tells how many messages wait.
+
+A queue keeps the arguments that it was made with, and to declare it with others is an error. Such
+a queue is used as it is: a setting that was changed must not stop everything.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from aio_pika.abc import AbstractChannel, ExchangeType
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue, ExchangeType
+from aiormq.exceptions import ChannelPreconditionFailed
 
 from control_plane.core.detections import Priority
 
@@ -36,6 +40,7 @@ class Topology:
     """Names, by prefix, and the arguments of what is declared.
 
     delivery_limit: after so many deliveries, none of them settled, a message is dead; 2 or more.
+    It holds for queues that are made here.
     """
 
     prefix: str
@@ -83,20 +88,35 @@ class Topology:
         delay_s = next((one for one in delays_s if one >= retry_in_s), delays_s[-1])
         return self.retries, f"{priority}.{delay_s}"
 
-    async def declare(self, channel: AbstractChannel, *, timeout_s: float) -> None:
-        """Makes what is missing. What is there with other arguments is an error of the channel.
+    async def declare(
+        self,
+        connection: AbstractConnection,
+        *,
+        timeout_s: float,
+        on_judged: Callable[[str, str | None], None],
+    ) -> None:
+        """Makes what is missing, on channels of its own.
 
-        timeout_s: for each single one.
+        timeout_s: for each single one. on_judged: told of each queue in what it is not as it would
+        be made, in the broker's words; None where it is.
         """
-        for exchange, kind in (
-            (self.orders, ExchangeType.DIRECT),
-            (self.retries, ExchangeType.DIRECT),
-            (self.dead, ExchangeType.FANOUT),
-        ):
-            async with asyncio.timeout(timeout_s):
-                await channel.declare_exchange(exchange, kind, durable=True)
+        declaring = _Declaring(connection, timeout_s)
+        try:
+            for exchange, kind in (
+                (self.orders, ExchangeType.DIRECT),
+                (self.retries, ExchangeType.DIRECT),
+                (self.dead, ExchangeType.FANOUT),
+            ):
+                await declaring.exchange(exchange, kind)
+            for name, arguments, source in self._queues():
+                on_judged(name, await declaring.queue(name, arguments, source))
+        finally:
+            await declaring.close()
+
+    def _queues(self) -> Iterator[tuple[str, dict[str, str | int], tuple[str, str]]]:
+        """Name, arguments, and the exchange and routing key that it is bound to."""
         # Queues of dead letters first: nothing may die before there is a place for it.
-        await self._declare(channel, self.dead, {}, (self.dead, ""), timeout_s)
+        yield self.dead, {}, (self.dead, "")
         for priority in Priority:
             arguments: dict[str, str | int] = {
                 **SURELY,
@@ -104,8 +124,7 @@ class Topology:
                 # The broker counts what comes after the first.
                 "x-delivery-limit": self.delivery_limit - 1,
             }
-            name, source = self.queue(priority), (self.orders, priority.value)
-            await self._declare(channel, name, arguments, source, timeout_s)
+            yield self.queue(priority), arguments, (self.orders, priority.value)
             for delay_s in self.delays_s:
                 arguments = {
                     **SURELY,
@@ -113,21 +132,56 @@ class Topology:
                     "x-dead-letter-routing-key": priority.value,
                     "x-message-ttl": delay_s * 1000,
                 }
-                name = self.delay_queue(priority, delay_s)
-                await self._declare(
-                    channel, name, arguments, (self.retries, f"{priority}.{delay_s}"), timeout_s
-                )
+                source = (self.retries, f"{priority}.{delay_s}")
+                yield self.delay_queue(priority, delay_s), arguments, source
 
-    async def _declare(
-        self,
-        channel: AbstractChannel,
-        name: str,
-        arguments: dict[str, str | int],
-        source: tuple[str, str],
-        timeout_s: float,
-    ) -> None:
-        async with asyncio.timeout(timeout_s):
-            queue = await channel.declare_queue(
-                name, durable=True, arguments={**QUORUM, **arguments}
-            )
+
+class _Declaring:
+    """Declares on one channel, and on the next where the broker has closed it for an answer."""
+
+    def __init__(self, connection: AbstractConnection, timeout_s: float) -> None:
+        self._connection = connection
+        self._timeout_s = timeout_s
+        self._channel: AbstractChannel | None = None
+
+    async def _open(self) -> AbstractChannel:
+        if self._channel is None or self._channel.is_closed:
+            async with asyncio.timeout(self._timeout_s):
+                self._channel = await self._connection.channel(publisher_confirms=False)
+        return self._channel
+
+    async def exchange(self, name: str, kind: ExchangeType) -> None:
+        channel = await self._open()
+        async with asyncio.timeout(self._timeout_s):
+            await channel.declare_exchange(name, kind, durable=True)
+
+    async def queue(
+        self, name: str, arguments: dict[str, str | int], source: tuple[str, str]
+    ) -> str | None:
+        """In what it differs from that; None where it does not."""
+        differs: str | None = None
+        try:
+            queue = await self._declare(name, arguments)
+        except ChannelPreconditionFailed as error:
+            differs = str(error)
+            queue = await self._declare(name, None)
+        async with asyncio.timeout(self._timeout_s):
             await queue.bind(source[0], routing_key=source[1])
+        return differs
+
+    async def _declare(self, name: str, arguments: dict[str, str | int] | None) -> AbstractQueue:
+        """arguments: None for one that has to be there, whatever it is like."""
+        channel = await self._open()
+        async with asyncio.timeout(self._timeout_s):
+            return await channel.declare_queue(
+                name,
+                durable=True,
+                passive=arguments is None,
+                arguments=None if arguments is None else {**QUORUM, **arguments},
+            )
+
+    async def close(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None and not channel.is_closed:
+            async with asyncio.timeout(self._timeout_s):
+                await channel.close()

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import aio_pika
 import pytest
+import structlog
 from pamqp import encode
 
 from control_plane.adapters.queues.rabbitmq import RabbitmqQueue
@@ -358,6 +359,40 @@ async def test_what_was_fetched_and_not_taken_is_given_back_uncounted(
             await publish(other, str(taken[0].message_id), priority=HIGH)
     depths = await queue.depths()
     assert depths[HIGH] == 4
+
+
+async def test_queues_that_are_there_with_other_arguments_are_used_as_they_are(
+    options: RabbitmqOptions, broker: aio_pika.abc.AbstractChannel
+) -> None:
+    """A setting that was changed stops nothing: each such queue is told of, once."""
+    prefix = options.prefix
+    for name in (f"{prefix}.dead", f"{prefix}.normal", f"{prefix}.normal.1s"):
+        # Made by somebody else, with none of the arguments.
+        await broker.declare_queue(name, durable=True)
+    async with RabbitmqQueue(replace(options, delivery_limit=7), random.Random(0)) as first:
+        await publish(first, "urgent", priority=HIGH)
+
+    with structlog.testing.capture_logs() as logs:
+        async with RabbitmqQueue(options, random.Random(0)) as queue:
+            await publish(queue, "a")
+            await until_depths(queue, {HIGH: 1, NORMAL: 1, LOW: 0})
+            taken = {one.message_id: one for one in await taken_from(queue)}
+            while len(taken) < 2:
+                taken |= {one.message_id: one for one in await taken_from(queue)}
+            await queue.settle(taken["urgent"])
+            await queue.settle(taken["a"])
+            # Declared anew, and not told of again.
+            await broker.queue_delete(f"{prefix}.low")
+            await until(lambda: queue.reopened > 0)
+            assert queue.connections == 1
+    told = [one for one in logs if one["event"] == "queue_differs"]
+    assert sorted(one["queue"] for one in told) == sorted(
+        f"{prefix}.{name}" for name in ("dead", "high", "normal", "normal.1s", "low")
+    )
+    words = {one["queue"]: one["reason"] for one in told}
+    assert "x-delivery-limit" in words[f"{prefix}.high"]
+    assert "'2' but current is '6'" in words[f"{prefix}.high"]
+    assert all(one["log_level"] == "warning" and "delete it" in one["remedy"] for one in told)
 
 
 async def test_the_password_is_never_told(rabbitmq: RabbitmqServer) -> None:
