@@ -14,7 +14,7 @@ from cli.job_options import JOBS
 from cli.job_words import figures_line
 
 FIGURES_TIMEOUT_S = 15.0
-"""The control plane itself waits some seconds for a queue that does not answer."""
+"""The control plane itself waits some seconds for a store that does not answer."""
 
 
 def check_jobs(control_plane: ControlPlane) -> Iterator[Check]:

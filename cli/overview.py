@@ -186,8 +186,14 @@ def _picture(look: Mapping[str, Any], url: str) -> RenderableType:
 
 
 def _standing_troubles(look: Mapping[str, Any]) -> list[str]:
-    """A line for a store that is away, and for each complaint about the catalogue."""
+    """A line for a store and a queue that are away, and for each complaint about the catalogue."""
     lines = [f"catalogue: {complaint}" for complaint in look.get("complaints", [])]
+    if look.get("queue", {}).get("is_away"):
+        lines.insert(
+            0,
+            "the queue is away: no job is accepted or worked on, and what was accepted waits; "
+            "requests are served",
+        )
     state = look.get("state", {})
     if state.get("is_away"):
         lines.insert(

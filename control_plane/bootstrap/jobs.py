@@ -25,6 +25,7 @@ from control_plane.bootstrap.outside import Outside
 from control_plane.core.detections import Priority
 from control_plane.core.jobs import Drain
 from control_plane.loops.deliver import DeliverLoop
+from control_plane.loops.depths import DepthsLoop
 from control_plane.loops.upkeep import UpkeepLoop
 from control_plane.loops.work import WorkLoop
 from control_plane.queue_api.messages import read_message
@@ -35,6 +36,7 @@ from control_plane.services.gateway import Gateway
 from control_plane.services.jobs.adopting import Adoption
 from control_plane.services.jobs.attempt import Attempts
 from control_plane.services.jobs.delivering import Delivering
+from control_plane.services.jobs.depths import QueueDepths
 from control_plane.services.jobs.desk import Desk
 from control_plane.services.jobs.intake import Intake
 from control_plane.services.jobs.upkeep import Upkeep
@@ -54,12 +56,14 @@ class JobParts:
     work: WorkLoop
     upkeep: UpkeepLoop
     deliver: DeliverLoop | None
+    depths: DepthsLoop
 
 
 def make_jobs(
     settings: Settings,
     plane: str,
     outside: Outside,
+    depths: QueueDepths,
     detection: Detection,
     room: Callable[[Priority], int],
     rollouts: Rollouts,
@@ -80,6 +84,7 @@ def make_jobs(
         store=store,
         upkeep=store,
         queue=queue,
+        depths=depths,
         uploads=uploads,
         watching=Watching(store=store, upkeep=store),
         record=rollouts.record,
@@ -102,6 +107,7 @@ def make_jobs(
         work=_work(settings, outside, attempts, room, clock),
         upkeep=UpkeepLoop(upkeep, clock=clock, rng=make_rng()),
         deliver=_deliver(settings, outside),
+        depths=DepthsLoop(depths, rng=make_rng()),
     )
 
 

@@ -100,7 +100,8 @@ async def _serve(settings: Settings, *, with_tritons: bool) -> None:
         log.info("listening", http=plane.http.url, grpc=plane.grpc.address, version=__version__)
         if embedded is not None:
             await embedded.start()
-        loops = [*plane.following_loops(), *plane.job_loops(), plane.rollouts.lead]
+        loops: list[Loop] = [*plane.following_loops(), *plane.job_loops()]
+        loops += [plane.rollouts.lead, plane.jobs.depths]
         if settings.jobs.work_here:
             loops.append(plane.jobs.work)
         await run_loops(loops, _drained(plane, settings, orders), *reports_of(plane, embedded))

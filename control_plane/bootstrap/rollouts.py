@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -90,6 +90,7 @@ def make_rollouts(
     measuring: Measuring,
     gates: Gates | None,
     holding: Holding,
+    is_queue_away: Callable[[], bool],
     clock: MonotonicClock,
     calendar: SystemCalendar,
 ) -> RolloutParts:
@@ -141,7 +142,9 @@ def make_rollouts(
         registry=registry_loop,
         measure=MeasureLoop(measuring=measuring, store=store),
         lead=lead,
-        standings=_standings(plane, board, catalogue, instances.fleet, follow, lead, calendar),
+        standings=_standings(
+            plane, board, catalogue, instances.fleet, follow, lead, is_queue_away, calendar
+        ),
     )
 
 
@@ -169,6 +172,7 @@ def _standings(
     fleet: Fleet,
     follow: Follow,
     lead: Lead,
+    is_queue_away: Callable[[], bool],
     calendar: SystemCalendar,
 ) -> Standings:
     return Standings(
@@ -176,6 +180,7 @@ def _standings(
         board=board,
         lease=lambda: lead.held,
         is_store_away=lambda: follow.is_away,
+        is_queue_away=is_queue_away,
         instances={one.name: one.url for one in fleet.instances},
         complaints=lambda: catalogue.complaints,
         calendar=calendar,

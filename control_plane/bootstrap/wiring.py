@@ -36,6 +36,7 @@ from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway
 from control_plane.services.holding import Holding
+from control_plane.services.jobs.depths import QueueDepths
 from control_plane.services.operations import Operations, heal
 from control_plane.services.status import Status
 from control_plane.settings import Settings
@@ -137,6 +138,7 @@ def _wire(
         metrics=outside.metrics,
         clock=clock,
     )
+    depths = QueueDepths(outside.queue)
     path = make_request_path(settings, plane, board, instances.fleet, clock)
     holding = Holding(
         plane=plane,
@@ -158,6 +160,7 @@ def _wire(
         measuring=path.measuring,
         gates=outside.gates,
         holding=holding,
+        is_queue_away=lambda: depths.is_away,
         clock=clock,
         calendar=calendar,
     )
@@ -178,6 +181,7 @@ def _wire(
         settings,
         plane,
         outside,
+        depths,
         detection,
         room_in_fleet(board, instances.fleet, path.gateway, detection),
         rollouts.rollouts,

@@ -247,9 +247,16 @@ class StateHealth(BaseModel):
     )
 
 
+class QueueHealth(BaseModel):
+    is_away: bool = Field(
+        description="The queue of jobs does not answer: none is accepted or worked on, and what "
+        "is asked at once is answered. Looked at every few seconds."
+    )
+
+
 class Health(BaseModel):
     """`ok`: everything is ready and healthy; `degraded`: something is not, or is held back, or
-    the state store is away.
+    the state store or the queue is away.
 
     `unavailable`: no engine is ready.
     """
@@ -262,6 +269,7 @@ class Health(BaseModel):
     other_planes: list[str] = Field(description="Those that share its state store.")
     leader: Leader
     state: StateHealth
+    queue: QueueHealth
     complaints: list[str] = Field(
         description="What is not as it should be in the catalogue of releases, as this control "
         "plane last read it.",

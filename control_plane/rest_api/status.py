@@ -104,7 +104,7 @@ def _add_health(router: APIRouter, services: RestServices) -> None:
         word: Any = "degraded"
         if not any(ready):
             word = "unavailable"
-        elif not (status.is_stopping or standing.is_store_away):
+        elif not (status.is_stopping or standing.is_store_away or standing.is_queue_away):
             word = "ok" if all(ready) and all(map(_is_well, instances)) else word
         return schemas.Health(
             status=word,
@@ -117,6 +117,7 @@ def _add_health(router: APIRouter, services: RestServices) -> None:
                 is_leading=standing.is_leading, epoch=standing.epoch, since=standing.led_since
             ),
             state=schemas.StateHealth(revision=standing.revision, is_away=standing.is_store_away),
+            queue=schemas.QueueHealth(is_away=standing.is_queue_away),
             complaints=list(standing.complaints),
         )
 

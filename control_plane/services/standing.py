@@ -22,6 +22,7 @@ class Standing:
     plane: its name, another one after each start. others: those that it hears of.
     epoch, led_since: of its lease; None while it does not lead.
     revision: of the state that it goes by. is_store_away: whether it cannot ask for a newer one.
+    is_queue_away: whether the queue of jobs does not answer.
     complaints: what is wrong with the catalogue, or between the planes, each in a sentence.
     """
 
@@ -31,6 +32,7 @@ class Standing:
     led_since: datetime | None = None
     revision: int = 0
     is_store_away: bool = False
+    is_queue_away: bool = False
     complaints: tuple[str, ...] = ()
 
     @property
@@ -42,7 +44,7 @@ class Standings:
     """Tells the standing of this plane.
 
     lease: the one that is held, and since when by the monotonic clock; None while none is.
-    is_store_away: as it was at the latest question to the store.
+    is_store_away, is_queue_away: as it was at the latest question to each.
     instances: where each instance is, by its name. complaints: of the catalogue.
     """
 
@@ -53,6 +55,7 @@ class Standings:
         board: Board,
         lease: Callable[[], tuple[Lease, float] | None],
         is_store_away: Callable[[], bool],
+        is_queue_away: Callable[[], bool],
         instances: Mapping[str, str],
         complaints: Callable[[], Sequence[str]],
         calendar: Calendar,
@@ -61,6 +64,7 @@ class Standings:
         self._board = board
         self._lease = lease
         self._is_store_away = is_store_away
+        self._is_queue_away = is_queue_away
         self._instances = instances
         self._complaints = complaints
         self._calendar = calendar
@@ -74,6 +78,7 @@ class Standings:
             led_since=self._calendar.utc(held[1]) if held else None,
             revision=self._board.state.revision,
             is_store_away=self._is_store_away(),
+            is_queue_away=self._is_queue_away(),
             complaints=(*self._complaints(), *self._differences()),
         )
 

@@ -23,6 +23,7 @@ from control_plane.ports import (
     JobUpkeep,
     Uploads,
 )
+from control_plane.services.jobs.depths import QueueDepths
 from control_plane.services.jobs.publishing import order
 from control_plane.services.jobs.telling import told
 from control_plane.services.jobs.watching import Watching
@@ -36,10 +37,12 @@ PAGE = 100
 @dataclass(frozen=True, slots=True)
 class DeskOptions:
     """replay_deadline_s: the time that a replayed job has. step_timeout_s: how long the store,
-    the queue, or where photos are kept may take at each step."""
+    the queue, or where photos are kept may take at each step. depths_timeout_s: how long who
+    only wants to see what is in the queue waits for it."""
 
     replay_deadline_s: float
     step_timeout_s: float = 10.0
+    depths_timeout_s: float = 1.0
 
 
 class Desk:
@@ -54,6 +57,7 @@ class Desk:
         store: JobStore,
         upkeep: JobUpkeep,
         queue: JobQueue,
+        depths: QueueDepths,
         uploads: Uploads,
         watching: Watching,
         record: Callable[[AuditEntry], Awaitable[None]],
@@ -62,6 +66,7 @@ class Desk:
         self._store = store
         self._upkeep = upkeep
         self._queue = queue
+        self._depths = depths
         self._uploads = uploads
         self._watching = watching
         self._record = record
@@ -86,8 +91,9 @@ class Desk:
 
     async def depths(self) -> Mapping[Priority, int]:
         """How many messages wait in the queue. Raises QUEUE_UNAVAILABLE."""
-        async with self._told(ErrorCode.QUEUE_UNAVAILABLE, "the queue"):
-            return await self._queue.depths()
+        timeout_s = self._options.depths_timeout_s
+        async with told(ErrorCode.QUEUE_UNAVAILABLE, "the queue", timeout_s=timeout_s):
+            return await self._depths.read()
 
     async def wait(self, job_id: str, *, timeout_s: float) -> Job:
         """The job, once it is finished. Raises DEADLINE_EXCEEDED; OVERLOADED."""

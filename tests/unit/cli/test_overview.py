@@ -225,10 +225,12 @@ def test_status_tells_of_a_store_that_is_away_and_of_the_catalogue(
     tidegate: Tidegate, plane: Plane
 ) -> None:
     trouble = {
+        "queue": {"is_away": True},
         "state": {"revision": 7, "is_away": True},
         "complaints": ["1.1.0 is in use, but not in the catalogue any more"],
     }
     plane.replies["/api/v1/orchestrator/health"] = Reply({**HEALTH, **trouble})
     lines = tidegate("status", "--url", plane.url).stdout.splitlines()
     assert lines[1].startswith("the state store is away: requests are served by revision 7")
-    assert "catalogue: 1.1.0 is in use" in "\n".join(lines[2:4])
+    assert lines[2].startswith("the queue is away: no job is accepted or worked on")
+    assert "catalogue: 1.1.0 is in use" in "\n".join(lines[3:5])

@@ -190,6 +190,16 @@ async def test_health_tells_of_the_leader_and_of_what_the_catalogue_lacks(edge: 
     assert answer["complaints"] == ["1.1.0 is gone"]
 
 
+async def test_without_the_queue_a_plane_is_degraded_and_still_ready(edge: Edge) -> None:
+    assert (await get(edge, "/api/v1/orchestrator/health"))["queue"] == {"is_away": False}
+    edge.standing.standing = Standing("gate-1", is_queue_away=True)
+    answer = await get(edge, "/api/v1/orchestrator/health")
+    schemas.Health.model_validate(answer)
+    assert answer["status"] == "degraded"
+    assert answer["queue"] == {"is_away": True}
+    assert (await get(edge, "/readyz"))["status"] == "ok"
+
+
 async def test_without_its_store_a_plane_is_degraded_and_still_ready(edge: Edge) -> None:
     edge.standing.standing = Standing("gate-1", is_store_away=True)
     answer = await get(edge, "/api/v1/orchestrator/health")

@@ -23,12 +23,14 @@ class Site:
         self.board = Board(State(revision=7))
         self.held: tuple[Lease, float] | None = None
         self.is_away = False
+        self.is_queue_away = False
         self.complaints: list[str] = []
         self.standings = Standings(
             "gate-1",
             board=self.board,
             lease=lambda: self.held,
             is_store_away=lambda: self.is_away,
+            is_queue_away=lambda: self.is_queue_away,
             instances={"triton-0": "host:8001"},
             complaints=lambda: self.complaints,
             calendar=Calendar(),
@@ -56,11 +58,12 @@ def test_the_others_the_store_and_the_catalogue() -> None:
         PlaneReport(name, revision=7, routed=frozenset(), in_flight={})
         for name in ("gate-3", "gate-2")
     )
-    site.is_away = True
+    site.is_away = site.is_queue_away = True
     site.complaints.append("damage 1.1.0 is in use")
     standing = site.standings.now()
     assert standing.others == ("gate-2", "gate-3")
     assert standing.is_store_away
+    assert standing.is_queue_away
     assert standing.complaints == ("damage 1.1.0 is in use",)
 
 

@@ -44,6 +44,7 @@ from control_plane.ports import (
 from control_plane.services.jobs.adopting import Adoption, AdoptionOptions
 from control_plane.services.jobs.attempt import AttemptOptions, Attempts
 from control_plane.services.jobs.delivering import Delivering, DeliveryOptions
+from control_plane.services.jobs.depths import QueueDepths
 from control_plane.services.jobs.desk import Desk, DeskOptions
 from control_plane.services.jobs.intake import Intake, IntakeOptions, Submission
 from control_plane.services.jobs.upkeep import Upkeep, UpkeepOptions
@@ -367,6 +368,7 @@ class Site:
             store=self.store,
             upkeep=self.store,
             queue=self.queue,
+            depths=QueueDepths(self.queue),
             uploads=self.uploads,
             watching=Watching(store=self.store, upkeep=self.store),
             record=record,
