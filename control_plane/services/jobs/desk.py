@@ -181,17 +181,17 @@ class Desk:
     ) -> tuple[str, ...]:
         """The ids of the jobs whose results are sent again, of those that are wanted and whose
         results were given up, the latest first."""
-        resent = []
-        async for one in self._pages(replace(wanted, is_undelivered=True), limit):
-            try:
-                async with self._told():
-                    resent.append((await self._store.change(one.job_id, resend)).job_id)
-            except ControlPlaneError as error:
-                if not _is_passed_over(error):
-                    raise
-            if len(resent) == limit:
-                break
-        await self._note_all("resend_jobs", resent, who=who, reason=reason)
+        resent: list[str] = []
+        async with self._noted("resend_jobs", resent, who=who, reason=reason):
+            async for one in self._pages(replace(wanted, is_undelivered=True), limit):
+                try:
+                    async with self._told():
+                        resent.append((await self._store.change(one.job_id, resend)).job_id)
+                except ControlPlaneError as error:
+                    if not _is_passed_over(error):
+                        raise
+                if len(resent) == limit:
+                    break
         return tuple(resent)
 
     def _dead(self, wanted: JobFilter, limit: int) -> AsyncIterator[Job]:
