@@ -254,9 +254,13 @@ class SqsQueue:
             for name in (DEAD, *(priority.value for priority in Priority)):
                 mine = [held for held in self._held if held.queue == name]
                 for at in range(0, len(mine), MOST_AT_ONCE):
-                    # What could not be renewed is delivered twice at worst.
-                    with contextlib.suppress(QueueUnavailable):
+                    try:
                         await self._hide_all(name, mine[at : at + MOST_AT_ONCE])
+                    except QueueUnavailable:
+                        pass  # what could not be renewed is delivered twice at worst
+                    except Exception:
+                        # Whatever it was: without this loop all work would be done twice.
+                        log.exception("queue_renewal_failed", queue=name)
 
     async def _watch_idleness(self) -> None:
         """A worker that takes nothing, for its engines are away, leaves messages to others."""
