@@ -12,7 +12,7 @@ from control_plane.ports import Delivery, JobQueue, Message
 
 HIGH, NORMAL, LOW = Priority.HIGH, Priority.NORMAL, Priority.LOW
 ANY = {HIGH: 1, NORMAL: 1, LOW: 1}
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 @dataclass

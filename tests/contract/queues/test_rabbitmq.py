@@ -71,6 +71,16 @@ async def until(is_true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def until_consumed(broker: aio_pika.abc.AbstractChannel, name: str) -> None:
+    async def consumers() -> int:
+        found = await broker.declare_queue(name, passive=True)
+        return found.declaration_result.consumer_count or 0
+
+    async with asyncio.timeout(BACK_S):
+        while not await consumers():  # noqa: ASYNC110 -- a broker tells nobody
+            await asyncio.sleep(0.02)
+
+
 async def taken_from(queue: JobQueue, *, wait_s: float = BACK_S) -> tuple[Delivery, ...]:
     """Whatever comes, also where the queue is away at first."""
     loop = asyncio.get_running_loop()
@@ -218,6 +228,7 @@ async def test_a_queue_that_was_deleted_is_made_again(
     queue: RabbitmqQueue, options: RabbitmqOptions, broker: aio_pika.abc.AbstractChannel
 ) -> None:
     assert await queue.take(ANY, wait_s=0.5) == ()
+    await until_consumed(broker, f"{options.prefix}.normal")
     await broker.queue_delete(f"{options.prefix}.normal")
 
     await until(lambda: queue.reopened > 0)

@@ -18,7 +18,7 @@ from tests.contract.queues.conftest import die
 from tests.contract.queues.stage import ANY, HIGH, LOW, NORMAL, WAIT_S, ids, message, publish
 from tests.servers.postgres import PASSWORD, PostgresServer
 
-BACK_WITHIN_S = 30.0
+BACK_WITHIN_S = 90.0
 PAGES = "PRAGMA max_page_count = "
 
 
