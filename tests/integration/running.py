@@ -12,6 +12,7 @@ import random
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -27,6 +28,9 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 TIDEGATE = Path(sys.executable).parent / "tidegate"
 SHARED_MEMORY = Path("/dev/shm")
+# For requests in plain HTTP: httpx reads all of the system's certificates for each one else, which
+# takes 50 ms of a processor that the Tritons need.
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 # Generous: the machine may be busy with other things. Nothing waits this long when all is well.
 READY_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0
@@ -151,9 +155,10 @@ class RunningTidegate:
 
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == httpx.codes.OK
+            answer = httpx.get(f"{self.url}/readyz", timeout=5, verify=NO_CERTIFICATES)
         except httpx.TransportError:
             return False
+        return answer.status_code == httpx.codes.OK
 
     def instances(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get("/api/v1/fleet")["instances"]
@@ -173,7 +178,7 @@ class RunningTidegate:
         )
 
     def get(self, path: str) -> Any:
-        answer = httpx.get(self.url + path, timeout=10)
+        answer = httpx.get(self.url + path, timeout=10, verify=NO_CERTIFICATES)
         answer.raise_for_status()
         return answer.json()
 
@@ -185,6 +190,7 @@ class RunningTidegate:
             data=fields,
             headers=headers,
             timeout=60,
+            verify=NO_CERTIFICATES,
         )
 
     def log_lines(self, correlation_id: str | None = None) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.integration.running import RunningTidegate, wait_until
+from tests.integration.running import NO_CERTIFICATES, RunningTidegate, wait_until
 
 DETECT = "/api/v1/orchestrator/detect"
 STATUS = "/api/v1/orchestrator/status"
@@ -23,11 +23,16 @@ def submit(
     **fields: Any,
 ) -> httpx.Response:
     """A photo, or with ``photo_url`` the place of one, for whoever has time."""
-    sent = {"prefer": "respond-async", **(headers or {})}
-    if photo is None:
-        return httpx.post(tidegate.url + DETECT, json=fields, headers=sent, timeout=60)
-    files = {"photo": ("photo.jpg", photo)}
-    return httpx.post(tidegate.url + DETECT, files=files, data=fields, headers=sent, timeout=60)
+    sent: dict[str, Any] = {"json": fields}
+    if photo is not None:
+        sent = {"data": fields, "files": {"photo": ("photo.jpg", photo)}}
+    return httpx.post(
+        tidegate.url + DETECT,
+        **sent,
+        headers={"prefer": "respond-async", **(headers or {})},
+        timeout=60,
+        verify=NO_CERTIFICATES,
+    )
 
 
 def accepted(response: httpx.Response) -> str:
@@ -61,4 +66,5 @@ def finished(tidegate: RunningTidegate, request_id: str) -> dict[str, Any]:
 
 
 def act(tidegate: RunningTidegate, path: str, **body: Any) -> httpx.Response:
-    return httpx.post(f"{tidegate.url}/api/v1/jobs/{path}", json=body, timeout=30)
+    url = f"{tidegate.url}/api/v1/jobs/{path}"
+    return httpx.post(url, json=body, timeout=30, verify=NO_CERTIFICATES)
