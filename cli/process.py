@@ -62,6 +62,17 @@ LogFormat = Annotated[
 ]
 
 
+TritonBasePort = Annotated[
+    int | None,
+    typer.Option(
+        "--triton-base-port",
+        metavar="N",
+        show_default="8000",
+        help="Triton i listens on N+10i (HTTP), +1 (gRPC), +2 (metrics).",
+    ),
+]
+
+
 def up(
     tritons: Annotated[
         int | None,
@@ -76,15 +87,7 @@ def up(
     state_dir: StateDir = None,
     http_port: HttpPort = None,
     grpc_port: GrpcPort = None,
-    triton_base_port: Annotated[
-        int | None,
-        typer.Option(
-            "--triton-base-port",
-            metavar="N",
-            show_default="8000",
-            help="Triton i listens on N+10i (HTTP), +1 (gRPC), +2 (metrics).",
-        ),
-    ] = None,
+    triton_base_port: TritonBasePort = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
     config: Config = None,
@@ -134,8 +137,18 @@ def serve(
 
 
 def worker(
+    tritons: Annotated[
+        int | None,
+        typer.Option(
+            "--tritons",
+            metavar="N",
+            show_default="2",
+            help="Triton processes that tidegate up starts on this machine.",
+        ),
+    ] = None,
     model_repository: ModelRepository = None,
     state_dir: StateDir = None,
+    triton_base_port: TritonBasePort = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
     config: Config = None,
@@ -145,14 +158,16 @@ def worker(
     It takes them from the queue and answers no requests. Start as many as there is work for, on
     any machine that reaches the Tritons, the state store and the queue; give each the settings of
     the control plane. Where these name no instances, it asks the Tritons that `tidegate up`
-    starts on this machine. SIGTERM lets it finish what it has in its hands, and whatever it cannot
-    finish goes back to the queue.
+    starts on this machine: give it the same --tritons and --triton-base-port. SIGTERM lets it
+    finish what it has in its hands, and whatever it cannot finish goes back to the queue.
     """
     from control_plane.settings import load_settings
 
     flags = {
+        "embedded.tritons": tritons,
         "model_repository": model_repository,
         "state_dir": state_dir,
+        "embedded.base_port": triton_base_port,
         "log.level": log_level,
         "log.format": log_format,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -66,6 +66,7 @@ def make_jobs(
     depths: QueueDepths,
     detection: Detection,
     room: Callable[[Priority], int],
+    unserved: Callable[[], Sequence[str] | None],
     rollouts: Rollouts,
     clock: MonotonicClock,
 ) -> JobParts:
@@ -104,7 +105,7 @@ def make_jobs(
         desk=desk,
         metrics=JobMetrics(desk.figures, desk.depths, clock.now_s),
         attempts=attempts,
-        work=_work(settings, outside, attempts, room, clock),
+        work=_work(settings, outside, attempts, room, unserved, clock),
         upkeep=UpkeepLoop(upkeep, clock=clock, rng=make_rng()),
         deliver=_deliver(settings, outside),
         depths=DepthsLoop(depths, rng=make_rng()),
@@ -142,6 +143,7 @@ def _work(
     outside: Outside,
     attempts: Attempts,
     room: Callable[[Priority], int],
+    unserved: Callable[[], Sequence[str] | None],
     clock: MonotonicClock,
 ) -> WorkLoop:
     return WorkLoop(
@@ -153,6 +155,7 @@ def _work(
         clock=clock,
         rng=make_rng(),
         options=work_options(settings),
+        unserved=unserved,
     )
 
 
@@ -179,13 +182,33 @@ def room_in_fleet(
     return partial(_room, board, fleet, gateway, detection)
 
 
+def unserved_in_fleet(
+    board: Board, fleet: Fleet, detection: Detection
+) -> Callable[[], Sequence[str] | None]:
+    """What is wrong with each instance, in words, while no engine serves; None while one does."""
+    return partial(_unserved, board, fleet, detection)
+
+
 def _room(
     board: Board, fleet: Fleet, gateway: Gateway, detection: Detection, priority: Priority
 ) -> int:
+    serving = _serving(board, fleet, detection)
+    return min((gateway.room(engine, priority) for engine in serving), default=0)
+
+
+def _unserved(board: Board, fleet: Fleet, detection: Detection) -> Sequence[str] | None:
+    if _serving(board, fleet, detection):
+        return None
+    return [
+        f"{one.name} at {one.url}: {'serves none' if one.is_live else 'does not answer'}"
+        for one in fleet.instances
+    ]
+
+
+def _serving(board: Board, fleet: Fleet, detection: Detection) -> list[str]:
     routes = board.table.routes
-    serving = [
+    return [
         engine
         for engine in detection.known_engines()
         if engine in routes and fleet.ready_on(engine, routes[engine].stable)
     ]
-    return min((gateway.room(engine, priority) for engine in serving), default=0)

@@ -19,7 +19,7 @@ from control_plane.bootstrap.checks import (
 )
 from control_plane.bootstrap.edges import Services, make_grpc_server, make_http_server
 from control_plane.bootstrap.instances import Instances, make_instances
-from control_plane.bootstrap.jobs import JobParts, make_jobs, room_in_fleet
+from control_plane.bootstrap.jobs import JobParts, make_jobs, room_in_fleet, unserved_in_fleet
 from control_plane.bootstrap.metrics import make_metrics
 from control_plane.bootstrap.opening import adopt
 from control_plane.bootstrap.options import photo_limits
@@ -184,6 +184,7 @@ def _wire(
         depths,
         detection,
         room_in_fleet(board, instances.fleet, path.gateway, detection),
+        unserved_in_fleet(board, instances.fleet, detection),
         rollouts.rollouts,
         clock,
     )

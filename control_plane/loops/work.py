@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -20,6 +20,7 @@ import structlog
 from control_plane.core.backoff import Rng, backoff_s
 from control_plane.core.detections import Priority
 from control_plane.core.jobs import Drain
+from control_plane.loops.idleness import Idleness
 from control_plane.ports import (
     Clock,
     Delivery,
@@ -59,6 +60,7 @@ class WorkLoop:
     """``run`` takes until it is cancelled or stopped; it can be stopped as an edge can.
 
     room: how many more requests of a priority the fleet would let in now, none if below 1.
+    unserved: as Idleness has it.
     """
 
     def __init__(
@@ -72,12 +74,14 @@ class WorkLoop:
         clock: Clock,
         rng: Rng,
         options: WorkOptions,
+        unserved: Callable[[], Sequence[str] | None] = lambda: None,
     ) -> None:
         self._attempts = attempts
         self._queue = queue
         self._upkeep = upkeep
         self._drain = drain
         self._room = room
+        self._idleness = Idleness(unserved, clock=clock)
         self._clock = clock
         self._rng = rng
         self._options = options
@@ -149,6 +153,7 @@ class WorkLoop:
             self._is_pressed = False
             self._pressed += 1
             await asyncio.sleep(self._wait_s(self._pressed))
+        self._idleness.look()
         ages_s = await self._ages()
         wanted = self._wanted(free, ages_s)
         if not any(wanted.values()):

@@ -28,6 +28,9 @@ class Bootstrap(ModuleType):
             raise self.answer
         return self.answer
 
+    def run_worker(self, loaded: LoadedSettings) -> int:
+        return self.run(loaded, with_tritons=not loaded.settings.instances)
+
 
 @pytest.fixture
 def bootstrap(monkeypatch: pytest.MonkeyPatch) -> Bootstrap:
@@ -57,6 +60,17 @@ def test_up_hands_every_flag_on(tidegate: Tidegate, bootstrap: Bootstrap) -> Non
         "flag --tritons", "flag --model-repository", "flag --state-dir", "flag --http-port",
         "flag --grpc-port", "flag --triton-base-port", "flag --log-level", "flag --log-format",
     }  # fmt: skip
+
+
+def test_a_worker_is_told_where_the_tritons_of_this_machine_are(
+    tidegate: Tidegate, bootstrap: Bootstrap
+) -> None:
+    result = tidegate("worker", "--tritons", 3, "--triton-base-port", 8100)
+
+    assert result.exit_code == 0
+    ((loaded, _),) = bootstrap.ran
+    embedded = loaded.settings.embedded
+    assert (embedded.tritons, embedded.base_port) == (3, 8100)
 
 
 def test_serve_stands_in_front_of_what_is_named(tidegate: Tidegate, bootstrap: Bootstrap) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -38,7 +38,12 @@ class Slow:
 
 
 def loop_of(
-    site: Site, *, room: Room | None = None, attempts: Attempts | None = None, **options: float
+    site: Site,
+    *,
+    room: Room | None = None,
+    attempts: Attempts | None = None,
+    unserved: Callable[[], Sequence[str] | None] = lambda: None,
+    **options: float,
 ) -> WorkLoop:
     return WorkLoop(
         attempts or site.worker(),
@@ -49,6 +54,7 @@ def loop_of(
         clock=Clock(),
         rng=Random(3),
         options=WorkOptions(**options),  # type: ignore[arg-type]
+        unserved=unserved,
     )
 
 
