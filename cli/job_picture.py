@@ -18,6 +18,7 @@ from cli.job_words import (
 )
 from cli.printing import listed, style_of, table
 from cli.rollout_words import duration
+from cli.wording import failure_of, findings_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -191,7 +192,8 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
         yield "in the queue", "" if job.get("published_at") else "not yet: it will be sent again"
     if job["state"] in ("queued", "processing"):
         yield "deadline", _when(job["deadline_at"], now)
-    yield "attempts", f"{job['attempts']} in run {job['run'] + 1}"
+    # As the id of its result counts them, which is how a receiver knows it.
+    yield "attempts", f"{job['attempts']} in run {job['run']}"
     claim = job.get("claim")
     if claim:
         yield "worked on by", f"{claim['worker']}, until {_when(claim['expires_at'], now)}"
@@ -200,9 +202,18 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
         yield "field", str(job["error"].get("field") or "")
     yield "result sent", _handover(job, now)
     answer = job.get("answer") or {}
+    yield "found", "\n".join(_found(answer))
     yield "answered by", _pairs(answer.get("model_versions"))
     yield "key", str(job.get("idempotency_key") or "")
     yield "correlation", str(job.get("correlation_id") or "")
+
+
+def _found(answer: Mapping[str, Any]) -> Iterable[str]:
+    """A line for each engine: what it found, or why it did not answer."""
+    for engine, findings in (answer.get("results") or {}).items():
+        yield f"{engine}: {findings_of(engine, findings)}"
+    for engine, failure in (answer.get("errors") or {}).items():
+        yield f"{engine}: {failure_of(failure)}"
 
 
 def _handover(job: Job, now: datetime) -> str:
@@ -211,7 +222,7 @@ def _handover(job: Job, now: datetime) -> str:
         return ""
     if handover["state"] == "delivered":
         return _when(handover["delivered_at"], now)
-    tries = f"{handover['attempts']} tries"
+    tries = "1 try" if handover["attempts"] == 1 else f"{handover['attempts']} tries"
     why = f": {handover['error']}" if handover.get("error") else ""
     if handover["state"] == "given_up":
         return f"given up after {tries}{why}; again: tidegate jobs resend {job['id']}"

@@ -61,7 +61,11 @@ DONE = {
     **JOB,
     "state": "completed",
     "attempts": 1,
-    "answer": {"model_versions": {"damage": "v1.0.0"}},
+    "answer": {
+        "model_versions": {"damage": "v1.0.0"},
+        "results": {"damage": {"detections": [], "counts": {"hail": 3}}},
+        "errors": {"volume": {"code": "backend_fault", "message": "out of memory"}},
+    },
     "handover": {
         "run": 0,
         "state": "given_up",

@@ -123,10 +123,16 @@ def test_dead_letters_are_chosen(tidegate: Tidegate, plane: Plane) -> None:
         ),
         ({**JOB, "published_at": None}, ["not yet: it will be sent again"]),
         ({**JOB, "due_at": "2999-01-01T00:00:00Z"}, ["(in "]),
-        (WORKING, ["worker-1, until", "1 in run 1"]),
+        (WORKING, ["worker-1, until", "1 in run 0"]),
+        ({**WORKING, "run": 1}, ["1 in run 1"]),
         (DEAD, ["dead letter: failed", "the store is away (photo_unavailable)", "what to do:"]),
         (UNREADABLE, ["the message as it came", "{[bold]not json?[31m"]),
         (DONE, ["given up after 3 tries: HTTP 500", f"jobs resend {JOB_ID}", "damage=v1.0.0"]),
+        (DONE, ["damage: 3 hail", "volume: out of memory (backend_fault)"]),
+        (
+            {**DONE, "handover": {**DONE["handover"], "attempts": 1}},
+            ["given up after 1 try: HTTP 500"],
+        ),
         (
             {**DONE, "handover": {**DONE["handover"], "state": "waiting"}},
             ["waiting, 3 tries: HTTP 500"],
