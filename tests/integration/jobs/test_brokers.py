@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -154,6 +155,12 @@ def test_what_no_service_should_put_there(
     assert finished(on_rabbitmq, accepted(submit(on_rabbitmq, small_photo())))["results"]
 
 
+def health(tidegate: RunningTidegate) -> tuple[str, bool]:
+    """The word, and whether the queue is away."""
+    found = tidegate.get("/api/v1/orchestrator/health")
+    return found["status"], found["queue"]["is_away"]
+
+
 def test_a_broker_that_is_away(on_rabbitmq: RunningTidegate, rabbitmq: RabbitmqServer) -> None:
     correlation_id = f"away-{uuid.uuid4()}"
     headers = {"idempotency-key": str(uuid.uuid4()), "x-correlation-id": correlation_id}
@@ -161,6 +168,10 @@ def test_a_broker_that_is_away(on_rabbitmq: RunningTidegate, rabbitmq: RabbitmqS
         refused = submit(on_rabbitmq, small_photo(), headers=headers)
         assert refused.status_code == 503
         assert refused.json()["code"] == "queue_unavailable"
+        wait_until(lambda: health(on_rabbitmq) == ("degraded", True), what="health says it")
+        began_s = time.monotonic()
+        assert on_rabbitmq.get("/api/v1/jobs/figures")["queue"] is None
+        assert time.monotonic() - began_s < 3.0
 
     def repeated() -> str | None:
         again = submit(on_rabbitmq, small_photo(), headers=headers)
@@ -169,5 +180,6 @@ def test_a_broker_that_is_away(on_rabbitmq: RunningTidegate, rabbitmq: RabbitmqS
     request_id = wait_until(repeated, timeout_s=60, what="it is accepted")
     assert request_id is not None
     assert finished(on_rabbitmq, request_id)["status"] == "completed"
+    wait_until(lambda: health(on_rabbitmq) == ("ok", False), timeout_s=60, what="all is well")
     kept = on_rabbitmq.get(f"/api/v1/jobs?correlation_id={correlation_id}")["jobs"]
     assert [one["id"] for one in kept] == [request_id]
