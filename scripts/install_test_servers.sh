@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets what some tests need and Python packages do not bring: perf_analyzer with its libraries,
-# and the programs of Postgres, RabbitMQ and Redis. The tests start servers of their own and leave
-# others alone; none is started here, and none has to run.
+# and the programs of Postgres, RabbitMQ, Redis and Prometheus. The tests start servers of their
+# own and leave others alone; none is started here, and none has to run.
 # Where this is root on Debian or Ubuntu it installs system packages; elsewhere it says what is
 # missing, and the tests that need it are skipped by name (with CI=true they fail).
 set -uo pipefail
@@ -17,6 +17,10 @@ has_rabbitmq() {
     command -v rabbitmq-server >/dev/null || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]
 }
 
+has_prometheus() {
+    command -v prometheus >/dev/null && command -v promtool >/dev/null
+}
+
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=()
     for package in libb64-0d; do
@@ -28,6 +32,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     fi
     has_rabbitmq || missing+=(rabbitmq-server)
     command -v redis-server >/dev/null || missing+=(redis-server)
+    has_prometheus || missing+=(prometheus)
     if [ ${#missing[@]} -gt 0 ]; then
         # Debian starts what it installs, unless somebody says that it may not.
         policy=/usr/sbin/policy-rc.d
@@ -35,7 +40,9 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         if [ ! -e "$policy" ]; then
             printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made=yes
         fi
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
+        # Not what is recommended with them: with Prometheus comes another server.
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+            --no-install-recommends "${missing[@]}"
         if [ $made = yes ]; then
             rm -f "$policy"
         fi
@@ -68,4 +75,7 @@ if ! has_rabbitmq; then
 fi
 if ! command -v redis-server >/dev/null; then
     echo "missing: Redis (Debian: apt-get install redis-server); its tests are skipped" >&2
+fi
+if ! has_prometheus; then
+    echo "missing: Prometheus (Debian: apt-get install prometheus); its tests are skipped" >&2
 fi
