@@ -36,6 +36,7 @@ class PrometheusServer:
         self._interval_s = interval_s
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{free_port()}"
+        self._client = httpx.Client(base_url=self.url, timeout=20)
 
     def start(self) -> None:
         self._configure()
@@ -59,6 +60,7 @@ class PrometheusServer:
             time.sleep(0.05)
 
     def stop(self) -> None:
+        self._client.close()
         if self._process is None:
             return
         self._process.terminate()
@@ -71,7 +73,7 @@ class PrometheusServer:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The series of an instant vector; AssertionError where it cannot be evaluated."""
-        answer = httpx.post(f"{self.url}/api/v1/query", data={"query": expression}, timeout=20)
+        answer = self._client.post("/api/v1/query", data={"query": expression})
         found = answer.json()
         assert found["status"] == "success", f"{expression}: {found}"
         assert found["data"]["resultType"] == "vector", expression
@@ -80,7 +82,7 @@ class PrometheusServer:
 
     def rules(self) -> list[dict[str, Any]]:
         """Each rule that is loaded, and how its last evaluation went."""
-        groups = httpx.get(f"{self.url}/api/v1/rules", timeout=20).json()["data"]["groups"]
+        groups = self._client.get("/api/v1/rules").json()["data"]["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
     def last_words(self) -> str:
@@ -106,6 +108,6 @@ class PrometheusServer:
 
     def _is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/-/ready", timeout=5).is_success
+            return self._client.get("/-/ready").is_success
         except httpx.TransportError:
             return False

@@ -62,7 +62,7 @@ def test_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
 
 
 def test_the_panels_of_the_dashboards_parse(tmp_path: Path) -> None:
-    asked = []
+    asked: list[dict[str, str]] = []
     for one in expressions():
         text = one.text
         for variable, value in FILLED_IN.items():
