@@ -64,6 +64,8 @@ def test_what_else_there_is_goes_by_profile(services: dict[str, Service]) -> Non
         "rabbitmq": ["queue"],
         "redis": ["queue"],
         "mlflow": ["mlflow"],
+        "prometheus": ["monitoring"],
+        "grafana": ["monitoring"],
     }
 
 
@@ -117,6 +119,8 @@ def test_ports_are_published_on_this_host_only(
         "tidegate": ["127.0.0.1:9000:9000", "127.0.0.1:9001:9001"],
         "tidegate-2": ["127.0.0.1:9010:9000", "127.0.0.1:9011:9001"],
         "mlflow": ["127.0.0.1:5000:5000"],
+        "prometheus": ["127.0.0.1:9090:9090"],
+        "grafana": ["127.0.0.1:3000:3000"],
     }
     assert (settings.http.port, settings.grpc.port) == (9000, 9001)
     assert flags(services["mlflow"])["--port"] == "5000"
