@@ -126,15 +126,22 @@ async def test_a_broker_that_comes_back_has_everything(
     finally:
         await asyncio.to_thread(rabbitmq.start)
 
-    again: list[Delivery] = []
-    while len(again) < 3:
+    # One that was killed may not have written that the original of "later" was acknowledged.
+    again: list[str | None] = []
+    while len(set(again)) < 3:
         found = await taken_from(queue)
         assert found
-        again += found
-    assert sorted(map(str, ids(tuple(again)))) == ["held", "later", "waits"]
-    await asyncio.gather(*map(queue.settle, again))
+        again += ids(found)
+        await asyncio.gather(*map(queue.settle, found))
+    assert set(again) == {"held", "later", "waits"}
+    assert len(again) == 3 or (is_killed and sorted(map(str, again)).count("later") == 2)
     await published_to(queue, "after")
-    assert ids(await taken_from(queue)) == ["after"]
+    last: list[str | None] = []
+    while "after" not in last:
+        found = await taken_from(queue)
+        assert found
+        last += ids(found)
+    assert set(last) <= ({"after", "later"} if is_killed else {"after"})
 
 
 async def test_who_publishes_waits_for_the_broker_to_come_back(
