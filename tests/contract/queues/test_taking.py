@@ -154,12 +154,15 @@ async def test_many_messages_each_come_once_while_nobody_dies(stage: Stage) -> N
 
         async with asyncio.timeout(6 * WAIT_S):
             await asyncio.gather(publish_all(), work(stage.queue), work(other))
-        left = await stage.queue.take(ANY, wait_s=0.3)
-        await asyncio.gather(*map(stage.queue.settle, left))
-        seen.update(ids(left))
+        # What a server handed out twice may still lie with either of them.
+        async with asyncio.timeout(6 * WAIT_S):
+            while set((await stage.queue.depths()).values()) != {0}:
+                for one in (stage.queue, other):
+                    left = await one.take(ANY, wait_s=0.3)
+                    await asyncio.gather(*map(one.settle, left))
+                    seen.update(ids(left))
     assert set(seen) == set(names)
     assert not stage.is_once or seen == Counter(names)
-    await until_depths(stage.queue, dict.fromkeys(Priority, 0))
 
 
 @pytest.mark.parametrize("cancelled_after_s", [0.0, 0.001, 0.005, 0.02, 0.1])
@@ -191,7 +194,7 @@ async def test_the_largest_body_is_carried_and_a_larger_one_refused(queue: JobQu
     with pytest.raises(ControlPlaneError, match=str(MAX_MESSAGE_BYTES)) as caught:
         await queue.publish(message("b", body=b" " * (MAX_MESSAGE_BYTES + 1)))
     assert caught.value.code is ErrorCode.MESSAGE_TOO_LARGE
-    assert await queue.take(ANY, wait_s=0.2) == ()
+    assert "b" not in ids(await queue.take(ANY, wait_s=0.2))
 
 
 async def test_depths_are_of_what_waits(stage: Stage) -> None:
