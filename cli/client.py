@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli.failure import UNREACHABLE, Refused
+from cli.options import DEFAULT_URL
 
 if TYPE_CHECKING:
     import httpx
@@ -97,7 +98,12 @@ class ControlPlane:
                     code="unexpected_answer",
                     hint="is --url right?",
                 )
-        raise _refusal_of_problem(response, body or {}, correlation_id)
+        refusal = _refusal_of_problem(response, body or {}, correlation_id)
+        if refusal.request_id is not None:
+            # Who tries again without a key has a second job; this one goes on by itself.
+            where = "" if self.url == DEFAULT_URL else f" --url {self.url}"
+            refusal.hint = f"follow it: tidegate jobs watch {refusal.request_id}{where}"
+        raise refusal
 
     def refusal_of(self, error: Exception, correlation_id: str, timeout_s: float) -> Refused:
         """What a person should read when no response came."""
@@ -174,4 +180,5 @@ def _refusal_of_problem(
         field=text("field"),
         hint=hint,
         correlation_id=text("correlation_id") or correlation_id,
+        request_id=text("request_id"),
     )

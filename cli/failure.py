@@ -13,6 +13,7 @@ class Refused(Exception):
     message: one sentence, with the field and the limit where there is one.
     code: the control plane's ErrorCode, or ``unreachable``, or the command line's own.
     hint: what to try, in a few words.
+    request_id: of the job that is kept all the same.
     """
 
     def __init__(
@@ -23,6 +24,7 @@ class Refused(Exception):
         field: str | None = None,
         hint: str | None = None,
         correlation_id: str | None = None,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -30,6 +32,7 @@ class Refused(Exception):
         self.field = field
         self.hint = hint
         self.correlation_id = correlation_id
+        self.request_id = request_id
 
     def line(self) -> str:
         """The whole refusal on one line."""
@@ -50,6 +53,7 @@ class Refused(Exception):
             "field": self.field,
             "hint": self.hint,
             "correlation_id": self.correlation_id,
+            "request_id": self.request_id,
         }
         return {key: value for key, value in known.items() if value is not None}
 

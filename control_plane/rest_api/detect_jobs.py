@@ -25,7 +25,7 @@ from control_plane.rest_api.forms import DetectForm
 from control_plane.rest_api.json_bodies import JSON
 from control_plane.rest_api.problems import correlation_id_of, problem_of
 from control_plane.rest_api.services import RestServices
-from control_plane.services.jobs.intake import Submission
+from control_plane.services.jobs.intake import Submission, Unconfirmed
 
 STATUS = "/api/v1/orchestrator/status"
 
@@ -41,7 +41,16 @@ async def answer_by_job(
     # The caller's own time runs while the job is taken in, too.
     deadline = Deadline.after(services.clock.now_s(), headers.timeout_s or 0.0)
     correlation_id = correlation_id_of(request)
-    job = await services.intake.submit(_submission(form, headers, correlation_id))
+    try:
+        job = await services.intake.submit(_submission(form, headers, correlation_id))
+    except Unconfirmed as error:
+        structlog.contextvars.bind_contextvars(request_id=error.job_id)
+        return problem_of(
+            error,
+            correlation_id,
+            headers={"Location": status_path(error.job_id)},
+            extensions={"request_id": error.job_id},
+        )
     structlog.contextvars.bind_contextvars(request_id=job.job_id)
     place = {"Location": status_path(job.job_id)}
     told = {"Idempotency-Replayed": "true"} if _is_repeat(job, correlation_id) else {}

@@ -62,6 +62,22 @@ class Submission:
     deadline_s: float | None = None
 
 
+class Unconfirmed(ControlPlaneError):
+    """A job is stored, and the queue has not confirmed its order: upkeep will order it.
+
+    Without a key nothing asks for a repeat (``retry_after_s``), for it would be a second job.
+    """
+
+    def __init__(self, job: Job, cause: ControlPlaneError) -> None:
+        super().__init__(
+            cause.code,
+            f"{cause.message}; it is stored and will be worked on as soon as the queue is back: "
+            f"job {job.job_id}",
+            retry_after_s=None if job.idempotency_key is None else cause.retry_after_s,
+        )
+        self.job_id = job.job_id
+
+
 @dataclass(frozen=True, slots=True)
 class IntakeOptions:
     """deadline_s: of a job whose caller gives none; max_deadline_s: the longest one.
@@ -110,8 +126,9 @@ class Intake:
         """The job, durable: the store and the queue have confirmed. A repeat is the same job.
 
         Raises ControlPlaneError: the caller's mistakes; CONFLICT for another request under a key
-        that is taken; OVERLOADED; STORE_UNAVAILABLE, PHOTO_UNAVAILABLE; QUEUE_UNAVAILABLE: it is
-        stored all the same, will be worked on, and a repeat under the same key finds it.
+        that is taken; OVERLOADED; STORE_UNAVAILABLE, PHOTO_UNAVAILABLE. Raises Unconfirmed,
+        QUEUE_UNAVAILABLE: it is stored all the same, will be worked on, and a repeat under the
+        same key finds it.
         """
         self._check(submission)
         await self._check_room()
@@ -219,8 +236,11 @@ class Intake:
         # Who repeats is told that it is accepted only once it is.
         if job.published_at_s is not None or job.is_finished:
             return job
-        async with self._told(ErrorCode.QUEUE_UNAVAILABLE, "the queue"):
-            await self._queue.publish(order_for(job))
+        try:
+            async with self._told(ErrorCode.QUEUE_UNAVAILABLE, "the queue"):
+                await self._queue.publish(order_for(job))
+        except ControlPlaneError as error:
+            raise Unconfirmed(job, error) from error
         self._step("published")
         try:
             async with self._told(ErrorCode.STORE_UNAVAILABLE, "the job store"):

@@ -70,6 +70,19 @@ def test_a_photo_that_is_refused_is_told(tidegate: Tidegate, plane: Plane, photo
     assert "the queue does not answer" in result.stderr
 
 
+def test_a_job_that_is_kept_all_the_same_is_followed_and_not_sent_again(
+    tidegate: Tidegate, plane: Plane, photo: Path
+) -> None:
+    kept = {"request_id": "r-7", "retry_after_s": 2.0}
+    plane.replies[DETECT] = problem(503, "queue_unavailable", "away; it is stored", **kept)
+    result = tidegate("detect", photo, "--async", "--url", plane.url)
+    assert result.exit_code == 1
+    assert f"(follow it: tidegate jobs watch r-7 --url {plane.url})" in result.stderr
+    assert "try again" not in result.stderr
+    shown = json.loads(tidegate("detect", photo, "--async", "--json", "--url", plane.url).stdout)
+    assert shown["error"]["request_id"] == "r-7"
+
+
 @pytest.mark.parametrize(
     "options", [["--async", "--timeout", "3"], ["--async", "--annotate", "x"], ["--deadline", "3"]]
 )

@@ -13,6 +13,7 @@ import pytest
 from control_plane.core.detections import DetectionStatus, Priority
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.grpc_api.protos import orchestrator_pb2 as pb
+from control_plane.services.jobs.intake import Unconfirmed
 from tests.unit.fake_jobs import JOB_ID, dead_job, finished, make_job
 from tests.unit.grpc_api.conftest import ORCHESTRATOR, Edge, Refusal
 
@@ -68,6 +69,16 @@ async def test_all_that_is_asked_travels_with_the_job(edge: Edge) -> None:
     assert await get(edge, answer.request_id) == answer
     again = await submit(edge, request)
     assert again.request_id == answer.request_id
+
+
+async def test_what_is_kept_and_not_confirmed_says_so(edge: Edge) -> None:
+    cause = ControlPlaneError(ErrorCode.QUEUE_UNAVAILABLE, "away", retry_after_s=2.0)
+    edge.jobs.error = Unconfirmed(make_job(JOB_ID), cause)
+    refusal = await refused(edge, pb.SubmitDetectionRequest(request=ASKED))
+    assert refusal.status == "UNAVAILABLE"
+    assert "it is stored and will be worked on as soon as the queue is back" in refusal.message
+    assert JOB_ID in refusal.message
+    assert "x-tidegate-retry-after-s" not in refusal.metadata
 
 
 async def test_what_is_left_out_has_a_default(edge: Edge) -> None:

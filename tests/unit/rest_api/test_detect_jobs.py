@@ -10,7 +10,8 @@ import pytest
 from control_plane.core.detections import Priority
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api import schemas
-from tests.unit.fake_jobs import dead_job, finished
+from control_plane.services.jobs.intake import Unconfirmed
+from tests.unit.fake_jobs import dead_job, finished, make_job
 from tests.unit.rest_api.fakes import DETECT, PHOTO, UUID, Edge, check_problem
 
 ASYNC = {"Prefer": "respond-async"}
@@ -115,6 +116,21 @@ async def test_what_the_intake_refuses_is_a_problem(
     edge.jobs.error = ControlPlaneError(code, "no")
     async with edge.client() as client:
         check_problem(await client.post(DETECT, json=JSON_BODY, headers=ASYNC), status, code, None)
+
+
+@pytest.mark.parametrize("headers", [ASYNC, {"Idempotency-Key": "a"}])
+async def test_what_is_kept_and_not_confirmed_has_its_place(
+    edge: Edge, headers: dict[str, str]
+) -> None:
+    job = make_job()
+    edge.jobs.error = Unconfirmed(job, ControlPlaneError(ErrorCode.QUEUE_UNAVAILABLE, "away"))
+    async with edge.client() as client:
+        response = await client.post(DETECT, json=JSON_BODY, headers=headers)
+    detail = check_problem(response, 503, ErrorCode.QUEUE_UNAVAILABLE, None)
+    assert "it is stored and will be worked on as soon as the queue is back" in detail
+    assert response.json()["request_id"] == job.job_id
+    assert response.headers["location"] == f"/api/v1/orchestrator/status/{job.job_id}"
+    assert "retry-after" not in response.headers
 
 
 async def test_a_repeat_is_the_same_job_and_says_so(edge: Edge) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from control_plane.core.detections import DetectionStatus, Priority
 from control_plane.errors import ControlPlaneError, ErrorCode
-from control_plane.services.jobs.intake import STEPS
+from control_plane.services.jobs.intake import STEPS, Unconfirmed
 from control_plane.services.result_cache import HASHED_IN_A_THREAD_BYTES
 from tests.unit.services.jobs.site import PHOTO, Crash, Site, crash_at, submission
 from tests.unit.virtual_time import run_virtually
@@ -137,14 +137,28 @@ def test_while_the_queue_is_away_the_job_is_kept_and_a_repeat_orders_it() -> Non
     async def main() -> None:
         site = Site()
         site.queue.faults.is_away = True
-        assert (await refusal(site, key="k")).code is ErrorCode.QUEUE_UNAVAILABLE
+        error = await refusal(site, key="k")
         (kept,) = await site.all_jobs()
         assert kept.published_at_s is None
+        assert isinstance(error, Unconfirmed)
+        assert (error.code, error.job_id) == (ErrorCode.QUEUE_UNAVAILABLE, kept.job_id)
+        assert error.retry_after_s == 2.0
+        assert "it is stored and will be worked on as soon as the queue is back" in error.message
+        assert kept.job_id in error.message
 
         site.queue.faults.is_away = False
         again = await site.intake().submit(submission(key="k"))
         assert (again.job_id, again.published_at_s is None) == (kept.job_id, False)
         assert (await site.messages.depths())[Priority.NORMAL] == 1
+
+    run_virtually(main())
+
+
+def test_without_a_key_nobody_is_asked_to_repeat_what_is_kept() -> None:
+    async def main() -> None:
+        site = Site()
+        site.queue.faults.is_away = True
+        assert (await refusal(site)).retry_after_s is None
 
     run_virtually(main())
 
