@@ -89,7 +89,8 @@ IdempotencyKey = Annotated[
         "--idempotency-key",
         metavar="KEY",
         show_default=False,
-        help="The same key and photo is the same detection, however often it is sent.",
+        help="The same key and photo is the same detection, however often it is sent. What is "
+        "sent is KEY:DIGEST, with the first 16 hex digits of the photo's SHA-256.",
     ),
 ]
 

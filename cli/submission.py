@@ -35,7 +35,8 @@ class Question:
     """What is asked about each photo. detection_types: none stands for every engine.
 
     is_async: nobody waits; timeout_s is then the time in which it has to be done.
-    idempotency_key: of several photos each has the key and its content's digest.
+    idempotency_key: each photo has the key and its content's digest, so that what is sent again of
+    several is the same, however many go with it.
     """
 
     detection_types: tuple[str, ...] = ()
@@ -53,15 +54,15 @@ class Question:
             form["releases"] = json.dumps(dict(self.releases))
         return form
 
-    def as_headers(self, photo: bytes = b"", *, is_one_of_many: bool = False) -> dict[str, str]:
+    def as_headers(self, photo: bytes = b"") -> dict[str, str]:
         headers = {}
         if self.timeout_s is not None:
             headers["x-request-timeout-s"] = f"{self.timeout_s:g}"
         if self.is_async:
             headers["prefer"] = "respond-async"
         if self.idempotency_key is not None:
-            digest = f":{hashlib.sha256(photo).hexdigest()[:16]}" if is_one_of_many else ""
-            headers["idempotency-key"] = self.idempotency_key + digest
+            digest = hashlib.sha256(photo).hexdigest()[:16]
+            headers["idempotency-key"] = f"{self.idempotency_key}:{digest}"
         return headers
 
 
@@ -116,12 +117,7 @@ class Submission:
         ) as client:
             with _Progress(len(photos)) as progress:
                 tasks = [
-                    asyncio.create_task(
-                        self._one(
-                            *(client, slots, photo, picture, progress.advance),
-                            is_one_of_many=len(photos) > 1,
-                        )
-                    )
+                    asyncio.create_task(self._one(client, slots, photo, picture, progress.advance))
                     for photo, picture in zip(photos, pictures, strict=True)
                 ]
                 for task in tasks:
@@ -147,13 +143,11 @@ class Submission:
         photo: Path,
         picture: Path | None,
         advance: Callable[[], None],
-        *,
-        is_one_of_many: bool,
     ) -> Outcome:
         async with slots:
             try:
                 encoded = await asyncio.to_thread(_read, photo)
-                headers = self.question.as_headers(encoded, is_one_of_many=is_one_of_many)
+                headers = self.question.as_headers(encoded)
                 answer = await self._ask(client, photo, encoded, headers)
             except Refused as refusal:
                 return Outcome(photo, refusals=(refusal,))

@@ -24,6 +24,10 @@ QUEUED = {
 }
 
 
+def key_of(key: str, photo: Path) -> str:
+    return f"{key}:{hashlib.sha256(photo.read_bytes()).hexdigest()[:16]}"
+
+
 @pytest.fixture(autouse=True)
 def accepting(plane: Plane) -> None:
     plane.replies[DETECT] = Reply(QUEUED, 202)
@@ -37,20 +41,21 @@ def test_the_id_is_printed_and_nobody_waits(tidegate: Tidegate, plane: Plane, ph
     (seen,) = plane.seen
     assert seen.headers["prefer"] == "respond-async"
     assert seen.headers["x-request-timeout-s"] == "600"
-    assert seen.headers["idempotency-key"] == "k"
+    assert seen.headers["idempotency-key"] == key_of("k", photo)
     shown = json.loads(tidegate("detect", photo, *options, "--json").stdout)
     assert (shown["request_id"], shown["status"]) == ("r-1", "queued")
 
 
-def test_of_several_photos_each_has_a_key_of_its_own(
+def test_a_photo_of_several_has_the_key_that_it_has_alone(
     tidegate: Tidegate, plane: Plane, photo: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.jpg"
     other.write_bytes(encoded((64, 48)))
     tidegate("detect", photo, other, "--async", "--idempotency-key", "k", "--url", plane.url)
     keys = {seen.headers["idempotency-key"] for seen in plane.seen}
-    digests = [hashlib.sha256(one.read_bytes()).hexdigest()[:16] for one in (photo, other)]
-    assert keys == {f"k:{digest}" for digest in digests}
+    assert keys == {key_of("k", photo), key_of("k", other)}
+    tidegate("detect", other, "--async", "--idempotency-key", "k", "--url", plane.url)
+    assert plane.seen[-1].headers["idempotency-key"] == key_of("k", other)
 
 
 def test_without_async_a_key_goes_along_and_the_answer_is_waited_for(
@@ -59,7 +64,7 @@ def test_without_async_a_key_goes_along_and_the_answer_is_waited_for(
     plane.replies[DETECT] = Reply(ANSWER)
     result = tidegate("detect", photo, "--idempotency-key", "k", "--url", plane.url)
     assert "completed" in result.stdout
-    assert plane.seen[0].headers["idempotency-key"] == "k"
+    assert plane.seen[0].headers["idempotency-key"] == key_of("k", photo)
     assert "prefer" not in plane.seen[0].headers
 
 
