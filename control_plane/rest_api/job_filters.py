@@ -63,8 +63,15 @@ def filter_of_query(query: JobQuery) -> JobFilter:
 def filter_of_order(asked: ActOnManyBody, *, is_resend: bool) -> JobFilter:
     """Dead letters alone; is_resend: those alone whose result was given up.
 
-    Raises InvalidArgument where neither some nor all of them are named.
+    Raises InvalidArgument where neither some nor all of them are named, and where a reason of
+    dead letters is given as the reason of the order.
     """
+    # Why it is done is said beside what is meant, and the words are easily mistaken.
+    if asked.dead is None and asked.reason in {one.value for one in DeadReason}:
+        raise InvalidArgument(
+            f"reason says why it is done and chooses nothing; the filter is dead: {asked.reason!r}",
+            field="reason",
+        )
     reason, is_dead = _dead(asked.dead)
     wanted = JobFilter(
         priority=None if asked.priority is None else Priority(asked.priority),

@@ -271,6 +271,21 @@ async def test_dead_letters_are_acted_on_by_filter(edge: Edge, action: str) -> N
     assert edge.jobs.done == [(f"{action}_all", wanted, 2, "ada", DEFAULT_REASON)]
 
 
+@pytest.mark.parametrize("action", ["replay", "discard", "resend"])
+@pytest.mark.parametrize("reason", ["failed", "unprocessable"])
+async def test_a_reason_is_no_filter(edge: Edge, action: str, reason: str) -> None:
+    edge.jobs.put(dead_job())
+    async with edge.client() as client:
+        order = {"all": True, "reason": reason}
+        refused = await client.post(f"{JOBS}/{action}", json=order)
+        detail = check_problem(refused, 400, ErrorCode.INVALID_ARGUMENT, "reason")
+        assert "reason says why" in detail
+        assert f"the filter is dead: '{reason}'" in detail
+        assert edge.jobs.done == []
+        said = await client.post(f"{JOBS}/{action}", json={"dead": "any", "reason": reason})
+    assert said.status_code == 200
+
+
 @pytest.mark.parametrize("order", [{"all": True}, {"dead": "any"}])
 async def test_all_dead_letters_are_acted_on_when_it_is_said(
     edge: Edge, order: dict[str, Any]
