@@ -40,7 +40,10 @@ MULTIPART = "multipart/form-data"
 
 _METADATA_FIELDS = ("project_id", "user_id")
 _SINGLE_FIELDS = frozenset({"photo_id", "photo_url", "priority", "metadata", "releases"})
-_FORM_FIELDS = ("photo", *DetectBody.model_fields, "release", "metadata.project_id")
+_FORM_FIELDS = (
+    *("photo", *DetectBody.model_fields, "release"),
+    *(f"metadata.{name}" for name in _METADATA_FIELDS),
+)
 
 
 @dataclass(frozen=True, slots=True)

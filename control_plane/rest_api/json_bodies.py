@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -97,7 +97,17 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> InvalidArgument:
     parts = (printable(str(part)[:80]) for part in first["loc"] if part != "[key]")
     name = ".".join(parts) or "body"
     if first["type"] == "extra_forbidden":
-        return InvalidArgument(
-            f"unknown key {name!r}; known: {', '.join(model.model_fields)}", field=name
-        )
+        known = ", ".join(_model_at(model, first["loc"][:-1]).model_fields)
+        return InvalidArgument(f"unknown key {name!r}; known: {known}", field=name)
     return InvalidArgument(f"{name}: {first['msg']}", field=name)
+
+
+def _model_at(model: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel]:
+    """The innermost model on the way to a field, whose keys are known there."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is not None:
+            kinds = get_args(field.annotation) or (field.annotation,)
+            models = (one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel))
+            model = next(models, model)
+    return model
