@@ -10,9 +10,10 @@ import typer
 
 from cli.client import ControlPlane
 from cli.failure import UNREACHABLE, Refused, complain
-from cli.job_options import JOBS, MAX_LISTED, job_path, jobs_query
+from cli.job_options import JOBS, MAX_LISTED, as_options, job_path, jobs_query
 from cli.job_words import line_of
 from cli.printing import print_json
+from cli.rollout_options import elsewhere
 
 DONE = {"replay": "replayed", "discard": "discarded", "resend": "to be sent again"}
 # What an action is about: the query that lists it, one of it, and what is said where there is none.
@@ -56,25 +57,31 @@ def act_on_chosen(
     action: str,
     wanted: Mapping[str, Any],
     *,
+    before: str | None,
     limit: int,
     signature: Mapping[str, Any],
     is_sure: bool,
     as_json: bool,
 ) -> None:
     """All that are wanted of those that the action is about, up to the limit, after asking back."""
-    most = limit if is_sure else _confirmed(control_plane, action, wanted, limit)
+    place = {} if before is None else {"before": before}
+    most = limit if is_sure else _confirmed(control_plane, action, {**wanted, **place}, limit)
     if not most:
         if as_json:
             print_json({"count": 0, "ids": [], "may_have_more": False})
         return
-    body = {**(wanted or {"all": True}), "limit": most, **signature}
+    body = {**(wanted or {"all": True}), **place, "limit": most, **signature}
     done = control_plane.post(f"{JOBS}/{action}", body, timeout_s=MANY_TIMEOUT_S)
     if as_json:
         print_json(done)
         return
     typer.echo(f"{_counted(action, done['count'])} {DONE[action]}")
     if done["may_have_more"] and most == limit:
-        typer.echo("there may be more: run it again")
+        # Not the same again: what fails again at once is the latest again.
+        options = f"{as_options(wanted)} --before {done['ids'][-1]} --limit {limit}"
+        sure = " --yes" if is_sure else ""
+        where = elsewhere(control_plane.url)
+        typer.echo(f"there may be more: tidegate jobs {action} {options}{sure}{where}")
 
 
 def _confirmed(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -69,6 +71,12 @@ Until = Annotated[
         "--until", metavar="2h|TIME", show_default=False, help="Only accepted before, likewise."
     ),
 ]
+Before = Annotated[
+    str | None,
+    typer.Option(
+        "--before", metavar="ID", show_default=False, help="Only those accepted before this one."
+    ),
+]
 Why = Annotated[
     str, typer.Option("--why", metavar="TEXT", show_default=False, help="Why, for the audit.")
 ]
@@ -110,6 +118,20 @@ def chosen(
         "created_before": moment_of(until, "--until"),
     }
     return {key: value for key, value in said.items() if value is not None}
+
+
+def as_options(wanted: Mapping[str, Any]) -> str:
+    """A filter as it is typed."""
+    names = {
+        "dead": "--reason",
+        "correlation_id": "--correlation-id",
+        "created_after": "--since",
+        "created_before": "--until",
+    }
+    said = (
+        f"{names.get(key, f'--{key}')} {shlex.quote(str(value))}" for key, value in wanted.items()
+    )
+    return " ".join(said) if wanted else "--all"
 
 
 def one_of(value: str | None, words: tuple[str, ...], option: str) -> str | None:

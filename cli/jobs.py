@@ -26,12 +26,6 @@ Limit = Annotated[
     int,
     typer.Option("--limit", min=1, max=options.MAX_LISTED, metavar="N", help="How many at most."),
 ]
-Before = Annotated[
-    str | None,
-    typer.Option(
-        "--before", metavar="ID", show_default=False, help="Only those accepted before this one."
-    ),
-]
 
 
 @app.command("list")
@@ -54,7 +48,7 @@ def list_jobs(
     correlation_id: options.CorrelationId = None,
     since: options.Since = None,
     until: options.Until = None,
-    before: Before = None,
+    before: options.Before = None,
     limit: Limit = 50,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -101,7 +95,7 @@ def dead(
     correlation_id: options.CorrelationId = None,
     since: options.Since = None,
     until: options.Until = None,
-    before: Before = None,
+    before: options.Before = None,
     limit: Limit = 50,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -202,6 +196,7 @@ def replay(
     correlation_id: options.CorrelationId = None,
     since: options.Since = None,
     until: options.Until = None,
+    before: options.Before = None,
     every: options.All = False,
     limit: options.Most = 100,
     why: options.Why = "",
@@ -231,6 +226,7 @@ def replay(
         wanted,
         ControlPlane(url, token),
         every=every,
+        before=before,
         limit=limit,
         signature=signed(who, why),
         is_sure=yes,
@@ -248,6 +244,7 @@ def discard(
     correlation_id: options.CorrelationId = None,
     since: options.Since = None,
     until: options.Until = None,
+    before: options.Before = None,
     every: options.All = False,
     limit: options.Most = 100,
     why: options.Why = "",
@@ -277,6 +274,7 @@ def discard(
         wanted,
         ControlPlane(url, token),
         every=every,
+        before=before,
         limit=limit,
         signature=signed(who, why),
         is_sure=yes,
@@ -294,6 +292,7 @@ def resend(
     correlation_id: options.CorrelationId = None,
     since: options.Since = None,
     until: options.Until = None,
+    before: options.Before = None,
     every: options.All = False,
     limit: options.Most = 100,
     why: options.Why = "",
@@ -323,6 +322,7 @@ def resend(
         wanted,
         ControlPlane(url, token),
         every=every,
+        before=before,
         limit=limit,
         signature=signed(who, why),
         is_sure=yes,
@@ -337,13 +337,14 @@ def _act(
     control_plane: ControlPlane,
     *,
     every: bool,
+    before: str | None,
     limit: int,
     signature: dict[str, Any],
     is_sure: bool,
     as_json: bool,
 ) -> None:
     if jobs:
-        if wanted or every:
+        if wanted or every or before:
             raise typer.BadParameter("name jobs, or choose them by filter; not both")
         act_on(control_plane, action, jobs, signature, as_json=as_json)
         return
@@ -356,6 +357,7 @@ def _act(
         control_plane,
         action,
         wanted,
+        before=before,
         limit=limit,
         signature=signature,
         is_sure=is_sure,

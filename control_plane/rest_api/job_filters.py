@@ -89,6 +89,8 @@ def filter_of_order(asked: ActOnManyBody, *, is_resend: bool) -> JobFilter:
         raise InvalidArgument(
             f"no {what} is chosen: say which, or all of them with all: true", field="all"
         )
+    if asked.before is not None:
+        wanted = replace(wanted, before=check_job_id(asked.before, "before"))
     if is_resend:
         return replace(wanted, is_undelivered=True)
     return replace(wanted, is_dead=True)

@@ -148,6 +148,11 @@ class ActOnManyBody(ActBody):
     correlation_id: str | None = None
     created_after: Annotated[datetime | None, Field(strict=False)] = None
     created_before: Annotated[datetime | None, Field(strict=False)] = None
+    before: str | None = Field(
+        None,
+        description="Only those accepted before the job of this id, for going on with a filter. "
+        "It chooses nothing by itself.",
+    )
     limit: int = Field(DEFAULT_ACTED_ON, ge=1, le=MAX_ACTED_ON, description="How many at most.")
 
 

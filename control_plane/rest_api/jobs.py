@@ -48,7 +48,8 @@ of other origins out.
 """
 MANY = """
 `replay` and `discard`: dead letters alone. `resend`: jobs whose result was given up on its way,
-alone. The latest first, at most `limit` of them; `may_have_more` says whether to ask again. At
+alone. The latest first, at most `limit` of them; `may_have_more` says whether to ask again, with
+`before` the last of `ids`, for what fails again at once is the latest again. At
 least one filter is needed, or `all: true`: an empty body must not empty a queue.
 `Content-Type: application/json` is required.
 """

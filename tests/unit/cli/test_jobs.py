@@ -218,7 +218,8 @@ def test_many_are_acted_on_by_filter(tidegate: Tidegate, plane: Plane, action: s
     result = tidegate("jobs", action, *options, "--who", "ada", "--url", plane.url)
     assert result.stdout.splitlines() == [
         f"2 dead letters {action}ed",
-        "there may be more: run it again",
+        f"there may be more: tidegate jobs {action} --reason failed --code photo_unavailable "
+        f"--before {OTHER_ID} --limit 2 --yes --url {plane.url}",
     ]
     assert json.loads(plane.seen[-1].body) == {
         "dead": "failed",
@@ -227,6 +228,10 @@ def test_many_are_acted_on_by_filter(tidegate: Tidegate, plane: Plane, action: s
         "who": "ada",
         "reason": "",
     }
+    everything = ["--all", "--yes", "--before", OTHER_ID, "--limit", "2", "--url", plane.url]
+    more = tidegate("jobs", action, *everything).stdout.splitlines()[-1]
+    assert more.startswith(f"there may be more: tidegate jobs {action} --all --before {OTHER_ID} ")
+    assert json.loads(plane.seen[-1].body)["before"] == OTHER_ID
     shown = tidegate("jobs", action, "--all", "--yes", "--json", "--url", plane.url).stdout
     assert json.loads(shown) == done
     assert json.loads(plane.seen[-1].body)["all"] is True
@@ -261,6 +266,12 @@ def test_a_person_is_asked_before_many_are_acted_on(
         assert json.loads(plane.seen[-1].body)["limit"] == 2, "more than was asked about"
 
 
+def test_what_is_asked_about_begins_where_it_is_said(tidegate: Tidegate, plane: Plane) -> None:
+    plane.replies[f"{JOBS}?dead=failed&before={OTHER_ID}&limit=100"] = listing(DEAD)
+    options = ["--reason", "failed", "--before", OTHER_ID, "--url", plane.url]
+    assert "this would replay 1 dead letter," in tidegate("jobs", "replay", *options).stderr
+
+
 def test_where_nobody_can_be_asked_nothing_is_done(tidegate: Tidegate, plane: Plane) -> None:
     plane.replies[f"{JOBS}?dead=any&limit=100"] = listing(DEAD)
     result = tidegate("jobs", "discard", "--all", "--url", plane.url)
@@ -285,6 +296,8 @@ def test_where_there_are_none_nothing_is_done(tidegate: Tidegate, plane: Plane) 
         (["resend"], "--since 2h"),
         (["discard", JOB_ID, "--all"], "not both"),
         (["replay", JOB_ID, "--code", "x"], "not both"),
+        (["replay", JOB_ID, "--before", OTHER_ID], "not both"),
+        (["replay", "--before", OTHER_ID], "which?"),
         (["replay", "--reason", "the store is back"], "--why"),
         (["dead", "--priority", "urgent"], "high, normal, low"),
         (["list", "--since", "yesterday"], "2h"),

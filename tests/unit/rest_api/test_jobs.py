@@ -252,6 +252,7 @@ async def test_dead_letters_are_acted_on_by_filter(edge: Edge, action: str) -> N
         "correlation_id": "c-1",
         "created_after": "2025-01-31T12:00:00Z",
         "created_before": "2025-01-31T13:00:00Z",
+        "before": OTHER_ID,
         "limit": 2,
         "who": "ada",
     }
@@ -267,6 +268,7 @@ async def test_dead_letters_are_acted_on_by_filter(edge: Edge, action: str) -> N
         correlation_id="c-1",
         created_after_s=NOON_S,
         created_before_s=NOON_S + 3600,
+        before=OTHER_ID,
     )
     assert edge.jobs.done == [(f"{action}_all", wanted, 2, "ada", DEFAULT_REASON)]
 
@@ -326,6 +328,7 @@ async def test_results_that_were_given_up_are_sent_again_by_filter(
     [
         ({}, "all"),
         ({"limit": 5, "who": "ada"}, "all"),
+        ({"before": OTHER_ID}, "all"),
         ({"limit": 0, "all": True}, "limit"),
         ({"limit": 10_001, "all": True}, "limit"),
         ({"code": "x"}, "code"),
