@@ -115,6 +115,11 @@ class Job:
         return self.state in FINISHED
 
     @property
+    def is_discarded(self) -> bool:
+        """Failed, and taken off the dead letters by a person."""
+        return self.state is DetectionStatus.FAILED and self.dead is None
+
+    @property
     def is_waiting(self) -> bool:
         """Nobody has it in hand, and somebody is to take it."""
         return self.state is DetectionStatus.QUEUED

@@ -59,9 +59,12 @@ class DeadReason(StrEnum):
 class IllegalJobEvent(ControlPlaneError):
     """What was asked of a job makes no sense in the state it is in. Nothing was changed."""
 
-    def __init__(self, state: DetectionStatus, event: JobEvent) -> None:
+    def __init__(
+        self, state: DetectionStatus, event: JobEvent, *, is_discarded: bool = False
+    ) -> None:
+        how = "was discarded" if is_discarded else f"is {state.value}"
         super().__init__(
-            ErrorCode.CONFLICT, f"the job is {state.value}: {event.value} does not apply to it now"
+            ErrorCode.CONFLICT, f"the job {how}: {event.value} does not apply to it now"
         )
 
 

@@ -168,8 +168,7 @@ def replay(job: Job, now_s: float, *, deadline_s: float) -> Job:
 
     Raises IllegalJobEvent for a job that is no dead letter.
     """
-    if job.dead is None:
-        raise IllegalJobEvent(job.state, JobEvent.REPLAY)
+    _check_dead(job, JobEvent.REPLAY)
     return replace(
         job,
         state=next_state(job.state, JobEvent.REPLAY),
@@ -186,8 +185,7 @@ def replay(job: Job, now_s: float, *, deadline_s: float) -> Job:
 
 def discard(job: Job, now_s: float) -> Job:
     """Out of the dead letters; it stays failed. Raises IllegalJobEvent for no dead letter."""
-    if job.dead is None:
-        raise IllegalJobEvent(job.state, JobEvent.DISCARD)
+    _check_dead(job, JobEvent.DISCARD)
     return replace(
         job, state=next_state(job.state, JobEvent.DISCARD), dead=None, updated_at_s=now_s
     )
@@ -218,6 +216,12 @@ def strand(job: Job, now_s: float) -> Job:
         published_at_s=None,
         error=_unheard(job.claim, now_s),
     )
+
+
+def _check_dead(job: Job, event: JobEvent) -> None:
+    """Raises IllegalJobEvent, which says of a letter that was discarded that it was."""
+    if job.dead is None:
+        raise IllegalJobEvent(job.state, event, is_discarded=job.is_discarded)
 
 
 def _held(job: Job, claim: Claim) -> Claim:

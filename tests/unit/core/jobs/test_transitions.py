@@ -311,9 +311,9 @@ def test_a_discarded_job_stays_failed_and_is_no_dead_letter() -> None:
     job = dead()
     gone = discard(job, LATER_S)
     assert gone == replace(job, dead=None, updated_at_s=LATER_S)
-    with pytest.raises(IllegalJobEvent, match="failed: discard"):
+    with pytest.raises(IllegalJobEvent, match="was discarded: discard"):
         discard(gone, LATER_S)
-    with pytest.raises(IllegalJobEvent, match="failed: replay"):
+    with pytest.raises(IllegalJobEvent, match="was discarded: replay"):
         replay(gone, LATER_S, deadline_s=1.0)
 
 
