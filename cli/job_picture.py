@@ -15,6 +15,7 @@ from cli.job_words import (
     error_of,
     photo_of,
     remedy_of,
+    state_of,
 )
 from cli.printing import listed, style_of, table
 from cli.rollout_words import duration
@@ -36,7 +37,7 @@ def jobs_picture(jobs: Iterable[Job], now: datetime, columns: int) -> Renderable
     return _below_each_other(
         (
             str(job["id"]),
-            f"{job['state']}, {job['priority']}, {_age_and_attempts(job, now)}",
+            f"{state_of(job)}, {job['priority']}, {_age_and_attempts(job, now)}",
             f"{listed(job['engines'])}: {_code(job)}" if job.get("error") else "",
         )
         for job in jobs
@@ -64,7 +65,7 @@ def _jobs_table(jobs: Iterable[Job], now: datetime) -> Table:
         [
             [
                 str(job["id"]),
-                str(job["state"]),
+                state_of(job),
                 str(job["priority"]),
                 listed(job["engines"]),
                 age_of(job["created_at"], now),
@@ -100,7 +101,7 @@ def job_picture(job: Job, now: datetime) -> RenderableType:
     from rich.text import Text
 
     state = str(job["state"])
-    head = Text.assemble((str(job["id"]), "bold"), "  ", (state, style_of(state)))
+    head = Text.assemble((str(job["id"]), "bold"), "  ", (state_of(job), style_of(state)))
     if job.get("dead"):
         head.append(f"  dead letter: {job['dead']}")
     facts = _table_of({name: value for name, value in _facts(job, now) if value})

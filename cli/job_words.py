@@ -42,13 +42,25 @@ def remedy_of(job: Job) -> str:
 
 def next_commands(jobs: Sequence[Job], elsewhere: str) -> list[str]:
     """What to type next about these dead letters. elsewhere: what names the control plane."""
-    kinds = Counter((str(job.get("dead")), _code_of(job)) for job in jobs)
-    (reason, code), _ = kinds.most_common(1)[0]
+    kinds = Counter(_kind_of(job) for job in jobs)
+    (kind, count), *_ = kinds.most_common(1)
+    reason, code = kind
+    one = next(job["id"] for job in jobs if _kind_of(job) == kind)
     action = "discard" if _is_hopeless(reason, code) else "replay"
-    return [
-        f"one of them: tidegate jobs show {jobs[0]['id']}{elsewhere}",
-        f"then:        tidegate jobs {action} --reason {reason} --code {code}{elsewhere}",
+    said = [
+        f"one of them: tidegate jobs show {one}{elsewhere}",
+        f"then:        tidegate jobs {action} {one}{elsewhere}",
     ]
+    # To discard is for good, so nobody is led to discard what he has not looked at.
+    if action == "replay" and count > 1:
+        said.append(f"all like it: tidegate jobs replay --reason {reason} --code {code}{elsewhere}")
+    return said
+
+
+def state_of(job: Job) -> str:
+    """Its state, and of one that failed whether it is no dead letter any more."""
+    is_discarded = job["state"] == "failed" and not job.get("dead")
+    return "failed (discarded)" if is_discarded else str(job["state"])
 
 
 def line_of(job: Job) -> str:
@@ -105,6 +117,10 @@ def figures_line(figures: Mapping[str, Any]) -> str:
 def _by_priority(waiting: Mapping[str, int]) -> str:
     some = [f"{waiting[one]} {one}" for one in PRIORITIES if waiting.get(one)]
     return f" ({', '.join(some)})" if some else ""
+
+
+def _kind_of(job: Job) -> tuple[str, str]:
+    return str(job.get("dead")), _code_of(job)
 
 
 def _code_of(job: Job) -> str:

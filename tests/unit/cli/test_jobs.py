@@ -80,11 +80,33 @@ def test_dead_letters_say_why_and_what_to_do(tidegate: Tidegate, plane: Plane) -
     assert "s3://claims/[red]roof[/].jpg" in lines[1]
     assert lines[1].rstrip().endswith("replay, once its store is back")
     assert lines[3].rstrip().endswith("mend its sender; discard")
-    assert lines[-2] == f"one of them: tidegate jobs show {JOB_ID} --url {plane.url}"
-    assert lines[-1] == (
-        "then:        tidegate jobs replay --reason failed --code photo_unavailable "
-        f"--url {plane.url}"
-    )
+    assert lines[-3:] == [
+        f"one of them: tidegate jobs show {JOB_ID} --url {plane.url}",
+        f"then:        tidegate jobs replay {JOB_ID} --url {plane.url}",
+        "all like it: tidegate jobs replay --reason failed --code photo_unavailable "
+        f"--url {plane.url}",
+    ]
+
+
+def test_what_to_type_about_a_dead_letter_is_about_that_one(
+    tidegate: Tidegate, plane: Plane
+) -> None:
+    unreadable = [{**UNREADABLE, "id": "y"}, UNREADABLE]
+    plane.replies[f"{JOBS}?dead=any&limit=50"] = listing(DEAD, *unreadable)
+    lines = tidegate("jobs", "dead", "--url", plane.url).stdout.splitlines()
+    assert lines[-2:] == [
+        f"one of them: tidegate jobs show y --url {plane.url}",
+        f"then:        tidegate jobs discard y --url {plane.url}",
+    ]
+
+
+def test_a_job_that_was_discarded_says_so(tidegate: Tidegate, plane: Plane) -> None:
+    discarded = {**DEAD, "dead": None}
+    plane.replies[f"{JOBS}?limit=50"] = listing(discarded)
+    plane.replies[ONE] = Reply(discarded)
+    assert "failed (discarded)" in tidegate("jobs", "list", "--url", plane.url).stdout
+    shown = tidegate("jobs", "show", JOB_ID, "--url", plane.url).stdout
+    assert shown.startswith(f"{JOB_ID}  failed (discarded)\n")
 
 
 @pytest.mark.parametrize("columns", [38, 80, 139, 140])
@@ -109,7 +131,7 @@ def test_on_a_narrow_terminal_nothing_is_lost(columns: int) -> None:
 def test_dead_letters_are_chosen(tidegate: Tidegate, plane: Plane) -> None:
     plane.replies[f"{JOBS}?dead=unprocessable&limit=50"] = listing(UNREADABLE)
     result = tidegate("jobs", "dead", "--reason", "unprocessable", "--url", plane.url)
-    assert "tidegate jobs discard --reason unprocessable --code invalid_argument" in result.stdout
+    assert f"tidegate jobs discard {OTHER_ID}" in result.stdout
     plane.replies[f"{JOBS}?dead=failed&limit=50"] = listing()
     assert "no such" in tidegate("jobs", "dead", "--reason", "failed", "--url", plane.url).stdout
 
