@@ -79,7 +79,7 @@ def list_jobs(
         return
     if not answer["jobs"]:
         is_chosen = bool(wanted or state or undelivered or before)
-        typer.echo("no such job" if is_chosen else "no job yet: tidegate detect PHOTO --async")
+        typer.echo("no jobs" if is_chosen else "no jobs yet: tidegate detect PHOTO --async")
         return
     out = console()
     out.print(jobs_picture(answer["jobs"], _now(), out.width))

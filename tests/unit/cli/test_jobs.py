@@ -61,13 +61,14 @@ def test_jobs_are_chosen_by_the_control_plane(tidegate: Tidegate, plane: Plane) 
     result = tidegate("jobs", "list", *options, "--json", "--url", plane.url)
     assert json.loads(result.stdout) == {"jobs": [JOB], "next_before": None}
     plane.replies[path] = listing()
-    assert tidegate("jobs", "list", *options, "--url", plane.url).stdout == "no such job\n"
+    assert tidegate("jobs", "list", *options, "--url", plane.url).stdout == "no jobs\n"
 
 
 def test_nothing_yet_is_said_with_what_to_type(tidegate: Tidegate, plane: Plane) -> None:
     plane.replies[f"{JOBS}?limit=50"] = listing()
     plane.replies[f"{JOBS}?dead=any&limit=50"] = listing()
-    assert "detect PHOTO --async" in tidegate("jobs", "list", "--url", plane.url).stdout
+    nothing = tidegate("jobs", "list", "--url", plane.url).stdout
+    assert nothing == "no jobs yet: tidegate detect PHOTO --async\n"
     assert tidegate("jobs", "dead", "--url", plane.url).stdout == "no dead letters\n"
 
 
