@@ -145,7 +145,7 @@ def detect(
     submission = Submission(
         ControlPlane(url, token), question, annotate_into=annotate, concurrency=concurrency
     )
-    report = _Report(as_json=as_json)
+    report = _Report(as_json=as_json, is_async=is_async)
     submission.run(photos, report.tell)
     raise typer.Exit(0 if report.is_all_well else 1)
 
@@ -170,9 +170,10 @@ def _releases(values: list[str]) -> dict[str, str]:
 class _Report:
     """Prints each outcome as it comes and remembers whether all went well."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, is_async: bool) -> None:
         self.is_all_well = True
         self._as_json = as_json
+        self._is_async = is_async
         self._complaints: set[str] = set()
 
     def tell(self, outcome: Outcome) -> None:
@@ -182,7 +183,7 @@ class _Report:
         if self._as_json:
             print_json(outcome.as_json(), is_line=True)
         elif outcome.answer is not None:
-            _print_answer(outcome.photo, outcome.answer, outcome.annotated)
+            self._print(outcome.photo, outcome.answer, outcome.annotated)
         for line in failures_of(outcome):
             complain(line)
         for refusal in outcome.refusals:
@@ -192,6 +193,11 @@ class _Report:
             if line not in self._complaints:
                 self._complaints.add(line)
                 complain(line)
+
+    def _print(self, photo: Path, answer: Mapping[str, Any], annotated: Path | None) -> None:
+        # What is sent again under its key may be done already; its id was asked for all the same.
+        request_id = str(answer.get("request_id")) if self._is_async else None
+        _print_answer(photo, answer, annotated, request_id)
 
 
 def failures_of(outcome: Outcome) -> list[str]:
@@ -213,7 +219,9 @@ def _in_place_of(answer: Mapping[str, Any], engine: str) -> str:
     return f" for v{chosen}" if chosen else ""
 
 
-def _print_answer(photo: Path, answer: Mapping[str, Any], annotated: Path | None) -> None:
+def _print_answer(
+    photo: Path, answer: Mapping[str, Any], annotated: Path | None, request_id: str | None
+) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -222,7 +230,6 @@ def _print_answer(photo: Path, answer: Mapping[str, Any], annotated: Path | None
 
     status = str(answer.get("status"))
     if status in ("queued", "processing"):
-        request_id = str(answer.get("request_id"))
         console().print(Text.assemble((str(photo), "bold"), f"  {status}  {request_id}"))
         return
     elapsed_ms = float(answer.get("processing_time_ms") or 0)
@@ -230,6 +237,8 @@ def _print_answer(photo: Path, answer: Mapping[str, Any], annotated: Path | None
     head = Text.assemble(
         (str(photo), "bold"), "  ", (status, style_of(status)), f"  {elapsed_ms:.0f} ms"
     )
+    if request_id is not None:
+        head.append(f"  {request_id}")
     out.print(head)
     rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     versions = answer.get("model_versions") or {}

@@ -68,6 +68,16 @@ def test_without_async_a_key_goes_along_and_the_answer_is_waited_for(
     assert "prefer" not in plane.seen[0].headers
 
 
+def test_the_id_of_what_is_done_already_is_printed_too(
+    tidegate: Tidegate, plane: Plane, photo: Path
+) -> None:
+    plane.replies[DETECT] = Reply(ANSWER, 202)
+    options = ["--async", "--idempotency-key", "k", "--url", plane.url]
+    head = tidegate("detect", photo, *options).stdout.splitlines()[0]
+    assert head.startswith(f"{photo}  completed  ")
+    assert head.endswith("  r-1")
+
+
 def test_a_photo_that_is_refused_is_told(tidegate: Tidegate, plane: Plane, photo: Path) -> None:
     plane.replies[DETECT] = problem(503, "queue_unavailable", "the queue does not answer")
     result = tidegate("detect", photo, "--async", "--url", plane.url)
