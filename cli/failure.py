@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 UNREACHABLE = "unreachable"
+TYPED = "request_id"
+"""A field of the API that nobody filled in here: the id was an argument."""
 
 
 class Refused(Exception):
@@ -37,7 +39,7 @@ class Refused(Exception):
     def line(self) -> str:
         """The whole refusal on one line."""
         parts = [self.message]
-        if self.field and self.field not in self.message:
+        if self.field and self.field != TYPED and self.field not in self.message:
             parts.insert(0, f"{self.field}:")
         if self.hint:
             parts.append(f"({self.hint})")

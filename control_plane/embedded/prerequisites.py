@@ -140,7 +140,8 @@ def check_shared_memory(count: int, folder: Path = SHARED_MEMORY) -> Finding:
         free = shutil.disk_usage(folder).free
     except OSError as failure:
         return Finding("shared memory", False, f"{folder}: {failure.strerror}", remedy)
-    detail = f"{free >> 20} MiB free in {folder} (needs {needed >> 20} MiB for {count} Tritons)"
+    tritons = "1 Triton" if count == 1 else f"{count} Tritons"
+    detail = f"{free >> 20} MiB free in {folder} (needs {needed >> 20} MiB for {tritons})"
     return Finding("shared memory", free >= needed, detail, "" if free >= needed else remedy)
 
 

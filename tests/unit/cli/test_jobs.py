@@ -179,6 +179,13 @@ def test_a_job_is_shown_with_everything(
     assert shown["id"] == job["id"]
 
 
+def test_an_unknown_id_is_no_field(tidegate: Tidegate, plane: Plane) -> None:
+    plane.replies[ONE] = problem(404, "not_found", "there is no job 'x'", field="request_id")
+    assert tidegate("jobs", "show", JOB_ID, "--url", plane.url).stderr.startswith(
+        "tidegate: there is no job 'x'"
+    )
+
+
 def test_an_unknown_job_is_told(tidegate: Tidegate, plane: Plane) -> None:
     result = tidegate("jobs", "show", "x/y", "--url", plane.url)
     assert result.exit_code == 1

@@ -127,6 +127,11 @@ def test_shared_memory_too_small_says_how_to_enlarge_it(tmp_path: Path) -> None:
     assert "--shm-size" in finding.remedy
 
 
+@pytest.mark.parametrize(("count", "words"), [(1, "for 1 Triton)"), (2, "for 2 Tritons)")])
+def test_shared_memory_is_counted_by_tritons(tmp_path: Path, count: int, words: str) -> None:
+    assert check_shared_memory(count, tmp_path).detail.endswith(words)
+
+
 def test_shared_memory_absent(tmp_path: Path) -> None:
     finding = check_shared_memory(1, tmp_path / "nowhere")
     assert not finding.is_ok
