@@ -26,7 +26,7 @@ REMEDIES: Mapping[str, str] = {
     "conflict": "mend its sender: the key was another's; discard",
     "unknown_engine": "load the engine and replay, or discard",
     "unknown_release": "load the release and replay, or discard",
-    "deadline_exceeded": "replay: it has all of its time again",
+    "deadline_exceeded": "look at its error, then replay: it has all of its time again",
     "backend_unavailable": "replay, once the engines are well: tidegate status",
     "backend_fault": "replay, once the engines are well: tidegate status",
     "release_not_ready": "replay, once the release is ready: tidegate status",

@@ -67,6 +67,7 @@ def upkeep_options(settings: Settings) -> UpkeepOptions:
     return UpkeepOptions(
         keep_s=settings.jobs.keep_s,
         keep_dead_s=settings.jobs.keep_dead_s,
+        max_attempts=settings.jobs.max_attempts,
         is_sent=settings.results.is_sent,
     )
 

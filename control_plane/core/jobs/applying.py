@@ -44,7 +44,7 @@ def apply(job: Job, now_s: float, outcome: Outcome, *, held: Claim, is_sent: boo
     return give_back(job, now_s, claim=held, wait_s=outcome.wait_s, error=outcome.error)
 
 
-def expire(job: Job, now_s: float, *, worker: str, is_sent: bool) -> Job:
+def expire(job: Job, now_s: float, *, worker: str, max_attempts: int, is_sent: bool) -> Job:
     """What is left of a job whose deadline has passed and that nobody works on.
 
     Raises NotDue before its deadline, ClaimedElsewhere, AlreadyFinished.
@@ -58,4 +58,5 @@ def expire(job: Job, now_s: float, *, worker: str, is_sent: bool) -> Job:
     # It is taken in hand to be ended, which is no attempt.
     held = Claim(worker, job.run, job.attempts, now_s)
     mine = replace(job, state=next_state(job.state, JobEvent.CLAIM), claim=held)
-    return apply(mine, now_s, settle_late(mine, now_s), held=held, is_sent=is_sent)
+    over = settle_late(mine, now_s, spent=job.attempts, max_attempts=max_attempts)
+    return apply(mine, now_s, over, held=held, is_sent=is_sent)

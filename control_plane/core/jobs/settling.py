@@ -8,7 +8,7 @@ the fleet was full, a store or a broker away, a stop    goes back, no attempt us
 a fault of the fleet, attempts left                     is tried again, those engines alone
 a fault of the fleet, none left, something found        is partial
 a fault of the fleet, none left, nothing found          failed
-the job's deadline does not last until the next attempt as with none left
+the job's deadline does not last until the next attempt as with none left, and it is said
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ NOT_ITS_FAULT = frozenset(
     }
 )
 """What says nothing of the job: it goes back, as if it had not been taken."""
+
+
+MOST_CHARACTERS = 1000
+"""Of the words of an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def settle_answer(
     wait_s = _wait_s(job, _longest(hopeful), options=options, rng=rng)
     if _may_retry(job, wait_s, now_s=now_s, options=options):
         return Retry(wait_s, error, merged)
-    return _end(merged, error)
+    return _end(merged, _last_words(job, error, options))
 
 
 def settle_error(
@@ -115,7 +119,7 @@ def settle_error(
     wait_s = _wait_s(job, refusal.retry_after_s, options=options, rng=rng)
     if _may_retry(job, wait_s, now_s=now_s, options=options):
         return Retry(wait_s, error)
-    return _end(_blamed(job.answer, error), error)
+    return _end(_blamed(job.answer, error), _last_words(job, error, options))
 
 
 def settle_claim(job: Job, *, now_s: float, options: JobRetryOptions) -> Outcome | None:
@@ -125,16 +129,26 @@ def settle_claim(job: Job, *, now_s: float, options: JobRetryOptions) -> Outcome
     comes here with more attempts than it may have.
     """
     if job.deadline_at_s <= now_s:
-        return settle_late(job, now_s)
+        # The attempt that was to begin is none.
+        return settle_late(job, now_s, spent=job.attempts - 1, max_attempts=options.max_attempts)
     if job.attempts > options.max_attempts:
         error = job.error or JobError(ErrorCode.INTERNAL, "its worker died", now_s)
         return _give_up(job, error)
     return None
 
 
-def settle_late(job: Job, now_s: float) -> Outcome:
-    """After its deadline: what was found so far, or nothing."""
-    return _give_up(job, _too_late(now_s))
+def settle_late(
+    job: Job, now_s: float, *, spent: int, max_attempts: int, last: JobError | None = None
+) -> Outcome:
+    """After its deadline: what was found so far, or nothing.
+
+    spent: the attempts that were made of this run. last: what ended the last one, where the job
+    does not know it yet.
+    """
+    last = last or job.error
+    # Before a run's first attempt the error is that of the run before.
+    words = _late_words(spent, max_attempts, last if spent or not job.run else None)
+    return _give_up(job, JobError(ErrorCode.DEADLINE_EXCEEDED, words, now_s))
 
 
 def merge(before: DetectionAnswer | None, after: DetectionAnswer) -> DetectionAnswer:
@@ -183,7 +197,9 @@ def _back(
 ) -> Outcome:
     wait_s = min(max(options.pause_s, retry_after_s or 0.0), options.most_s)
     if now_s + wait_s >= job.deadline_at_s:
-        return settle_late(job, now_s)
+        return settle_late(
+            job, now_s, spent=job.attempts, max_attempts=options.max_attempts, last=error
+        )
     return Return(wait_s, error)
 
 
@@ -205,10 +221,21 @@ def _error_of(answer: DetectionAnswer, now_s: float) -> JobError:
     failures = list(answer.errors.values())
     gravest = next((one for one in failures if one.code not in NOT_ITS_FAULT), failures[0])
     words = "; ".join(f"{engine}: {one.message}" for engine, one in answer.errors.items())
-    return JobError(gravest.code, words[:1000], now_s)
+    return JobError(gravest.code, words[:MOST_CHARACTERS], now_s)
 
 
-def _too_late(now_s: float) -> JobError:
-    return JobError(
-        ErrorCode.DEADLINE_EXCEEDED, "the job's deadline passed before it was done", now_s
-    )
+def _last_words(job: Job, error: JobError, options: JobRetryOptions) -> JobError:
+    """Of a job that is not tried again: with attempts left, it is its deadline that ends it.
+
+    Its code stays that of the fault, which is what has to be mended.
+    """
+    if job.attempts >= options.max_attempts:
+        return error
+    return replace(error, message=_late_words(job.attempts, options.max_attempts, error))
+
+
+def _late_words(spent: int, max_attempts: int, last: JobError | None) -> str:
+    after = f"after {spent} of {max_attempts} attempts" if spent else "before its first attempt"
+    which = "the last one" if spent else "the last error"
+    said = "" if last is None else f"; {which}: {last.message}"
+    return f"its deadline passed {after}{said}"[:MOST_CHARACTERS]

@@ -32,11 +32,13 @@ class UpkeepOptions:
     long after its deadline for the worker that has it. lost_after_s: how long a job that is due
     waits before its order is taken to be lost. orphan_s: how old a photo without a job is
     at the least, since its job may still come. keep_s, keep_dead_s: after the end. batch: jobs
-    per round and kind. is_sent: whether results are delivered somewhere.
+    per round and kind. max_attempts: of a run, to tell of. is_sent: whether results are delivered
+    somewhere.
     """
 
     keep_s: float
     keep_dead_s: float
+    max_attempts: int = 10
     unpublished_s: float = 5.0
     stranded_s: float = 10.0
     overdue_s: float = 5.0
@@ -117,7 +119,11 @@ class Upkeep:
             job = await self._store.change(
                 job_id,
                 lambda job, now_s: expire(
-                    job, now_s, worker=self._plane, is_sent=self._options.is_sent
+                    job,
+                    now_s,
+                    worker=self._plane,
+                    max_attempts=self._options.max_attempts,
+                    is_sent=self._options.is_sent,
                 ),
             )
             if job.dead is None and job.is_uploaded and is_removing:

@@ -57,7 +57,7 @@ def test_who_has_lost_the_claim_changes_nothing() -> None:
 
 
 def late(job: Job) -> Job:
-    return expire(job, 2000.0, worker="plane", is_sent=True)
+    return expire(job, 2000.0, worker="plane", max_attempts=10, is_sent=True)
 
 
 def test_a_job_whose_deadline_has_passed_is_a_dead_letter_with_no_more_attempts() -> None:
@@ -66,6 +66,8 @@ def test_a_job_whose_deadline_has_passed_is_a_dead_letter_with_no_more_attempts(
         assert (over.state, over.dead) == (DetectionStatus.FAILED, DeadReason.FAILED)
         assert over.error is not None
         assert over.error.code is ErrorCode.DEADLINE_EXCEEDED
+        made = f"after {job.attempts} of 10 attempts" if job.attempts else "before its first"
+        assert over.error.message.startswith(f"its deadline passed {made}")
         assert (over.attempts, over.claim, over.handover is None) == (job.attempts, None, False)
 
 
@@ -77,7 +79,7 @@ def test_what_was_found_by_the_deadline_is_what_there_is() -> None:
 
 def test_a_job_is_left_alone_before_its_deadline_after_its_end_and_in_somebodys_hands() -> None:
     with pytest.raises(NotDue):
-        expire(JOB, 1999.0, worker="plane", is_sent=False)
+        expire(JOB, 1999.0, worker="plane", max_attempts=10, is_sent=False)
     with pytest.raises(AlreadyFinished):
         late(replace(JOB, state=DetectionStatus.COMPLETED))
     with pytest.raises(ClaimedElsewhere):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -196,8 +197,14 @@ def test_out_of_attempts_with_nothing_found_failed() -> None:
 @pytest.mark.parametrize(("left_s", "kind"), [(2.0, Bury), (2.001, Retry)])
 def test_no_attempt_is_made_that_would_come_after_the_deadline(left_s: float, kind: type) -> None:
     job = a_job(attempts=1, deadline_at_s=NOW_S + left_s)
-    assert isinstance(refused(job, FAULT), kind)
-    assert isinstance(answered(job, damage=BROKEN), kind)
+    for settled, words in (
+        (refused(job, FAULT), "no"),
+        (answered(job, damage=BROKEN), "damage: it broke"),
+    ):
+        assert isinstance(settled, kind)
+        if isinstance(settled, Bury):
+            said = f"its deadline passed after 1 of 4 attempts; the last one: {words}"
+            assert settled.error == an_error(FAULT, said)
 
 
 @pytest.mark.parametrize(("left_s", "kind"), [(1.5, Bury), (1.501, Return)])
@@ -208,7 +215,8 @@ def test_nothing_goes_back_that_would_come_after_the_deadline(left_s: float, kin
     if isinstance(settled, Bury):
         assert settled.reason is DeadReason.FAILED
         assert settled.error.code is ErrorCode.DEADLINE_EXCEEDED
-        assert settled.error.message == "the job's deadline passed before it was done"
+        said = "its deadline passed after 1 of 4 attempts; the last one: no"
+        assert settled.error.message == said
 
 
 def test_what_was_found_before_the_deadline_is_partial() -> None:
@@ -223,11 +231,25 @@ def test_a_claimed_job_is_worked_on_within_its_attempts_and_its_time() -> None:
     assert settle_claim(job, now_s=NOW_S, options=OPTIONS) is None
 
 
-def test_a_job_claimed_too_late_is_a_dead_letter() -> None:
-    settled = settle_claim(a_job(attempts=1, deadline_at_s=NOW_S), now_s=NOW_S, options=OPTIONS)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"attempts": 1}, "before its first attempt"),
+        ({"attempts": 1, "error": an_error()}, "before its first attempt; the last error: {}"),
+        ({"attempts": 1, "error": an_error(), "run": 1}, "before its first attempt"),
+        ({"attempts": 4, "error": an_error()}, "after 3 of 4 attempts; the last one: {}"),
+        ({"attempts": 4, "error": an_error(), "run": 1}, "after 3 of 4 attempts; the last one: {}"),
+        ({"attempts": 4}, "after 3 of 4 attempts"),
+    ],
+)
+def test_a_job_claimed_too_late_is_a_dead_letter(changes: dict[str, Any], words: str) -> None:
+    job = a_job(deadline_at_s=NOW_S, **changes)
+    settled = settle_claim(job, now_s=NOW_S, options=OPTIONS)
     assert isinstance(settled, Bury)
     assert settled.reason is DeadReason.FAILED
     assert settled.error.code is ErrorCode.DEADLINE_EXCEEDED
+    last = job.error.message if job.error else ""
+    assert settled.error.message == f"its deadline passed {words.format(last)}"
 
 
 def test_a_job_that_killed_its_workers_is_a_dead_letter() -> None:
@@ -258,6 +280,11 @@ def test_the_words_of_an_error_are_bounded() -> None:
     settled = answered(a_job(attempts=1), damage=failing(message="x" * 2000))
     assert isinstance(settled, Retry)
     assert len(settled.error.message) == 1000
+    late = answered(
+        a_job(attempts=1, deadline_at_s=NOW_S + 1.0), damage=failing(message="x" * 2000)
+    )
+    assert isinstance(late, Bury)
+    assert len(late.error.message) == 1000
 
 
 def test_a_first_answer_is_merged_with_nothing() -> None:
