@@ -6,7 +6,7 @@ Reads, hands on what was asked, and decides nothing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import grpc
@@ -154,6 +154,9 @@ class JobCalls:
             who, reason = _signature(asked)
             limit = _limit(asked.limit, 100, MOST_ACTED_ON)
             wanted = read(asked.filter, is_all=asked.all)
+            # Where to go on from chooses nothing by itself.
+            if asked.before:
+                wanted = replace(wanted, before=check_job_id(asked.before, "before"))
             ids = await act(wanted, limit=limit, who=who, reason=reason)
             made: Message = answer(jobs=ids, may_have_more=len(ids) >= limit)
             return made

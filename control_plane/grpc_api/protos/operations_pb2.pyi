@@ -760,18 +760,20 @@ class ResendJobRequest(_message.Message):
     def __init__(self, job: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
 
 class ReplayJobsRequest(_message.Message):
-    __slots__ = ("filter", "all", "limit", "reason", "who")
+    __slots__ = ("filter", "all", "limit", "reason", "who", "before")
     FILTER_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
     filter: JobFilter
     all: bool
     limit: int
     reason: str
     who: str
-    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., all: _Optional[bool] = ..., limit: _Optional[int] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+    before: str
+    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., all: _Optional[bool] = ..., limit: _Optional[int] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., before: _Optional[str] = ...) -> None: ...
 
 class ReplayJobsResponse(_message.Message):
     __slots__ = ("jobs", "may_have_more")
@@ -782,18 +784,20 @@ class ReplayJobsResponse(_message.Message):
     def __init__(self, jobs: _Optional[_Iterable[str]] = ..., may_have_more: _Optional[bool] = ...) -> None: ...
 
 class DiscardJobsRequest(_message.Message):
-    __slots__ = ("filter", "all", "limit", "reason", "who")
+    __slots__ = ("filter", "all", "limit", "reason", "who", "before")
     FILTER_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
     filter: JobFilter
     all: bool
     limit: int
     reason: str
     who: str
-    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., all: _Optional[bool] = ..., limit: _Optional[int] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+    before: str
+    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., all: _Optional[bool] = ..., limit: _Optional[int] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., before: _Optional[str] = ...) -> None: ...
 
 class DiscardJobsResponse(_message.Message):
     __slots__ = ("jobs", "may_have_more")
@@ -804,18 +808,20 @@ class DiscardJobsResponse(_message.Message):
     def __init__(self, jobs: _Optional[_Iterable[str]] = ..., may_have_more: _Optional[bool] = ...) -> None: ...
 
 class ResendJobsRequest(_message.Message):
-    __slots__ = ("filter", "all", "limit", "reason", "who")
+    __slots__ = ("filter", "all", "limit", "reason", "who", "before")
     FILTER_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
     filter: JobFilter
     all: bool
     limit: int
     reason: str
     who: str
-    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., all: _Optional[bool] = ..., limit: _Optional[int] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
+    before: str
+    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., all: _Optional[bool] = ..., limit: _Optional[int] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., before: _Optional[str] = ...) -> None: ...
 
 class ResendJobsResponse(_message.Message):
     __slots__ = ("jobs", "may_have_more")

@@ -164,6 +164,17 @@ async def test_dead_letters_are_acted_on_by_filter(
     assert edge.jobs.done == [(action, WANTED, 1, "ada", DEFAULT_REASON), everything, everything]
 
 
+@pytest.mark.parametrize(
+    "kind", [pb.ReplayJobsRequest, pb.DiscardJobsRequest, pb.ResendJobsRequest]
+)
+async def test_a_filter_goes_on_from_a_job_which_chooses_nothing(edge: Edge, kind: Any) -> None:
+    edge.jobs.put(dead_job())
+    await ask(edge, kind(all=True, before=OTHER_ID))
+    assert edge.jobs.done[-1][1].before == OTHER_ID
+    assert await refused(edge, kind(before=OTHER_ID)) == ("INVALID_ARGUMENT", "all")
+    assert await refused(edge, kind(all=True, before="x")) == ("NOT_FOUND", "before")
+
+
 async def test_results_that_were_given_up_are_sent_again_by_filter(edge: Edge) -> None:
     edge.jobs.put(dead_job(), dead_job(OTHER_ID))
     for asked, wanted in (
