@@ -181,7 +181,7 @@ class Link:
         if "heartbeat" not in url.query:
             url = url.update_query(heartbeat=str(HEARTBEAT_S))
         async with asyncio.timeout(timeout_s):
-            self._connection = connection = await aio_pika.connect(url, timeout=timeout_s)
+            self._connection = connection = await _connected(url, timeout_s)
         connection.close_callbacks.add(lambda *_: self.doubt())
         await self._open_control(connection)
         await self._open_channels(connection)
@@ -311,3 +311,16 @@ class Link:
         for secret in filter(None, (password, unquote(password or ""))):
             text = text.replace(secret, "***")
         return text
+
+
+async def _connected(url: URL, timeout_s: float) -> AbstractConnection:
+    """As ``aio_pika.connect``, which lets go of a connection that was refused without closing it:
+    wherever that is swept up, a warning of Python's is written amid the log."""
+    connection = aio_pika.Connection(url)
+    try:
+        await connection.connect(timeout=timeout_s)
+    except BaseException:
+        # Nothing is open: it only learns that it is closed, which takes no time.
+        await connection.close()
+        raise
+    return connection

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
@@ -424,3 +426,18 @@ async def test_the_password_is_never_told(rabbitmq: RabbitmqServer) -> None:
             text = f"{caught.value} {caught.value!r} {queue!r} {options!r}"
             assert "hunter2" not in text
             assert "refused" in str(caught.value) or "Connect call failed" in str(caught.value)
+
+
+async def test_a_password_that_is_refused_is_told_by_the_log_alone(
+    rabbitmq: RabbitmqServer,
+) -> None:
+    options = RabbitmqOptions(rabbitmq.url().replace(PASSWORD, "wrong"), timeout_s=3.0)
+    with warnings.catch_warnings(record=True) as warned, structlog.testing.capture_logs() as logs:
+        warnings.simplefilter("always")
+        async with RabbitmqQueue(options, random.Random(0)) as queue:
+            with pytest.raises(QueueUnavailable, match="ACCESS_REFUSED"):
+                await queue.publish(message("waits"))
+            # Wherever what is left of the refused connections is swept up: here, in a thread.
+            await asyncio.to_thread(gc.collect)
+    assert [str(one.message) for one in warned] == []
+    assert {one["event"] for one in logs} == {"queue_lost"}
