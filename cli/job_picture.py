@@ -136,6 +136,8 @@ def figures_picture(figures: Mapping[str, Any]) -> RenderableType:
         [
             *([state, str(count)] for state, count in figures["states"].items()),
             *([f"dead: {reason}", str(count)] for reason, count in figures["dead"].items()),
+            # A control plane of before may answer.
+            ["results on their way", str(figures.get("sending", "-"))],
             ["undelivered", str(figures["undelivered"])],
         ],
     )

@@ -22,6 +22,7 @@ from control_plane.adapters.metrics.catalogue import (
     OLDEST_AGE,
     QUEUE_DEPTH,
     QUEUE_UP,
+    SENDING,
     UNDELIVERED,
 )
 from control_plane.adapters.metrics.fresh import Fresh
@@ -107,3 +108,4 @@ def _families(figures: JobFigures) -> Iterator[Metric]:
     unfinished = [one for one in DetectionStatus if one not in FINISHED]
     yield JOBS.of({(one.value,): figures.states.get(one, 0) for one in unfinished})
     yield UNDELIVERED.of({(): figures.undelivered})
+    yield SENDING.of({(): figures.sending})

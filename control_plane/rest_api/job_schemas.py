@@ -108,6 +108,7 @@ class JobFigures(BaseModel):
     states: dict[DetectionStatus, int] = Field(description="Of those that are not finished.")
     dead: dict[Literal["unprocessable", "failed"], int]
     undelivered: int = Field(description="Results that were given up on their way.")
+    sending: int = Field(description="Results that are to be sent, or wait for their next try.")
 
 
 class ActBody(BaseModel):

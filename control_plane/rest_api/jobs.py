@@ -166,6 +166,7 @@ async def _show_figures(desk: JobDesk) -> schemas.JobFigures:
         states={one: found.states.get(one, 0) for one in DetectionStatus if one not in FINISHED},
         dead={one.value: found.dead.get(one, 0) for one in DeadReason},
         undelivered=found.undelivered,
+        sending=found.sending,
     )
 
 

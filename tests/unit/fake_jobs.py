@@ -38,6 +38,7 @@ FIGURES = JobFigures(
     states={DetectionStatus.QUEUED: 41},
     dead={DeadReason.FAILED: 2},
     undelivered=1,
+    sending=3,
 )
 DEPTHS = {Priority.HIGH: 1, Priority.NORMAL: 0, Priority.LOW: 39}
 

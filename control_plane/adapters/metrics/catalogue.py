@@ -208,6 +208,11 @@ JOBS = Family("tidegate_jobs", Kind.GAUGE, "Jobs that are not finished.", ("stat
 UNDELIVERED = Family(
     "tidegate_jobs_undelivered", Kind.GAUGE, "Results that were given up on their way."
 )
+SENDING = Family(
+    "tidegate_jobs_sending",
+    Kind.GAUGE,
+    "Results that are to be sent, or wait for their next try.",
+)
 JOB_ATTEMPTS = Family(
     "tidegate_job_deliveries_total",
     Kind.COUNTER,
@@ -250,6 +255,7 @@ GROUPS: Mapping[str, tuple[Family, ...]] = {
         JOBS_WAITING,
         JOBS,
         UNDELIVERED,
+        SENDING,
         JOB_ATTEMPTS,
         JOBS_IN_HAND,
         FIGURES_UP,

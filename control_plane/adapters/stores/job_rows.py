@@ -176,6 +176,7 @@ async def read_figures(connection: AsyncConnection) -> JobFigures:
         },
         dead={one: buried.get(one, 0) for one in DeadReason},
         undelivered=await _count_set(connection, _JOBS.is_undelivered),
+        sending=await _count_set(connection, _JOBS.handover_due_at_s),
     )
 
 

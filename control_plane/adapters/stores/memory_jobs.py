@@ -132,6 +132,7 @@ class MemoryJobs:
             },
             dead={one: dead[one] for one in DeadReason},
             undelivered=sum(row["is_undelivered"] is True for row in rows),
+            sending=sum(row["handover_due_at_s"] is not None for row in rows),
         )
 
 

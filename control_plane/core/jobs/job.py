@@ -173,6 +173,7 @@ class JobFigures:
     oldest_age_s: by priority, how long ago the oldest that is due was accepted; 0 without one.
     states: of the jobs that are not finished; those that are nobody counts every few seconds.
     dead: by reason. undelivered: results that were given up on their way.
+    sending: results that are to be sent, or wait for their next try.
     """
 
     waiting: Mapping[Priority, int] = field(default_factory=dict)
@@ -180,3 +181,4 @@ class JobFigures:
     states: Mapping[DetectionStatus, int] = field(default_factory=dict)
     dead: Mapping[DeadReason, int] = field(default_factory=dict)
     undelivered: int = 0
+    sending: int = 0

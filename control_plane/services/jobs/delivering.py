@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,6 +28,7 @@ from control_plane.ports import (
     ResultRefused,
     ResultSink,
     ResultUnsent,
+    StoreUnavailable,
 )
 
 log = structlog.get_logger(__name__)
@@ -74,6 +76,7 @@ class Delivering:
         self._sink = sink
         self._rng = rng
         self._options = options
+        self._is_failing = False
 
     async def due(self, *, limit: int) -> tuple[str, ...]:
         """The jobs whose results are to be sent now. Raises StoreUnavailable."""
@@ -98,12 +101,35 @@ class Delivering:
         except ResultRefused as refused:
             return await self._give_up(job, str(refused))
         except ResultUnsent as unsent:
+            await self._fails(job, str(unsent))
             return await self._put_off(job, str(unsent), unsent.retry_after_s)
         except TimeoutError:
             words = f"not confirmed within {self._options.timeout_s:g} s"
+            await self._fails(job, words)
             return await self._put_off(job, words, None)
+        self._takes(job)
         await self._store.change(job.job_id, lambda job, now_s: arrived(job, now_s, run=run))
         return Sent.DELIVERED
+
+    async def _fails(self, job: Job, words: str) -> None:
+        """Told once, until the receiver has taken one again."""
+        if self._is_failing:
+            return
+        self._is_failing = True
+        waiting = None
+        with suppress(StoreUnavailable):
+            waiting = (await self._upkeep.figures()).sending
+        log.warning(
+            "results are not taken",
+            reason=words[:MOST_WORDS],
+            waiting=waiting,
+            job_id=job.job_id,
+        )
+
+    def _takes(self, job: Job) -> None:
+        if self._is_failing:
+            log.info("results are taken again", job_id=job.job_id)
+        self._is_failing = False
 
     async def _put_off(self, job: Job, words: str, retry_after_s: float | None) -> Sent:
         attempts = 1 if job.handover is None else job.handover.attempts

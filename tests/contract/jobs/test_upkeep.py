@@ -261,7 +261,7 @@ async def test_figures_of_nothing(jobs: Jobs) -> None:
     assert figures.oldest_age_s == dict.fromkeys(Priority, 0.0)
     assert figures.states == {QUEUED: 0, PROCESSING: 0}
     assert figures.dead == dict.fromkeys(DeadReason, 0)
-    assert figures.undelivered == 0
+    assert (figures.undelivered, figures.sending) == (0, 0)
 
 
 async def test_figures_are_of_what_is_there(jobs: Jobs) -> None:
@@ -286,3 +286,4 @@ async def test_figures_are_of_what_is_there(jobs: Jobs) -> None:
     assert figures.states == {QUEUED: 4, PROCESSING: 1}
     assert figures.dead == {DeadReason.FAILED: 2, DeadReason.UNPROCESSABLE: 1}
     assert figures.undelivered == 1
+    assert figures.sending == len(await jobs.due(Due.UNDELIVERED, since_s=0.0, limit=50))

@@ -71,6 +71,7 @@ async def test_jobs_are_counted() -> None:
         "tidegate_jobs queued": 41,
         "tidegate_jobs processing": 0,
         "tidegate_jobs_undelivered": 1,
+        "tidegate_jobs_sending": 3,
     }
 
 

@@ -82,4 +82,5 @@ FIGURES: dict[str, Any] = {
     "states": {"queued": 41, "processing": 2},
     "dead": {"unprocessable": 1, "failed": 2},
     "undelivered": 1,
+    "sending": 3,
 }

@@ -189,6 +189,7 @@ async def test_figures_are_whole(edge: Edge) -> None:
         "states": {"queued": 41, "processing": 0},
         "dead": {"unprocessable": 0, "failed": 2},
         "undelivered": 1,
+        "sending": 3,
     }
 
 

@@ -80,4 +80,4 @@ def test_a_message_that_could_not_be_read_is_routed_by_its_id() -> None:
 def test_a_filter_asks_for_nothing_and_figures_are_empty_by_default() -> None:
     wanted = JobFilter()
     assert all(getattr(wanted, name) is None for name in JobFilter.__slots__)
-    assert JobFigures() == JobFigures({}, {}, {}, {}, 0)
+    assert JobFigures() == JobFigures({}, {}, {}, {}, 0, 0)

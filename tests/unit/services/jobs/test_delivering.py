@@ -6,13 +6,14 @@ import asyncio
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from control_plane.core.detections import DetectionStatus
-from control_plane.core.jobs import Handover, Job, JobFilter
+from control_plane.core.jobs import Handover, Job, JobFigures, JobFilter
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import ResultUnsent, StoreUnavailable
 from control_plane.services.jobs.delivering import Sent
-from tests.unit.services.jobs.site import REFUSED, UNSENT, Site, now_s, submission
+from tests.unit.services.jobs.site import REFUSED, UNSENT, FaultyJobs, Site, now_s, submission
 from tests.unit.virtual_time import run_virtually
 
 
@@ -164,5 +165,53 @@ def test_a_result_that_is_on_its_way_while_its_job_is_replayed_does_no_harm() ->
         assert await sending is Sent.PASSED
         assert (await site.job(job.job_id)).state is DetectionStatus.COMPLETED
         assert await site.delivering().deliver(job.job_id) is Sent.DELIVERED
+
+    run_virtually(main())
+
+
+def test_a_receiver_that_fails_is_told_once_and_so_is_its_recovery() -> None:
+    async def main() -> None:
+        site = Site(is_sent=True)
+        jobs = [await finished(site) for _ in range(3)]
+        assert (await site.store.figures()).sending == 3
+        site.sink.answers = [ResultUnsent("503: at lunch"), UNSENT]
+        delivering = site.delivering()
+        with capture_logs() as logs:
+            sent = [await delivering.deliver(job.job_id) for job in jobs]
+            assert (await site.store.figures()).sending == 2
+            await asyncio.sleep(30.0)
+            assert await delivering.deliver(jobs[0].job_id) is Sent.DELIVERED
+        assert sent == [Sent.PUT_OFF, Sent.PUT_OFF, Sent.DELIVERED]
+        assert logs == [
+            {
+                "event": "results are not taken",
+                "log_level": "warning",
+                "reason": "503: at lunch",
+                "waiting": 3,
+                "job_id": jobs[0].job_id,
+            },
+            {
+                "event": "results are taken again",
+                "log_level": "info",
+                "job_id": jobs[2].job_id,
+            },
+        ]
+
+    run_virtually(main())
+
+
+def test_how_many_wait_is_left_out_where_the_store_does_not_say() -> None:
+    class Uncounted(FaultyJobs):
+        async def figures(self) -> JobFigures:
+            raise StoreUnavailable("it is away")
+
+    async def main() -> None:
+        site = Site(is_sent=True)
+        job = await finished(site)
+        site.store = Uncounted(site.store.jobs)
+        site.sink.answers = [UNSENT]
+        with capture_logs() as logs:
+            assert await site.delivering().deliver(job.job_id) is Sent.PUT_OFF
+        assert logs[0]["waiting"] is None
 
     run_virtually(main())
