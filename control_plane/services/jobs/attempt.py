@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from control_plane.core.backoff import Rng, backoff_s
 from control_plane.core.deadline import Deadline
@@ -55,6 +56,7 @@ from control_plane.ports import (
     Uploads,
 )
 from control_plane.services.jobs.adopting import Adoption, Origin
+from control_plane.services.jobs.ends import tell_end
 from control_plane.services.jobs.hold import Hold
 from control_plane.services.photo_fetch import fetch_photo
 
@@ -261,7 +263,15 @@ class Attempts:
         mine, asked = job.claim, job.request
         if mine is None or asked is None:
             self._step("claimed")
-            return await self._after(job, job.attempts)
+            return await self._after(job, job)
+        # So that what photo, gateway and store say of it has both.
+        with bound_contextvars(job_id=job.job_id, correlation_id=asked.correlation_id):
+            return await self._work(hand, job, asked, mine, asked_s)
+
+    async def _work(
+        self, hand: _Hand, job: Job, asked: JobRequest, mine: Claim, asked_s: float
+    ) -> tuple[Ending, float | None]:
+        """With a job in hand. asked_s: when the claim on it was asked for, by our own clock."""
         hold = hand.hold = Hold(
             job.job_id,
             mine,
@@ -277,7 +287,7 @@ class Attempts:
         after = await hold.write(lambda job, now_s: self._settled(job, now_s, mine, verdict))
         hand.hold = None
         self._step("stored")
-        return await self._after(after, job.attempts)
+        return await self._after(after, job)
 
     def _claimed(self, job: Job, now_s: float) -> Job:
         """In hand; or ended at once, where no attempt is left to be made."""
@@ -343,12 +353,13 @@ class Attempts:
             outcome = settle_error(job, verdict, now_s=now_s, options=retries, rng=rng)
         return apply(job, now_s, outcome, held=held, is_sent=self._options.is_sent)
 
-    async def _after(self, job: Job, attempt: int) -> tuple[Ending, float | None]:
-        """attempt: the number of the one that has ended."""
+    async def _after(self, job: Job, begun: Job) -> tuple[Ending, float | None]:
+        """begun: the job as the attempt that has ended found it."""
         if job.is_finished:
+            tell_end(job, began_s=begun.updated_at_s)
             await self._clear(job)
             return _ENDINGS[job.state], None
-        ending = Ending.RETRIED if job.attempts == attempt else Ending.RETURNED
+        ending = Ending.RETRIED if job.attempts == begun.attempts else Ending.RETURNED
         return ending, max(0.0, job.due_at_s - job.updated_at_s)
 
     async def _look_after(self, hand: _Hand) -> tuple[Ending, float | None]:
@@ -382,7 +393,7 @@ class Attempts:
                 job, now_s, reason=DeadReason.FAILED, error=error, is_sent=self._options.is_sent
             )
 
-        await self._store.change(hand.job_id, buried)
+        tell_end(await self._store.change(hand.job_id, buried))
         return Ending.FAILED, None
 
     async def _settle(self, delivery: Delivery, retry_in_s: float | None) -> None:

@@ -16,6 +16,7 @@ from control_plane.core.jobs.applying import expire
 from control_plane.core.jobs.transitions import strand
 from control_plane.errors import ControlPlaneError
 from control_plane.ports import Due, JobQueue, JobStore, JobUpkeep, StoreUnavailable, Uploads
+from control_plane.services.jobs.ends import tell_end
 from control_plane.services.jobs.publishing import order
 
 log = structlog.get_logger(__name__)
@@ -126,6 +127,7 @@ class Upkeep:
                     is_sent=self._options.is_sent,
                 ),
             )
+            tell_end(job)
             if job.dead is None and job.is_uploaded and is_removing:
                 is_removing = await self._remove(job_id)
 
