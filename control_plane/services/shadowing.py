@@ -13,6 +13,7 @@ compared with. A sequence is never copied, because its state would be.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -129,7 +130,8 @@ class Shadowing:
         lane.waiting.append(copy)
         if lane.workers < self._options.concurrency:
             lane.workers += 1
-            task = asyncio.create_task(self._work(lane))
+            # Of many requests, so without the ids of the first.
+            task = asyncio.create_task(self._work(lane), context=contextvars.Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

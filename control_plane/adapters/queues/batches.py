@@ -6,6 +6,7 @@ A single write waits for nobody; of many at once, each transaction takes all tha
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -31,7 +32,8 @@ class Batches(Generic[Item]):
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, written))
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_all())
+            # For all who wait, so without the ids of the first.
+            self._writing = asyncio.create_task(self._write_all(), context=contextvars.Context())
         await written
 
     async def drained(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import math
 from collections.abc import Coroutine, Mapping
 from types import TracebackType
@@ -220,7 +221,8 @@ class RabbitmqQueue:
         if self._is_closed:
             raise QueueUnavailable("the queue was closed here")
         if self._running is None:
-            self._running = asyncio.create_task(self._run())
+            # Whoever asks first, its log is not about that request.
+            self._running = asyncio.create_task(self._run(), context=contextvars.Context())
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:

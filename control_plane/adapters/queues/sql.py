@@ -10,6 +10,7 @@ its own process.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -179,7 +180,10 @@ class SqlQueue:
             )
         self._in_hand.update((one.number, one.deliveries) for one in taken)
         if self._renewing is None and taken:
-            self._renewing = asyncio.create_task(self._keep_renewing())
+            # For all that come after, so without the ids of who takes first.
+            self._renewing = asyncio.create_task(
+                self._keep_renewing(), context=contextvars.Context()
+            )
         return tuple(map(self._delivery, taken))
 
     def _delivery(self, taken: Taken) -> Delivery:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -201,7 +202,8 @@ class SqsQueue:
             return
         works = [self._receive(one.value, one) for one in Priority]
         works += [self._receive(DEAD, None), self._renew(), self._watch_idleness()]
-        self._tasks = {asyncio.create_task(work) for work in works}
+        # Whoever asks first, their log is not about that request.
+        self._tasks = {asyncio.create_task(work, context=contextvars.Context()) for work in works}
 
     async def _receive(self, name: str, priority: Priority | None) -> None:
         """Until it is cancelled: as many as there is room for."""

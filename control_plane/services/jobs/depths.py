@@ -8,6 +8,7 @@ answer.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Mapping
 
 import structlog
@@ -32,8 +33,10 @@ class QueueDepths:
     async def read(self) -> Mapping[Priority, int]:
         """Raises QueueUnavailable."""
         if self._asking is None:
-            self._asking = asyncio.create_task(self._ask(), name="depths")
-            self._asking.add_done_callback(self._answered)
+            # For all who ask, so without the ids of the first, in what is told of the answer too.
+            alone = contextvars.Context()
+            self._asking = asyncio.create_task(self._ask(), name="depths", context=alone)
+            self._asking.add_done_callback(self._answered, context=alone)
         return await asyncio.shield(self._asking)
 
     async def _ask(self) -> Mapping[Priority, int]:

@@ -7,6 +7,7 @@ thousand who wait cost the store no more than one.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncGenerator
 
 import structlog
@@ -97,7 +98,10 @@ class Watching:
     def _begin(self, watch: _Watch) -> None:
         self._watches.add(watch)
         if self._poller is None:
-            self._poller = asyncio.create_task(self._poll(), name="job watching")
+            # For all who watch, so without the ids of the first.
+            self._poller = asyncio.create_task(
+                self._poll(), name="job watching", context=contextvars.Context()
+            )
 
     def _end(self, watch: _Watch) -> None:
         self._watches.discard(watch)
