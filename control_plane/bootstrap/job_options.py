@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from control_plane.adapters.stores.location import locate
 from control_plane.core.detections import Priority
 from control_plane.core.jobs import DrainOptions, JobRetryOptions
 from control_plane.loops.work import WorkOptions
@@ -39,6 +40,7 @@ def attempt_options(settings: Settings) -> AttemptOptions:
         attempt_timeout_s=jobs.attempt_timeout_s,
         claim_s=jobs.claim_s,
         is_sent=settings.results.is_sent,
+        store=store_shown(settings),
         retries=JobRetryOptions(
             max_attempts=jobs.max_attempts,
             first_s=jobs.first_retry_s,
@@ -80,3 +82,10 @@ def delivery_options(settings: Settings) -> DeliveryOptions:
         first_s=results.first_retry_s,
         most_s=results.longest_retry_s,
     )
+
+
+def store_shown(settings: Settings) -> str:
+    """Where the state is kept, for people: whole, so that two can be told apart, and without a
+    password."""
+    location = locate(settings.store_location)
+    return str(location.path.absolute()) if location.is_sqlite else str(location)

@@ -13,6 +13,7 @@ import uvloop
 
 from control_plane import __version__
 from control_plane.adapters.logs import LEVELS, set_up_logs
+from control_plane.bootstrap.job_options import store_shown
 from control_plane.bootstrap.wiring import ControlPlane, Loop, wired
 from control_plane.embedded.fleet import EmbeddedFleet
 from control_plane.embedded.options import FleetOptions, LogLevel, LogLine
@@ -67,7 +68,9 @@ async def _work(settings: Settings) -> None:
         log.info(
             "working",
             version=__version__,
+            store=store_shown(settings),
             queue=settings.queue.kind,
+            queue_prefix=settings.queue.prefix,
             concurrency=settings.jobs.concurrency,
             instances=[one.name for one in plane.instances.fleet.instances],
         )

@@ -74,6 +74,10 @@ came with it is removed. settled: the queue was told.
 LOADING_GRACE_S = 5.0
 """What lies beyond an attempt's time and is cut: everything within keeps that time by itself."""
 
+UNKNOWN_BECAUSE = (
+    "the job was forgotten, or whoever accepted it uses another state store than this worker"
+)
+
 Verdict = DetectionAnswer | ControlPlaneError
 
 
@@ -123,7 +127,7 @@ class AttemptOptions:
 
     pause_s: until a message comes again that could not be looked at. give_back_s: how long a
     worker that stops may take to give back what it has in hand. is_sent: whether results are
-    delivered somewhere.
+    delivered somewhere. store: where jobs are kept, in words for people.
     """
 
     attempt_timeout_s: float = 30.0
@@ -131,6 +135,7 @@ class AttemptOptions:
     pause_s: float = 2.0
     give_back_s: float = 2.0
     is_sent: bool = False
+    store: str = ""
     retries: JobRetryOptions = field(default_factory=JobRetryOptions)
 
 
@@ -236,7 +241,12 @@ class Attempts:
             return Ending.AWAY, self._pause_s()
         except Exception as error:
             if isinstance(error, ControlPlaneError) and error.code is ErrorCode.NOT_FOUND:
-                log.info("a message is about no job that is known", job_id=hand.job_id)
+                log.warning(
+                    "a message is about no job that is known",
+                    job_id=hand.job_id,
+                    store=self._options.store,
+                    causes=UNKNOWN_BECAUSE,
+                )
                 return Ending.UNKNOWN, None
             # Of one message; the others go on.
             log.exception("a message could not be worked on", job_id=hand.job_id)

@@ -346,7 +346,7 @@ class Site:
             adoption=self.adoption(),
             clock=Clock(),
             rng=self.rng,
-            options=AttemptOptions(is_sent=self.is_sent, retries=self.retries),
+            options=AttemptOptions(is_sent=self.is_sent, store="here.db", retries=self.retries),
             step=step or (lambda _: None),
         )
 

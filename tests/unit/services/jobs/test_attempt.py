@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from control_plane.core.detections import DetectionStatus, EngineFailure, Priority
 from control_plane.core.jobs import DeadReason, Job
@@ -416,8 +417,13 @@ def test_a_message_of_a_job_that_is_not_there_is_settled() -> None:
         site = Site()
         await site.publish(b'{"job_id": "gone"}')
         worker = site.worker()
-        await site.work(worker)
+        with capture_logs() as logs:
+            await site.work(worker)
         assert worker.endings == {Ending.UNKNOWN: 1}
+        (line,) = logs
+        assert (line["log_level"], line["job_id"], line["store"]) == ("warning", "gone", "here.db")
+        assert "forgotten" in line["causes"]
+        assert "another state store" in line["causes"]
 
     run_virtually(main())
 
