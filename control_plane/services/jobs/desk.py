@@ -210,8 +210,7 @@ class Desk:
         def again(job: Job, now_s: float) -> Job:
             if job.request is None and job.dead is not None:
                 raise ControlPlaneError(
-                    ErrorCode.CONFLICT,
-                    "the job's message could not be read; it can only be discarded",
+                    ErrorCode.CONFLICT, f"{_why_unread(job)}; it can only be discarded"
                 )
             return replay(job, now_s, deadline_s=deadline_s)
 
@@ -268,6 +267,13 @@ class Desk:
         self, code: ErrorCode = ErrorCode.STORE_UNAVAILABLE, what: str = "the job store"
     ) -> AbstractAsyncContextManager[None]:
         return told(code, what, timeout_s=self._options.step_timeout_s)
+
+
+def _why_unread(job: Job) -> str:
+    """Why a job that came as a message of another service has no request."""
+    if job.error is not None and job.error.code is ErrorCode.CONFLICT:
+        return job.error.message  # it was read: its key belongs to another job, which this names
+    return "the job's message could not be read"
 
 
 def _entry(action: str, before: Job, after: Job, *, who: str, reason: str) -> AuditEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +14,7 @@ from control_plane.core.state import AuditEntry
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import StoreUnavailable
 from control_plane.services.jobs.attempt import Ending
-from tests.unit.services.jobs.site import PHOTO, REFUSED, Site, submission
+from tests.unit.services.jobs.site import PHOTO, REFUSED, URL, Site, submission
 from tests.unit.virtual_time import run_virtually
 
 
@@ -150,6 +151,25 @@ def test_a_message_that_nobody_could_read_can_only_be_discarded() -> None:
         assert await code_of(desk.replay(job.job_id, who="ada")) is ErrorCode.CONFLICT
         assert await desk.replay_all(JobFilter(), limit=10, who="ada") == ()
         assert await desk.discard_all(JobFilter(), limit=10, who="ada") == (job.job_id,)
+
+    run_virtually(main())
+
+
+def test_a_message_whose_key_is_taken_is_not_said_to_be_unreadable() -> None:
+    async def main() -> None:
+        site = Site()
+        body = {"engines": ["damage"], "url": URL, "key": "k"}
+        await site.publish(json.dumps(body).encode(), message_id="m-1")
+        other = json.dumps({**body, "engines": ["volume"]}).encode()
+        await site.publish(other, message_id="m-2")
+        await site.work()
+        (dead,) = await site.desk().find(JobFilter(is_dead=True), limit=10)
+        (first,) = [one for one in await site.all_jobs() if one.job_id != dead.job_id]
+        with pytest.raises(ControlPlaneError) as caught:
+            await site.desk().replay(dead.job_id, who="ada")
+        assert first.job_id in caught.value.message
+        assert "can only be discarded" in caught.value.message
+        assert "could not be read" not in caught.value.message
 
     run_virtually(main())
 
