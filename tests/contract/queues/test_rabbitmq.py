@@ -16,7 +16,9 @@ from pamqp import encode
 
 from control_plane.adapters.queues.rabbitmq import RabbitmqQueue
 from control_plane.adapters.queues.rabbitmq_link import RabbitmqOptions
+from control_plane.loops.depths import DepthsLoop
 from control_plane.ports import MAX_MESSAGE_BYTES, Delivery, JobQueue, QueueUnavailable
+from control_plane.services.jobs.depths import QueueDepths
 from tests.contract.queues.stage import (
     ANY,
     HIGH,
@@ -441,3 +443,25 @@ async def test_a_password_that_is_refused_is_told_by_the_log_alone(
             await asyncio.to_thread(gc.collect)
     assert [str(one.message) for one in warned] == []
     assert {one["event"] for one in logs} == {"queue_lost"}
+
+
+async def test_others_can_publish_soon_after_the_start_of_who_takes_nothing(
+    rabbitmq: RabbitmqServer, broker: aio_pika.abc.AbstractChannel
+) -> None:
+    """A control plane that leaves the work to workers only asks what waits."""
+    options = RabbitmqOptions(rabbitmq.url(), prefix=rabbitmq.new_prefix())
+    async with RabbitmqQueue(options, random.Random(0)) as queue:
+        asking = asyncio.create_task(DepthsLoop(QueueDepths(queue), rng=random.Random(0)).run())
+        try:
+            await until(lambda: queue._link.is_ready)
+            for one in (HIGH, NORMAL, LOW):
+                await broker.declare_queue(f"{options.prefix}.{one.value}", passive=True)
+            # Returned, and so an error, where no queue is bound under the key.
+            exchange = await broker.get_exchange(options.prefix)
+            await exchange.publish(aio_pika.Message(b"{}"), "high", mandatory=True)
+            async with asyncio.timeout(BACK_S):
+                while (await queue.depths())[HIGH] != 1:  # noqa: ASYNC110 -- counted late
+                    await asyncio.sleep(0.05)
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
