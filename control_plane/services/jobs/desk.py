@@ -144,6 +144,7 @@ class Desk:
         One that came as a message that cannot be read is left: it would fail again.
         """
         replayed: list[str] = []
+        passed_over = 0
         is_queue_there = True
         async with self._noted("replay_jobs", replayed, who=who, reason=reason):
             async for one in self._dead(wanted, limit):
@@ -152,12 +153,15 @@ class Desk:
                 except ControlPlaneError as error:
                     if not _is_passed_over(error):
                         raise
+                    passed_over += 1
                     continue
                 replayed.append(job.job_id)
                 if is_queue_there:  # asked once; the others get their orders from upkeep
                     is_queue_there = (await self._order(job)).published_at_s is not None
                 if len(replayed) == limit:
                     break
+        if passed_over:
+            log.warning("dead letters were not replayed", passed_over=passed_over, who=who)
         return tuple(replayed)
 
     async def discard_all(

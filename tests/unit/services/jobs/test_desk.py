@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from control_plane.core.detections import DetectionStatus, Priority
 from control_plane.core.jobs import DeadReason, Job, JobFilter
@@ -149,7 +150,10 @@ def test_a_message_that_nobody_could_read_can_only_be_discarded() -> None:
         await site.work(wait_s=0.0)
         (job,) = await site.all_jobs()
         assert await code_of(desk.replay(job.job_id, who="ada")) is ErrorCode.CONFLICT
-        assert await desk.replay_all(JobFilter(), limit=10, who="ada") == ()
+        with capture_logs() as logs:
+            assert await desk.replay_all(JobFilter(), limit=10, who="ada") == ()
+        (line,) = logs
+        assert (line["event"], line["passed_over"]) == ("dead letters were not replayed", 1)
         assert await desk.discard_all(JobFilter(), limit=10, who="ada") == (job.job_id,)
 
     run_virtually(main())
