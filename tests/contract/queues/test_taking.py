@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 
 from control_plane.core.detections import Priority
 from control_plane.errors import ControlPlaneError, ErrorCode
-from control_plane.ports import MAX_MESSAGE_BYTES, JobQueue, Message
+from control_plane.ports import (
+    MAX_MESSAGE_BYTES,
+    Delivery,
+    JobQueue,
+    Message,
+    QueueUnavailable,
+)
 from tests.contract.queues.stage import (
     ANY,
     HIGH,
@@ -133,6 +139,12 @@ async def test_who_take_at_once_take_different_messages(stage: Stage) -> None:
 async def test_many_messages_each_come_once_while_nobody_dies(stage: Stage) -> None:
     names = [f"m{n}" for n in range(500)]
     seen: Counter[str | None] = Counter()
+
+    async def settle(queue: JobQueue, delivery: Delivery) -> None:
+        # Of what a server handed out twice, one is settled first, and the other one is void then.
+        with nullcontext() if stage.is_once else suppress(QueueUnavailable):
+            await queue.settle(delivery)
+
     async with stage.another() as other:
 
         async def publish_all() -> None:
@@ -150,16 +162,16 @@ async def test_many_messages_each_come_once_while_nobody_dies(stage: Stage) -> N
             while len(seen) < len(names):
                 found = await queue.take({HIGH: 8, NORMAL: 3, LOW: 1}, wait_s=0.3)
                 seen.update(ids(found))
-                await asyncio.gather(*map(queue.settle, found))
+                await asyncio.gather(*(settle(queue, one) for one in found))
 
         async with asyncio.timeout(6 * WAIT_S):
             await asyncio.gather(publish_all(), work(stage.queue), work(other))
         # What a server handed out twice may still lie with either of them.
         async with asyncio.timeout(6 * WAIT_S):
             while set((await stage.queue.depths()).values()) != {0}:
-                for one in (stage.queue, other):
-                    left = await one.take(ANY, wait_s=0.3)
-                    await asyncio.gather(*map(one.settle, left))
+                for queue in (stage.queue, other):
+                    left = await queue.take(ANY, wait_s=0.3)
+                    await asyncio.gather(*(settle(queue, one) for one in left))
                     seen.update(ids(left))
     assert set(seen) == set(names)
     assert not stage.is_once or seen == Counter(names)
