@@ -16,7 +16,7 @@ from tests.contract.queues.brokers import on_rabbitmq, on_sqs
 from tests.contract.queues.stage import Stage
 
 MAX_DELIVERIES = 3
-LEASE_S = 1.0
+LEASE_S = 2.0
 
 Kind = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[Stage]]
 
