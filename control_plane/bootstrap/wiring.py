@@ -128,7 +128,6 @@ def _wire(
     fallbacks: Mapping[str, str],
     outside: Outside,
 ) -> ControlPlane:
-    store = outside.store
     clock, calendar, plane = MonotonicClock(), SystemCalendar(), name_plane()
     instances = make_instances(
         settings,
@@ -140,18 +139,11 @@ def _wire(
     )
     depths = QueueDepths(outside.queue)
     path = make_request_path(settings, plane, board, instances.fleet, clock)
-    holding = Holding(
-        plane=plane,
-        board=board,
-        store=store,
-        audit=store,
-        fleet=instances.fleet,
-        heal=lambda name, reason: heal(instances.fleet, instances.mender, name, reason),
-    )
+    holding = _holding(plane, board, outside, instances)
     rollouts = make_rollouts(
         settings,
         plane=plane,
-        store=store,
+        store=outside.store,
         board=board,
         catalogue=catalogue,
         registry=outside.registry,
@@ -177,17 +169,10 @@ def _wire(
     )
     status = _status(catalogue, instances.fleet, board, path.gateway, clock, calendar)
     detection = _detection(settings, catalogue, path.gateway, outside, clock)
-    jobs = make_jobs(
-        settings,
-        plane,
-        outside,
-        depths,
-        detection,
-        room_in_fleet(board, instances.fleet, path.gateway, detection),
-        unserved_in_fleet(board, instances.fleet, detection),
-        rollouts.rollouts,
-        clock,
-    )
+    fleet = instances.fleet
+    room = room_in_fleet(board, fleet, path.gateway, detection)
+    unserved, record = unserved_in_fleet(board, fleet, detection), rollouts.rollouts
+    jobs = make_jobs(settings, plane, outside, depths, detection, room, unserved, record, clock)
     metrics = make_metrics(outside, board, catalogue, instances, path, rollouts, jobs, clock)
     services = Services(
         gateway=path.gateway,
@@ -206,6 +191,17 @@ def _wire(
     )
     grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)
     return ControlPlane(status, instances, rollouts, path, jobs, metrics, grpc, http)
+
+
+def _holding(plane: str, board: Board, outside: Outside, instances: Instances) -> Holding:
+    return Holding(
+        plane=plane,
+        board=board,
+        store=outside.store,
+        audit=outside.store,
+        fleet=instances.fleet,
+        heal=lambda name, reason: heal(instances.fleet, instances.mender, name, reason),
+    )
 
 
 def _detection(
