@@ -4,6 +4,7 @@ control plane; that one was healed is read in the audit by those that were not a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -54,7 +55,9 @@ class Holding:
         self._audit = audit
         self._fleet = fleet
         self._heal = heal
-        self._applied: Mapping[str, Hold] | None = None
+        # By instance, what was applied here last, or said here since; none was held before that.
+        self._applied: dict[str, Hold | None] = {}
+        self._writing: Counter[str] = Counter()
         # The last entry of the audit that was read for heals; None before the first look.
         self._heard: int | None = None
         self._heard_revision = -1
@@ -66,6 +69,15 @@ class Holding:
         has to take an instance out is not kept from it.
         """
         entry = replace(entry, after={**entry.after, PLANE: self._plane})
+        # What is said here now comes after all that was read so far, be it applied yet or not.
+        self._applied[name] = self._board.state.holds.get(name)
+        self._writing[name] += 1
+        try:
+            await self._write(name, hold, entry)
+        finally:
+            self._writing[name] -= 1
+
+    async def _write(self, name: str, hold: Hold | None, entry: AuditEntry) -> None:
         for _ in range(MOST_TRIES):
             try:
                 revision = await self._store.revision()
@@ -102,15 +114,19 @@ class Holding:
                     log.warning("a heal cannot be followed", reason=str(error))
 
     def apply(self) -> None:
-        """Hold back here what is held back, and nothing else, if that has changed."""
-        holds = self._board.state.holds
-        if holds == self._applied:
-            return
-        before, self._applied = self._applied or {}, dict(holds)
+        """Hold back here what is held back, and nothing else, where that has changed.
+
+        An instance that an operator is acting on here stays as he has it until that is written:
+        what is stored of it is older than his word.
+        """
         for instance in self._fleet.instances:
             name = instance.name
+            hold, before = self._board.state.holds.get(name), self._applied.get(name)
+            if hold == before or self._writing[name]:
+                continue
+            self._applied[name] = hold
             try:
-                self._apply(name, holds.get(name), was_held=name in before)
+                self._apply(name, hold, was_held=before is not None)
             except IllegalEvent as error:
                 log.warning("a hold cannot be followed", instance=name, reason=str(error))
 

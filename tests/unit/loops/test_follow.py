@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from structlog.testing import capture_logs
@@ -32,8 +33,10 @@ class Store(MemoryStore):
 
     is_away = False
     reads = 0
+    during_revision: Callable[[], None] = staticmethod(lambda: None)
 
     async def revision(self) -> int:
+        self.during_revision()
         if self.is_away:
             raise StoreUnavailable("connection refused")
         return await super().revision()
@@ -226,6 +229,36 @@ class TestHolds:
         with capture_logs() as logs:
             await holding.write("triton-0", None, AuditEntry("ann", "undrain"))
         assert [one["event"] for one in logs] == ["not stored; it holds here only"]
+
+    async def test_an_earlier_word_does_not_undo_one_that_is_being_written(self) -> None:
+        """An undrain was written here, and isolating follows before the next round has seen it."""
+        site = Follower()
+        holding, entry = site.holding(), AuditEntry("ann", "any", instance="triton-0")
+        site.fleet.drain("triton-0", "new driver")
+        await holding.write("triton-0", Hold(HoldKind.DRAINED, "new driver"), entry)
+        holding.apply()
+        site.fleet.undrain("triton-0", "done")
+        await holding.write("triton-0", None, entry)
+        site.fleet.isolate("triton-0", "burnt")
+        site.store.during_revision = holding.apply
+        await holding.write("triton-0", Hold(HoldKind.ISOLATED, "burnt"), entry)
+        assert site.fleet.health("triton-0").state is Health.ISOLATED
+        holding.apply()
+        assert site.fleet.health("triton-0").state is Health.ISOLATED
+
+    async def test_nor_one_that_could_not_be_written(self) -> None:
+        site = Follower()
+        holding, entry = site.holding(), AuditEntry("ann", "any", instance="triton-0")
+        site.fleet.drain("triton-0", "new driver")
+        await holding.write("triton-0", Hold(HoldKind.DRAINED, "new driver"), entry)
+        holding.apply()
+        site.fleet.undrain("triton-0", "done")
+        await holding.write("triton-0", None, entry)
+        site.fleet.isolate("triton-0", "burnt")
+        site.store.is_away = True
+        await holding.write("triton-0", Hold(HoldKind.ISOLATED, "burnt"), entry)
+        holding.apply()
+        assert site.fleet.health("triton-0").state is Health.ISOLATED
 
     async def test_what_was_healed_elsewhere_is_healed_here_once(self) -> None:
         site = Follower()
