@@ -10,7 +10,6 @@ from control_plane.adapters.metrics_text import MetricsText
 from control_plane.bootstrap.jobs import JobParts
 from control_plane.bootstrap.options import http_limits, plan_defaults, rest_limits
 from control_plane.bootstrap.rollouts import RolloutParts
-from control_plane.core.traffic import RequestCounts
 from control_plane.grpc_api.calls import CallTimeouts
 from control_plane.grpc_api.detection_calls import DetectionCalls
 from control_plane.grpc_api.job_calls import JobCalls
@@ -31,6 +30,7 @@ from control_plane.services.model_reads import ModelReads
 from control_plane.services.operations import Operations
 from control_plane.services.registration import Registration
 from control_plane.services.status import Status
+from control_plane.services.traffic import Traffic
 from control_plane.settings import Settings
 
 
@@ -49,7 +49,7 @@ class Services:
     rollouts: RolloutParts
     jobs: JobParts
     metrics: MetricsText
-    counts: RequestCounts
+    traffic: Traffic
     clock: MonotonicClock
 
 
@@ -124,7 +124,7 @@ def make_http_server(settings: Settings, services: Services) -> HttpServer:
         intake=services.jobs.intake,
         jobs=services.jobs.desk,
         metrics=services.metrics,
-        traffic=services.counts,
+        traffic=services.traffic,
     )
     return HttpServer(
         create_app(rest),

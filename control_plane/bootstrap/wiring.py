@@ -39,6 +39,7 @@ from control_plane.services.holding import Holding
 from control_plane.services.jobs.depths import QueueDepths
 from control_plane.services.operations import Operations, heal
 from control_plane.services.status import Status
+from control_plane.services.traffic import Traffic
 from control_plane.settings import Settings
 
 
@@ -186,7 +187,7 @@ def _wire(
         rollouts=rollouts,
         jobs=jobs,
         metrics=metrics,
-        counts=path.counts,
+        traffic=Traffic(path.counts, clock, calendar),
         clock=clock,
     )
     grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)

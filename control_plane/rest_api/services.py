@@ -20,6 +20,7 @@ from control_plane.services.operations import Action
 from control_plane.services.rollout_requests import PlanDefaults, RolloutService
 from control_plane.services.standing import Standing
 from control_plane.services.status import ChangeView, EngineView, InstanceView
+from control_plane.services.traffic import CurvesView
 
 __all__ = [
     "DetectionService",
@@ -156,9 +157,11 @@ class MetricsText(Protocol):
 
 
 class TrafficService(Protocol):
-    def summary(self, now_s: float) -> Mapping[str, EngineSummary]:
+    def summary(self) -> Mapping[str, EngineSummary]:
         """The last minutes, by engine."""
         ...
+
+    def curves(self, engine: str, span_s: float) -> CurvesView: ...
 
 
 @dataclass(frozen=True, slots=True)

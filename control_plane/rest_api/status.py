@@ -81,7 +81,7 @@ def _add_overviews(router: APIRouter, services: RestServices) -> None:
         responses={404: {"description": "`unknown_engine`", **PROBLEM}},
     )
     async def releases(engine: str) -> schemas.EngineReleases:
-        view = _find_engine(engine, services.status.engines())
+        view = find_engine(engine, services.status.engines())
         return schemas.EngineReleases(
             engine=view.name,
             stable=view.stable,
@@ -126,7 +126,8 @@ def _is_well(view: InstanceView) -> bool:
     return view.state == "ready" and view.health == "healthy"
 
 
-def _find_engine(name: str, engines: tuple[EngineView, ...]) -> EngineView:
+def find_engine(name: str, engines: tuple[EngineView, ...]) -> EngineView:
+    """Raises ControlPlaneError(UNKNOWN_ENGINE), with those that there are."""
     wanted = ALIASES.get(name, name)
     for view in engines:
         if view.name == wanted:

@@ -1,14 +1,22 @@
-"""``/api/v1/orchestrator/metrics``: rates, percentiles and confidence of the last minutes."""
+"""The last minutes' traffic.
+
+GET /api/v1/orchestrator/metrics       rates, percentiles and confidence by span
+GET /api/v1/engines/{engine}/series    the same as curves, to be drawn
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
-from control_plane.core.traffic import Figures
+from control_plane.core.traffic import SPANS_S, Curve, Figures
 from control_plane.rest_api import traffic_schemas as schemas
+from control_plane.rest_api.problems import problems
 from control_plane.rest_api.services import RestServices
+from control_plane.rest_api.status import find_engine
+from control_plane.services.traffic import CurvesView
 
 NAMES: Mapping[int, str] = {60: "1m", 300: "5m", 900: "15m"}
 """What a span in seconds is called."""
@@ -33,11 +41,57 @@ def make_traffic_router(services: RestServices) -> APIRouter:
                     total=_show(summary.total),
                     releases={release: _show(spans) for release, spans in summary.releases.items()},
                 )
-                for name, summary in services.traffic.summary(services.clock.now_s()).items()
+                for name, summary in services.traffic.summary().items()
             },
         )
 
+    @router.get(
+        "/api/v1/engines/{engine}/series",
+        summary="Rates and percentiles of the last minutes, step by step",
+        description="By release, a number for each step, and how sure the answers were over all "
+        "the steps. The step that is not over yet is there once it has lasted 5 s.",
+        operation_id="series",
+        responses=problems(400, 404),
+    )
+    async def series(
+        engine: str,
+        span_s: Annotated[
+            int, Query(ge=SPANS_S[0], le=SPANS_S[-1], description="How far back.")
+        ] = SPANS_S[-1],
+    ) -> schemas.Series:
+        name = find_engine(engine, services.status.engines()).name
+        return _show_curves(services.traffic.curves(name, span_s))
+
     return router
+
+
+def _show_curves(view: CurvesView) -> schemas.Series:
+    curves = view.curves
+    return schemas.Series(
+        engine=view.engine,
+        step_s=curves.step_s,
+        is_merged=view.is_merged,
+        at=[round(at.timestamp(), 3) for at in view.at],
+        releases={version: _show_curve(curve) for version, curve in curves.releases.items()},
+        confidence={
+            version: schemas.Confidences(bounds=list(seen.bounds), counts=list(seen.counts))
+            for version, seen in curves.confidences.items()
+        },
+    )
+
+
+def _show_curve(curve: Curve) -> schemas.Curve:
+    return schemas.Curve(
+        requests_per_s=[round(rate, 3) for rate in curve.requests_per_s],
+        errors_per_s=[round(rate, 3) for rate in curve.errors_per_s],
+        p50_ms=_all_rounded(curve.p50_ms),
+        p95_ms=_all_rounded(curve.p95_ms),
+        p99_ms=_all_rounded(curve.p99_ms),
+    )
+
+
+def _all_rounded(values: Iterable[float | None]) -> list[float | None]:
+    return [_rounded(value, 2) for value in values]
 
 
 def _show(spans: Mapping[int, Figures]) -> dict[str, schemas.TrafficFigures]:

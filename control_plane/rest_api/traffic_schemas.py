@@ -38,3 +38,33 @@ class Traffic(BaseModel):
 
     plane: str = Field(description="The control plane that has seen it.")
     engines: dict[str, EngineTraffic]
+
+
+class Curve(BaseModel):
+    """One release, a number for each of the steps in `at`."""
+
+    requests_per_s: list[float]
+    errors_per_s: list[float]
+    p50_ms: list[float | None] = Field(description="Null in a step without a latency.")
+    p95_ms: list[float | None]
+    p99_ms: list[float | None]
+
+
+class Confidences(BaseModel):
+    """How many answers were how sure."""
+
+    bounds: list[float] = Field(description="The upper bound of each bucket.")
+    counts: list[int] = Field(
+        description="Of each bucket by itself; the last one, above all bounds, is always 0."
+    )
+
+
+class Series(BaseModel):
+    """An engine's last minutes, to be drawn."""
+
+    engine: str
+    step_s: float = Field(examples=[10.0])
+    is_merged: bool = Field(description="Whether what other control planes counted is in it.")
+    at: list[float] = Field(description="When each step began, in Unix seconds.")
+    releases: dict[str, Curve]
+    confidence: dict[str, Confidences] = Field(description="By release, over all the steps.")

@@ -10,6 +10,7 @@ from control_plane.core.traffic.counts import (
     ReleaseSeries,
     RequestCounts,
 )
+from control_plane.core.traffic.curves import Curve, Curves, draw
 from control_plane.core.traffic.histogram import (
     CONFIDENCE_BOUNDS,
     LATENCY_BOUNDS_S,
@@ -25,6 +26,8 @@ __all__ = [
     "SPANS_S",
     "SUCCESS",
     "Counted",
+    "Curve",
+    "Curves",
     "Distribution",
     "EngineSummary",
     "Figures",
@@ -32,4 +35,5 @@ __all__ = [
     "ReleaseSeries",
     "RequestCounts",
     "Window",
+    "draw",
 ]

@@ -101,7 +101,7 @@ class RequestCounts:
     """
 
     def __init__(self, began_s: float) -> None:
-        self._began_s = began_s
+        self.began_s = began_s
         self._engines: dict[str, _Engine] = {}
 
     def ended(self, one: Ended) -> None:
@@ -164,6 +164,12 @@ class RequestCounts:
             for ending, count in engine.attempts.items()
         }
 
+    def slots(self, engine: str, now_s: float) -> Mapping[str, Mapping[int, Counted]]:
+        """The last minutes of an engine by release and slot; nothing of one never heard of."""
+        known = self._engines.get(engine)
+        releases = {} if known is None else known.releases
+        return {version: one.window.slots(now_s) for version, one in releases.items() if version}
+
     def summary(self, now_s: float) -> Mapping[str, EngineSummary]:
         """By engine. What was asked of no engine that there is, is left out."""
         return {
@@ -183,7 +189,7 @@ class RequestCounts:
 
     def _figures(self, spans: Sequence[Counted], now_s: float) -> dict[int, Figures]:
         return {
-            span_s: counted.figures(covered_s(span_s, now_s, self._began_s))
+            span_s: counted.figures(covered_s(span_s, now_s, self.began_s))
             for span_s, counted in zip(SPANS_S, spans, strict=True)
         }
 

@@ -11,10 +11,12 @@ of whole slots and of the one that is not over yet, and rates are by the time th
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, log2
+
+from control_plane.core.traffic.histogram import CONFIDENCE_BOUNDS, Distribution
 
 SLOT_S = 5.0
 SPANS_S = (60, 300, 900)
@@ -35,6 +37,7 @@ class Counted:
 
     errors: what the fleet or Tidegate failed at, the shed among them.
     latencies: how many requests in each bucket (``bucket_of``).
+    sureness: how many confidences in each bucket of ``CONFIDENCE_BOUNDS``.
     """
 
     requests: int = 0
@@ -43,6 +46,13 @@ class Counted:
     confidences: int = 0
     confidence_sum: float = 0.0
     latencies: dict[int, int] = field(default_factory=dict)
+    sureness: dict[int, int] = field(default_factory=dict)
+
+    def add_confidence(self, confidence: float) -> None:
+        self.confidences += 1
+        self.confidence_sum += confidence
+        bucket = bisect_left(CONFIDENCE_BOUNDS, confidence)
+        self.sureness[bucket] = self.sureness.get(bucket, 0) + 1
 
     def merge(self, other: Counted) -> None:
         self.requests += other.requests
@@ -50,13 +60,16 @@ class Counted:
         self.shed += other.shed
         self.confidences += other.confidences
         self.confidence_sum += other.confidence_sum
-        latencies = self.latencies
-        for bucket, count in other.latencies.items():
-            latencies[bucket] = latencies.get(bucket, 0) + count
+        for mine, others in (
+            (self.latencies, other.latencies),
+            (self.sureness, other.sureness),
+        ):
+            for bucket, count in others.items():
+                mine[bucket] = mine.get(bucket, 0) + count
 
     def figures(self, covered_s: float) -> Figures:
         """covered_s: the time in which it was counted."""
-        p50, p90, p95, p99 = (self._percentile_ms(share) for share in (0.5, 0.9, 0.95, 0.99))
+        p50, p90, p95, p99 = (self.percentile_ms(share) for share in (0.5, 0.9, 0.95, 0.99))
         return Figures(
             requests=self.requests,
             rate_per_s=self.requests / covered_s if covered_s > 0 else 0.0,
@@ -69,7 +82,11 @@ class Counted:
             confidence_mean=self.confidence_sum / self.confidences if self.confidences else None,
         )
 
-    def _percentile_ms(self, share: float) -> float | None:
+    def confidence_distribution(self) -> Distribution:
+        counts = tuple(self.sureness.get(bucket, 0) for bucket in range(len(CONFIDENCE_BOUNDS) + 1))
+        return Distribution(CONFIDENCE_BOUNDS, counts, self.confidence_sum)
+
+    def percentile_ms(self, share: float) -> float | None:
         """The upper edge of the bucket in which it lies; None if there is nothing."""
         left = ceil(sum(self.latencies.values()) * share)
         for bucket in sorted(self.latencies):
@@ -125,9 +142,16 @@ class Window:
             latencies[bucket] = latencies.get(bucket, 0) + 1
 
     def add_confidence(self, now_s: float, confidence: float) -> None:
-        counted = self._now(now_s)
-        counted.confidences += 1
-        counted.confidence_sum += confidence
+        self._now(now_s).add_confidence(confidence)
+
+    def slots(self, now_s: float) -> dict[int, Counted]:
+        """What is not too old, by the slot's number. It is counted on in the last one."""
+        last = int(now_s // SLOT_S)
+        return {
+            slot.number: slot.counted
+            for slot in self._slots
+            if slot is not None and 0 <= last - slot.number < SLOTS
+        }
 
     def spans(self, now_s: float) -> tuple[Counted, ...]:
         """All that was counted in each of ``SPANS_S`` until now."""

@@ -33,7 +33,9 @@ from control_plane.services.status import (
     InstanceView,
     ReleaseView,
 )
+from control_plane.services.traffic import Traffic
 from tests.unit.fake_jobs import FakeJobs
+from tests.unit.fakes import FakeCalendar
 from tests.unit.rest_api.fake_registration import FakeRegistration
 from tests.unit.rollouts import FakeRollouts
 
@@ -257,7 +259,7 @@ class Edge:
             intake=self.jobs,
             jobs=self.jobs,
             metrics=self,
-            traffic=self.counts,
+            traffic=Traffic(self.counts, self.clock, FakeCalendar()),
             stopping=self.stopping,
             hasten=self.hasten,
         )

@@ -77,6 +77,7 @@ async def test_the_document_is_whole() -> None:
         "/readyz",
         "/metrics",
         "/api/v1/orchestrator/metrics",
+        "/api/v1/engines/{engine}/series",
     } == set(document["paths"])
     for reference in references(document):
         kind, name = reference.removeprefix("#/").rsplit("/", 1)
