@@ -43,6 +43,8 @@ def _check_condition(value: str) -> str:
 
 
 class AlphaShareSettings(Section):
+    """How ``analysis.alpha`` is shared out; at most 1 together."""
+
     errors: float = Field(default=0.75, gt=0, le=1, description="of alpha, for errors")
     latency: Share = Field(default=0.10, description="of alpha, for slow answers; 0: not judged")
     confidence: Share = Field(
@@ -54,6 +56,8 @@ class AlphaShareSettings(Section):
 
 
 class MarginSettings(Section):
+    """How much worse than the stable release still counts as no worse."""
+
     absolute: float = Field(
         default=0.01, gt=0, lt=0.5, description="more than stable's share by so much is worse"
     )
@@ -66,6 +70,8 @@ class MarginSettings(Section):
 
 
 class QuerySettings(Section):
+    """One question to Prometheus."""
+
     name: str = Field(
         pattern=r"^[a-z0-9_-]+$", max_length=63, description="shown as query:NAME in the evidence"
     )
@@ -84,6 +90,8 @@ class QuerySettings(Section):
 
 
 class PrometheusSettings(Section):
+    """The Prometheus that rollouts ask, besides what is counted here."""
+
     url: Annotated[str, Field(max_length=500), AfterValidator(_check_url)] | None = Field(
         default=None, description="where Prometheus is; no query is asked if not set"
     )
@@ -118,6 +126,8 @@ class PrometheusSettings(Section):
 
 
 class ShadowSettings(Section):
+    """How much may be copied to a release that answers nobody."""
+
     concurrency: int = Field(
         default=4, ge=1, le=1000, description="copies of one engine's requests under way at once"
     )
@@ -133,6 +143,8 @@ class ShadowSettings(Section):
 
 
 class EngineAnalysisSettings(Section):
+    """What is judged otherwise of one engine."""
+
     confidence: bool = Field(
         default=True, description="whether a drift of this engine's confidences is judged at all"
     )
@@ -145,6 +157,8 @@ class EngineAnalysisSettings(Section):
 
 
 class AnalysisSettings(Section):
+    """How sure a judgement of a new release must be, and of what."""
+
     alpha: float = Field(
         default=0.01,
         gt=0,

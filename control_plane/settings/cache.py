@@ -43,6 +43,8 @@ CacheUrl = Annotated[
 
 
 class CacheSettings(Section):
+    """What is kept of answers, for photos that come again within a while."""
+
     kind: Literal["memory", "redis", "off"] = Field(
         default="memory",
         description="where results are kept for photos that come again: in each process, in a "

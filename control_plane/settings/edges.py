@@ -13,6 +13,8 @@ MIB = 1024 * 1024
 
 
 class HttpSettings(Section):
+    """What listens for REST, the dashboard and scrapes, and how much it takes at once."""
+
     host: Host = Field(default="127.0.0.1", description="address that REST listens on")
     port: Port = Field(default=9000, description="port of REST; 0 takes any free one")
     max_requests: int = Field(
@@ -30,6 +32,8 @@ class HttpSettings(Section):
 
 
 class GrpcSettings(Section):
+    """What listens for gRPC, and how much it takes at once."""
+
     host: Host = Field(default="127.0.0.1", description="address that gRPC listens on")
     port: Port = Field(default=9001, description="port of gRPC; 0 takes any free one")
     max_message_bytes: int = Field(
@@ -50,6 +54,10 @@ class GrpcSettings(Section):
 
 
 class LogSettings(Section):
+    """Log lines, which go to standard error. The level can be changed while it runs:
+    ``tidegate log-level``.
+    """
+
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least severe message that is written"
     )
@@ -59,6 +67,8 @@ class LogSettings(Section):
 
 
 class ShutdownSettings(Section):
+    """How a process ends that was told to stop."""
+
     notice_s: float = Field(
         default=1,
         ge=0,

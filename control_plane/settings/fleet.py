@@ -15,6 +15,8 @@ PORTS_PER_TRITON = 10
 
 
 class EmbeddedSettings(Section):
+    """The Tritons that ``tidegate up`` starts on this machine."""
+
     tritons: int = Field(
         default=2, ge=0, le=64, description="Triton processes that `tidegate up` starts"
     )
@@ -44,6 +46,8 @@ class EmbeddedSettings(Section):
 
 
 class InstanceSettings(Section):
+    """One Triton that runs elsewhere."""
+
     name: str = Field(
         pattern=r"^[a-z0-9-]+$", max_length=63, description="what the instance is called here"
     )
@@ -57,6 +61,8 @@ class InstanceSettings(Section):
 
 
 class FleetSettings(Section):
+    """How instances are looked at, loaded and chosen among."""
+
     balancing: Literal["p2c_ewma", "round_robin", "weighted"] = Field(
         default="p2c_ewma", description="how an instance is chosen among the ready ones"
     )
@@ -75,6 +81,8 @@ class FleetSettings(Section):
 
 
 class HealthSettings(Section):
+    """When an instance, or an engine on it, counts as unwell, and as well again."""
+
     failed_looks: int = Field(
         default=2, ge=1, le=100, description="failed looks in a row that make an instance unhealthy"
     )
@@ -124,6 +132,8 @@ class HealthSettings(Section):
 
 
 class MendingSettings(Section):
+    """How engines that fail are loaded anew, without a person."""
+
     enabled: bool = Field(
         default=True, description="whether engines that fail are loaded anew without a person"
     )

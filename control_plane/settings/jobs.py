@@ -12,7 +12,7 @@ DAY_S = 86_400.0
 
 
 class DrainWeights(Section):
-    """Shares of what is taken, where messages of all priorities wait."""
+    """How workers share themselves out where messages of all priorities wait."""
 
     high: int = Field(default=8, ge=1, le=1000, description="share of high priority")
     normal: int = Field(default=3, ge=1, le=1000, description="share of normal priority")
@@ -20,6 +20,8 @@ class DrainWeights(Section):
 
 
 class JobSettings(Section):
+    """How jobs are worked on, tried again, given up and kept."""
+
     work_here: bool = Field(
         default=True,
         description="whether `tidegate up` and `tidegate serve` work on jobs themselves, "

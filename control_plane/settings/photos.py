@@ -74,6 +74,8 @@ UploadsUrl = Annotated[str, Field(max_length=500), AfterValidator(_check_uploads
 
 
 class PhotoSettings(Section):
+    """Which photos are taken, and where from: nothing is fetched that is not named here."""
+
     max_bytes: int = Field(
         default=20 * MIB, ge=1024, le=1024 * MIB, description="largest encoded photo accepted"
     )
@@ -119,6 +121,8 @@ class PhotoSettings(Section):
 
 
 class UploadSettings(Section):
+    """Where photos wait that came with their jobs."""
+
     url: UploadsUrl | None = Field(
         default=None,
         description="where photos wait that came with their jobs: s3://bucket/prefix, as control "

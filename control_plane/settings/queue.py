@@ -38,6 +38,8 @@ QueueUrl = Annotated[
 
 
 class QueueSettings(Section):
+    """What carries the order to look at a job to a worker."""
+
     kind: Literal["sql", "rabbitmq", "sqs"] = Field(
         default="sql",
         description="what carries jobs to workers: the state store, RabbitMQ (3.10 or later), "

@@ -13,6 +13,8 @@ SCHEMES = ("http://", "https://", "sqlite:///")
 
 
 class RegistrySettings(Section):
+    """Where releases are written down, and what may be registered."""
+
     kind: Literal["files", "mlflow"] = Field(
         default="files",
         description="where registered releases are written down: beside the models, or in MLflow",

@@ -34,6 +34,8 @@ def _at_most(value: int, info: ValidationInfo, other: str) -> int:
 
 
 class EngineRequestSettings(Section):
+    """What differs for one engine."""
+
     timeout_s: float | None = Field(
         default=None,
         gt=0,
@@ -54,6 +56,8 @@ class EngineRequestSettings(Section):
 
 
 class RequestSettings(Section):
+    """How long a request, an engine's part of it and a single try may take."""
+
     max_timeout_s: float = Field(
         default=60, gt=0, le=3600, description="longest deadline that a caller may ask for"
     )
@@ -92,6 +96,8 @@ class RequestSettings(Section):
 
 
 class RetrySettings(Section):
+    """How often a try is made again, within a budget: retries never multiply an overload."""
+
     max_attempts: int = Field(
         default=3, ge=1, le=10, description="tries of one engine call, the first among them"
     )
@@ -104,6 +110,8 @@ class RetrySettings(Section):
 
 
 class AdmissionSettings(Section):
+    """How many requests of an engine are let in at once. The limit follows what is measured."""
+
     min_limit: int = Field(
         default=4, ge=1, le=100_000, description="requests of one engine in flight, at least"
     )
@@ -161,6 +169,8 @@ class AdmissionSettings(Section):
 
 
 class BreakerSettings(Section):
+    """When an instance gets no more requests of an engine, and for how long."""
+
     consecutive_failures: int = Field(
         default=5, ge=1, le=1000, description="failures in a row that open a breaker"
     )

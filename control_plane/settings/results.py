@@ -16,6 +16,8 @@ _SIGNED = re.compile(r"whsec_[A-Za-z0-9+/]{4,}={0,2}")
 
 
 class ResultSettings(Section):
+    """Where the results of jobs are sent, and how often that is tried."""
+
     webhook_url: str = Field(
         default="",
         max_length=2048,

@@ -11,6 +11,8 @@ from control_plane.settings.section import Section
 
 
 class RolloutSettings(Section):
+    """What a rollout goes by where its operator says nothing else."""
+
     steps_percent: tuple[int, ...] = Field(
         default=DEFAULT_STEPS_PERCENT,
         min_length=1,
@@ -71,6 +73,8 @@ class RolloutSettings(Section):
 
 
 class LeaderSettings(Section):
+    """Which of several control planes moves releases, and how fast another takes over."""
+
     lease_s: float = Field(
         default=3,
         ge=0.5,

@@ -14,6 +14,8 @@ _ENDPOINT = re.compile(r"https?://(?P<place>[^/?#\\\s]+)(/[^?#\\\s]*)?")
 
 
 class S3Settings(Section):
+    """Where S3 is and who asks, for photos and for uploads."""
+
     endpoint_url: str | None = Field(
         default=None,
         max_length=500,

@@ -33,6 +33,17 @@ NOT_SETTINGS = frozenset({CONFIG_VARIABLE, "TIDEGATE_URL", "TIDEGATE_TOKEN"})
 SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP|SCTP)")
 # Flags whose name does not follow from the setting's.
 FLAGS = {"embedded.tritons": "--tritons", "embedded.base_port": "--triton-base-port"}
+# The settings that `tidegate up`, `serve` or `worker` take as a flag too.
+WITH_FLAG = (
+    "model_repository",
+    "state_dir",
+    "http.port",
+    "grpc.port",
+    "embedded.tritons",
+    "embedded.base_port",
+    "log.level",
+    "log.format",
+)
 SECRET_WORDS = ("password", "secret", "token", "credential")
 
 

@@ -45,6 +45,10 @@ StoreUrl = Annotated[
 
 
 class StoreSettings(Section):
+    """Where the state is kept: routes, rollouts, the audit, jobs. Control planes that share it are
+    one system.
+    """
+
     url: StoreUrl | None = Field(
         default=None,
         description="where the state is kept: sqlite:///PATH, or for control planes on several "

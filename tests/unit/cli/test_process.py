@@ -6,10 +6,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import Result
 
+from cli.main import app
 from control_plane.errors import ConfigurationError
-from control_plane.settings import LoadedSettings
+from control_plane.settings import LoadedSettings, flag_of
+from control_plane.settings.sources import WITH_FLAG
 
 Tidegate = Callable[..., Result]
 
@@ -136,3 +139,15 @@ def test_a_defect_keeps_its_traceback(tidegate: Tidegate, bootstrap: Bootstrap) 
 
     with pytest.raises(ZeroDivisionError):
         tidegate("up")
+
+
+def test_every_flag_of_a_setting_is_in_the_reference_of_settings() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    flags = {
+        flag
+        for name in ("up", "serve", "worker")
+        for option in commands[name].params
+        for flag in option.opts
+    }
+
+    assert flags - {"--config"} == {flag_of(name) for name in WITH_FLAG}
