@@ -42,6 +42,12 @@ class ControlPlane:
         """What POST ``path`` with a JSON body answers. Raises Refused."""
         return self._ask("POST", path, body, accept_status=(), timeout_s=timeout_s)
 
+    def put(
+        self, path: str, body: dict[str, Any], *, timeout_s: float = READ_TIMEOUT_S
+    ) -> dict[str, Any]:
+        """What PUT ``path`` with a JSON body answers. Raises Refused."""
+        return self._ask("PUT", path, body, accept_status=(), timeout_s=timeout_s)
+
     def _ask(
         self,
         method: str,

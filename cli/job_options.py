@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,10 +10,10 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from cli.durations import seconds_of
+
 JOBS = "/api/v1/jobs"
 MAX_LISTED = 500
-UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
-AGO = re.compile(r"(\d{1,9})\s*(s|m|min|h|d)", re.ASCII)
 
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="ID", show_default=False, help="Jobs, by id.")
@@ -147,11 +146,10 @@ def moment_of(text: str | None, option: str, now: datetime | None = None) -> str
     """The moment that was so long ago, or that was named, in UTC. Raises BadParameter."""
     if text is None:
         return None
-    ago = AGO.fullmatch(text.strip())
+    ago_s = seconds_of(text)
     try:
-        if ago is not None:
-            seconds = int(ago[1]) * UNITS_S[ago[2]]
-            at = (now or datetime.now(UTC)) - timedelta(seconds=seconds)
+        if ago_s is not None:
+            at = (now or datetime.now(UTC)) - timedelta(seconds=ago_s)
         else:
             # Without a zone it is this terminal's own.
             at = datetime.fromisoformat(text).astimezone()

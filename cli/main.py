@@ -21,6 +21,7 @@ from cli import (
     fleet,
     golden,
     jobs,
+    log_level,
     overview,
     process,
     registration,
@@ -94,6 +95,7 @@ app.add_typer(jobs.app, name="jobs")
 app.command()(audit.audit)
 app.command()(golden.golden)
 app.command()(diagnosis.doctor)
+app.command("log-level")(log_level.log_level)
 app.add_typer(configuration.app, name="config")
 
 

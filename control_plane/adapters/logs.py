@@ -17,6 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from control_plane.core.printable import printable
+from control_plane.ports import LevelName
 
 MASK = "**********"
 SECRET_KEY = re.compile(
@@ -30,7 +31,7 @@ CHATTY = ("uvicorn.access", "uvicorn.error", "httpx", "httpcore", "asyncio", "al
 # Written here and not by others, over many lines.
 OWN_LINES = frozenset({"stack", "exception"})
 
-LEVELS = {
+LEVELS: dict[LevelName, int] = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
     "warning": logging.WARNING,
@@ -39,7 +40,7 @@ LEVELS = {
 
 
 def set_up_logs(
-    level: Literal["debug", "info", "warning", "error"] = "info",
+    level: LevelName = "info",
     format: Literal["auto", "console", "json"] = "auto",
     stream: TextIO | None = None,
 ) -> Lines:
@@ -60,12 +61,42 @@ def set_up_logs(
     render = _console(has_colors=is_terminal) if is_console else _json()
     structlog.configure(
         processors=[*enrich, *render],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        wrapper_class=_leveled(LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, lines)),
         cache_logger_on_first_use=False,
     )
     _route_standard_logging(LEVELS[level], lines, enrich, render)
     return lines
+
+
+class ProcessLevel:
+    """The level of every logger of the process, changed while it runs. Keeps ``LogLevels``.
+
+    structlog's loggers have their level in their class, which is why a line that is not written
+    costs nothing. Some are bound long before the change. So the methods of that class are
+    exchanged, and every logger has the new ones at once; the hot path pays nothing for it.
+    """
+
+    def level(self) -> LevelName:
+        number = logging.getLogger().level
+        return next(name for name, level in LEVELS.items() if level >= number)
+
+    def set_level(self, level: LevelName) -> None:
+        leveled = structlog.get_config()["wrapper_class"]
+        if not issubclass(leveled, _Leveled):
+            raise RuntimeError("the logs of this process are not set up")  # noqa: TRY004 - no argument
+        for name, method in vars(structlog.make_filtering_bound_logger(LEVELS[level])).items():
+            if not name.startswith("__"):
+                setattr(leveled, name, method)
+        _set_standard_levels(LEVELS[level])
+
+
+class _Leveled:
+    """Marks the class that is ours, and may be changed."""
+
+
+def _leveled(level: int) -> type[Any]:
+    return type("Leveled", (structlog.make_filtering_bound_logger(level), _Leveled), {})
 
 
 class Lines:
@@ -180,11 +211,15 @@ def _route_standard_logging(
     for old in [h for h in root.handlers if _is_ours(h)]:
         root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "grpc", "alembic", "mlflow"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+    _set_standard_levels(level)
+
+
+def _set_standard_levels(level: int) -> None:
+    logging.getLogger().setLevel(level)
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 

@@ -26,6 +26,7 @@ from control_plane.services.catalogue import Catalogue
 from control_plane.services.detection import Detection
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway
+from control_plane.services.log_level import LogLevel
 from control_plane.services.model_reads import ModelReads
 from control_plane.services.operations import Operations
 from control_plane.services.registration import Registration
@@ -50,6 +51,7 @@ class Services:
     jobs: JobParts
     metrics: MetricsText
     traffic: Traffic
+    log_level: LogLevel
     clock: MonotonicClock
 
 
@@ -125,6 +127,7 @@ def make_http_server(settings: Settings, services: Services) -> HttpServer:
         jobs=services.jobs.desk,
         metrics=services.metrics,
         traffic=services.traffic,
+        log_level=services.log_level,
     )
     return HttpServer(
         create_app(rest),

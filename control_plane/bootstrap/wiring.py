@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from control_plane.adapters.clock import MonotonicClock, SystemCalendar
+from control_plane.adapters.logs import ProcessLevel
 from control_plane.adapters.metrics_text import MetricsText
 from control_plane.adapters.model_folder import ModelFolder
 from control_plane.adapters.photos import HeadInspector
@@ -37,6 +38,7 @@ from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway
 from control_plane.services.holding import Holding
 from control_plane.services.jobs.depths import QueueDepths
+from control_plane.services.log_level import LogLevel
 from control_plane.services.operations import Operations, heal
 from control_plane.services.status import Status
 from control_plane.services.traffic import Traffic
@@ -188,6 +190,7 @@ def _wire(
         jobs=jobs,
         metrics=metrics,
         traffic=Traffic(path.counts, clock, calendar),
+        log_level=LogLevel(plane, ProcessLevel(), clock, calendar),
         clock=clock,
     )
     grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)

@@ -27,6 +27,7 @@ from control_plane.ports.jobs import (
     ResultUnsent,
     Uploads,
 )
+from control_plane.ports.logs import LevelName, LogLevels
 from control_plane.ports.metrics import MetricQueries, QueryFailed
 from control_plane.ports.photos import PhotoInspector, PhotoSource
 from control_plane.ports.releases import (
@@ -67,6 +68,8 @@ __all__ = [
     "JobStore",
     "JobUpkeep",
     "Leases",
+    "LevelName",
+    "LogLevels",
     "Message",
     "MetricQueries",
     "ModelControl",

@@ -13,6 +13,7 @@ from control_plane.rest_api.detection_status import make_detection_status_router
 from control_plane.rest_api.docs import install_docs
 from control_plane.rest_api.fleet import make_fleet_router
 from control_plane.rest_api.jobs import make_jobs_router
+from control_plane.rest_api.log_level import make_log_level_router
 from control_plane.rest_api.metrics import make_metrics_router
 from control_plane.rest_api.problems import install_problem_handlers
 from control_plane.rest_api.registration import make_registration_router
@@ -71,6 +72,9 @@ def create_app(services: RestServices) -> FastAPI:
         )
     )
     app.include_router(make_registry_hook(services))
+    app.include_router(
+        make_log_level_router(services.log_level, body_timeout_s=services.limits.body_timeout_s)
+    )
     install_docs(app)
     _name_schemas(app)
     app.add_middleware(CorrelationMiddleware, now_s=services.clock.now_s)

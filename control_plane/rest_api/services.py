@@ -14,6 +14,7 @@ from control_plane.core.detections import DetectionAnswer, DetectionRequest, Pri
 from control_plane.core.jobs import Job, JobFigures, JobFilter
 from control_plane.core.traffic import EngineSummary
 from control_plane.ports import Clock, PhotoSource
+from control_plane.rest_api.log_level import LogLevelService
 from control_plane.rest_api.registration import RegistrationService
 from control_plane.services.jobs.intake import Submission
 from control_plane.services.operations import Action
@@ -211,5 +212,6 @@ class RestServices:
     jobs: JobDesk
     metrics: MetricsText
     traffic: TrafficService
+    log_level: LogLevelService
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hasten: Callable[[], None] = _nothing

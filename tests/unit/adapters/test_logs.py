@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import structlog
 
-from control_plane.adapters.logs import MASK, mask_secrets, set_up_logs
+from control_plane.adapters.logs import MASK, ProcessLevel, mask_secrets, set_up_logs
+from control_plane.ports import LevelName
 
 
 class Terminal(io.StringIO):
@@ -307,3 +308,49 @@ def test_a_process_that_cannot_log_still_ends_well(redirection: str) -> None:
     script = f'"{sys.executable}" -c "{program}" {redirection}'
 
     assert subprocess.run(["/bin/sh", "-c", script], check=False).returncode == 0
+
+
+def test_the_level_changes_for_every_logger_that_exists() -> None:
+    stream = io.StringIO()
+    set_up_logs(stream=stream)
+    lazy, bound = structlog.get_logger(), structlog.get_logger().bind(instance="triton-0")
+    level = ProcessLevel()
+    assert level.level() == "info"
+
+    for one in (lazy, bound, logging.getLogger("grpc")):
+        one.debug("no")
+    level.set_level("debug")
+    for one in (lazy, bound, logging.getLogger("grpc")):
+        one.debug("yes")
+    assert logging.getLogger("control_plane.grpc_api").isEnabledFor(logging.DEBUG)
+    level.set_level("error")
+    for one in (lazy, bound, logging.getLogger("grpc")):
+        one.warning("no")
+        one.error("at last")
+
+    assert level.level() == "error"
+    assert [line["event"] for line in lines(stream)] == ["yes"] * 3 + ["at last"] * 3
+
+
+def test_those_who_chatter_stay_quiet_at_debug() -> None:
+    stream = io.StringIO()
+    set_up_logs(stream=stream)
+
+    ProcessLevel().set_level("debug")
+    logging.getLogger("uvicorn.access").info("no")
+    ProcessLevel().set_level("error")
+    logging.getLogger("httpx").warning("no")
+
+    assert lines(stream) == []
+
+
+def test_a_level_changes_nothing_that_is_not_ours() -> None:
+    with pytest.raises(RuntimeError, match="not set up"):
+        ProcessLevel().set_level("debug")
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_the_level_that_was_set_is_told(level: LevelName) -> None:
+    set_up_logs(level, stream=io.StringIO())
+
+    assert ProcessLevel().level() == level

@@ -237,7 +237,7 @@ class Plane:
                 with contextlib.suppress(ConnectionError):
                     self.wfile.write(content)
 
-            do_POST = do_GET  # noqa: N815 - http.server's own spelling
+            do_POST = do_PUT = do_GET  # noqa: N815 - http.server's own spelling
 
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing: the tests read what was seen."""

@@ -23,6 +23,7 @@ from control_plane.core.detections import (
 from control_plane.core.traffic import RequestCounts
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.app import RestLimits, RestServices, create_app
+from control_plane.services.log_level import LogLevel
 from control_plane.services.operations import Action
 from control_plane.services.rollout_requests import PlanDefaults
 from control_plane.services.standing import Standing
@@ -35,6 +36,7 @@ from control_plane.services.status import (
 )
 from control_plane.services.traffic import Traffic
 from tests.unit.fake_jobs import FakeJobs
+from tests.unit.fake_logs import make_log_level
 from tests.unit.fakes import FakeCalendar
 from tests.unit.rest_api.fake_registration import FakeRegistration
 from tests.unit.rollouts import FakeRollouts
@@ -234,6 +236,7 @@ class Edge:
     jobs: FakeJobs = field(default_factory=FakeJobs)
     metrics: bytes = b"tidegate_up 1.0\n"
     counts: RequestCounts = field(default_factory=lambda: RequestCounts(900.0))
+    log_level: LogLevel = field(default_factory=make_log_level)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hastened: int = 0
 
@@ -260,6 +263,7 @@ class Edge:
             jobs=self.jobs,
             metrics=self,
             traffic=Traffic(self.counts, self.clock, FakeCalendar()),
+            log_level=self.log_level,
             stopping=self.stopping,
             hasten=self.hasten,
         )
