@@ -149,6 +149,15 @@ def worker(
     model_repository: ModelRepository = None,
     state_dir: StateDir = None,
     triton_base_port: TritonBasePort = None,
+    http_port: Annotated[
+        int | None,
+        typer.Option(
+            "--http-port",
+            metavar="N",
+            show_default="listens on nothing",
+            help="Port of its metrics and health, 9002 by custom; another one for each worker.",
+        ),
+    ] = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
     config: Config = None,
@@ -168,6 +177,7 @@ def worker(
         "model_repository": model_repository,
         "state_dir": state_dir,
         "embedded.base_port": triton_base_port,
+        "worker.http_port": http_port,
         "log.level": log_level,
         "log.format": log_format,
     }

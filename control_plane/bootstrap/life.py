@@ -15,6 +15,7 @@ from control_plane import __version__
 from control_plane.adapters.logs import LEVELS, set_up_logs
 from control_plane.bootstrap.job_options import store_shown
 from control_plane.bootstrap.wiring import ControlPlane, Loop, wired
+from control_plane.bootstrap.worker import looked_at
 from control_plane.embedded.fleet import EmbeddedFleet
 from control_plane.embedded.options import FleetOptions, LogLevel, LogLine
 from control_plane.loops.drain import StopOrders, drain
@@ -64,9 +65,13 @@ def _listen_for_orders() -> StopOrders:
 
 async def _work(settings: Settings) -> None:
     orders = _listen_for_orders()
-    async with wired(settings, with_tritons=not settings.instances) as plane:
+    async with (
+        wired(settings, with_tritons=not settings.instances) as plane,
+        looked_at(settings, plane) as url,
+    ):
         log.info(
             "working",
+            http=url,
             version=__version__,
             store=store_shown(settings),
             queue=settings.queue.kind,
@@ -82,6 +87,7 @@ async def _work(settings: Settings) -> None:
 async def _stopped(plane: ControlPlane, settings: Settings, orders: StopOrders) -> None:
     """Until a stop was ordered and what is in hand is done, or given back."""
     await orders.first.wait()
+    plane.status.announce_stop()
     await drain((plane.jobs.work,), orders, notice_s=0, grace_s=settings.shutdown.grace_s)
 
 

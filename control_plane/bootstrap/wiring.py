@@ -61,6 +61,7 @@ class ControlPlane:
     path: RequestPath
     jobs: JobParts
     metrics: MetricsText
+    log_level: LogLevel
     grpc: GrpcServer
     http: HttpServer
 
@@ -194,7 +195,9 @@ def _wire(
         clock=clock,
     )
     grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)
-    return ControlPlane(status, instances, rollouts, path, jobs, metrics, grpc, http)
+    return ControlPlane(
+        status, instances, rollouts, path, jobs, metrics, services.log_level, grpc, http
+    )
 
 
 def _holding(plane: str, board: Board, outside: Outside, instances: Instances) -> Holding:

@@ -61,7 +61,7 @@ def create_app(services: RestServices) -> FastAPI:
     app.include_router(make_detection_status_router(services))
     app.include_router(make_jobs_router(services))
     app.include_router(make_status_router(services))
-    app.include_router(make_metrics_router(services))
+    app.include_router(make_metrics_router(services.metrics))
     app.include_router(make_traffic_router(services))
     app.include_router(make_fleet_router(services))
     app.include_router(make_rollouts_router(services))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from control_plane.rest_api.services import RestServices
+from control_plane.rest_api.services import MetricsText
 
 # Prometheus, "Exposition formats".
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def make_metrics_router(services: RestServices) -> APIRouter:
+def make_metrics_router(text: MetricsText) -> APIRouter:
     router = APIRouter(tags=["status"])
 
     @router.get(
@@ -29,6 +29,6 @@ def make_metrics_router(services: RestServices) -> APIRouter:
         },
     )
     async def metrics() -> Response:
-        return Response(await services.metrics.render(), headers={"Content-Type": TEXT})
+        return Response(await text.render(), headers={"Content-Type": TEXT})
 
     return router

@@ -27,6 +27,7 @@ class HttpServer:
     """One listening socket. ``start`` returns when it accepts; ``stop`` drains it.
 
     stopping: is set when it stops, for answers that else would never end.
+    settings: the names of those that gave host and port, for who has to mend them.
     """
 
     def __init__(
@@ -36,7 +37,10 @@ class HttpServer:
         port: int,
         limits: HttpLimits | None = None,
         stopping: asyncio.Event | None = None,
+        *,
+        settings: tuple[str, str] = ("http.host", "http.port"),
     ) -> None:
+        self._host_setting, self._port_setting = settings
         self._host = host
         self._port = port
         chosen = limits or HttpLimits()
@@ -125,7 +129,8 @@ class HttpServer:
             if listener is not None:
                 listener.close()
             why = (error.strerror or str(error)).lower()
-            setting = "http.host" if isinstance(error, socket.gaierror) else "http.port"
+            is_host = isinstance(error, socket.gaierror)
+            setting = self._host_setting if is_host else self._port_setting
             raise ConfigurationError(
                 f"cannot listen for HTTP on {self._host} port {self._port}: {why}; "
                 f"set {setting} to another, or end what uses it",

@@ -15,7 +15,7 @@ from control_plane.core.detections import ALIASES, Priority
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api import schemas
 from control_plane.rest_api.problems import MEDIA_TYPE, correlation_id_of, problem_of
-from control_plane.rest_api.services import RestServices
+from control_plane.rest_api.services import RestServices, StatusService
 from control_plane.services.status import EngineView, InstanceView, ReleaseView
 
 RETRY_AFTER_S = 1.0
@@ -26,13 +26,15 @@ PROBLEM: dict[str, Any] = {
 
 def make_status_router(services: RestServices) -> APIRouter:
     router = APIRouter(tags=["status"])
-    _add_probes(router, services)
+    add_probes(router, services.status)
     _add_overviews(router, services)
     _add_health(router, services)
     return router
 
 
-def _add_probes(router: APIRouter, services: RestServices) -> None:
+def add_probes(router: APIRouter, status: StatusService) -> None:
+    """``/healthz`` and ``/readyz``."""
+
     @router.get("/healthz", summary="Whether the process is alive", operation_id="healthz")
     async def healthz() -> schemas.Alive:
         return schemas.Alive()
@@ -52,10 +54,10 @@ def _add_probes(router: APIRouter, services: RestServices) -> None:
         },
     )
     async def readyz(request: Request) -> Response:
-        waiting = [engine.name for engine in services.status.engines() if not engine.is_ready]
-        if services.status.is_ready():
+        waiting = [engine.name for engine in status.engines() if not engine.is_ready]
+        if status.is_ready():
             return JSONResponse({"status": "ok", "not_ready": waiting})
-        if services.status.is_stopping:
+        if status.is_stopping:
             stopping = ControlPlaneError(ErrorCode.SHUTTING_DOWN, "shutting down")
             return problem_of(stopping, correlation_id_of(request))
         what = f"not ready: {', '.join(waiting)}" if waiting else "no engine is known yet"

@@ -2,10 +2,11 @@
 
 The sections say what may be set, with bounds, default and meaning: ``edges`` what meets callers,
 ``request_path`` what a request is held to, ``photos`` and ``s3`` where photos come from, ``jobs``
-the work that waits, ``queue`` what carries it, ``results`` where what it comes to is sent,
-``cache`` what is kept of answers, ``fleet`` the Tritons, ``store`` the state, ``registry`` the
-releases, ``rollouts`` how they move, ``analysis`` how a rollout is judged. Where values come from
-(flags, environment, file) and which one wins is :mod:`control_plane.settings.sources`;
+the work that waits, ``worker`` where one who does it is looked at, ``queue`` what carries it,
+``results`` where what it comes to is sent, ``cache`` what is kept of answers, ``fleet`` the
+Tritons, ``store`` the state, ``registry`` the releases, ``rollouts`` how they move, ``analysis``
+how a rollout is judged. Where values come from (flags, environment, file) and which one wins is
+:mod:`control_plane.settings.sources`;
 :class:`Settings` itself reads nothing, so ``Settings()`` is the defaults everywhere.
 Relative paths are relative to the working directory.
 """
@@ -47,6 +48,7 @@ from control_plane.settings.results import ResultSettings
 from control_plane.settings.rollouts import LeaderSettings, RolloutSettings
 from control_plane.settings.s3 import S3Settings
 from control_plane.settings.store import STORE_FILE, StoreSettings
+from control_plane.settings.worker import WorkerSettings
 
 # What a message may hold besides its photo.
 PHOTO_MESSAGE_OVERHEAD_BYTES = 64 * 1024
@@ -87,6 +89,7 @@ class Settings(BaseSettings):
     health: HealthSettings = HealthSettings()
     mending: MendingSettings = MendingSettings()
     jobs: JobSettings = JobSettings()
+    worker: WorkerSettings = WorkerSettings()
     results: ResultSettings = ResultSettings()
     queue: QueueSettings = QueueSettings()
     registry: RegistrySettings = RegistrySettings()

@@ -32,7 +32,11 @@ NOT_SETTINGS = frozenset({CONFIG_VARIABLE, "TIDEGATE_URL", "TIDEGATE_TOKEN"})
 # What Kubernetes puts into every pod beside a service that is called tidegate.
 SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP|SCTP)")
 # Flags whose name does not follow from the setting's.
-FLAGS = {"embedded.tritons": "--tritons", "embedded.base_port": "--triton-base-port"}
+FLAGS = {
+    "embedded.tritons": "--tritons",
+    "embedded.base_port": "--triton-base-port",
+    "worker.http_port": "--http-port",
+}
 # The settings that `tidegate up`, `serve` or `worker` take as a flag too.
 WITH_FLAG = (
     "model_repository",
@@ -41,6 +45,7 @@ WITH_FLAG = (
     "grpc.port",
     "embedded.tritons",
     "embedded.base_port",
+    "worker.http_port",
     "log.level",
     "log.format",
 )

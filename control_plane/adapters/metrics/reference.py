@@ -23,8 +23,8 @@ INTRODUCTION = f"""\
 
 `GET /metrics` of a control plane answers all of this in Prometheus' text format. Each control
 plane tells what it has seen itself: add requests up over all of them, and take gauges of the
-fleet from any. A worker has no edge, and so no metrics of its own; what it does with jobs shows
-in the queue.
+fleet from any. So does a worker that `worker.http_port` gives a port: the requests that it makes of
+its jobs are its own, and add up with the others'.
 
 A scrape never fails and never waits for long. What lies elsewhere (the job store, the queue,
 evidence, the instances) is asked at most once in {MAX_AGE_S:g} s, for {TIMEOUT_S:g} s at most,

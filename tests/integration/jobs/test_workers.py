@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from tests.integration.jobs.asking import accepted, finished, job_of, submit
@@ -78,6 +79,25 @@ def test_what_was_accepted_waits_for_a_worker_and_outlives_who_accepted_it(
     assert states_of(small, ids) == {"queued"}
     crew.one()
     assert ends_of(small, ids) == {"completed"}
+
+
+def test_a_worker_tells_what_it_counts_and_whether_it_is_ready(
+    small: RunningTidegate, crew: Crew
+) -> None:
+    worker = crew.one()
+    ids = submitted(small, small_photo())
+    assert ends_of(small, ids) == {"completed"}
+    with httpx.Client(base_url=worker.url, trust_env=False) as client:
+        assert client.get("/readyz").status_code == 200
+        counted = client.get("/metrics").text
+        succeeded = 'tidegate_job_deliveries_total{ending="completed"}'
+        (line,) = (line for line in counted.splitlines() if line.startswith(succeeded))
+        assert float(line.split()[1]) >= 1
+        level = client.put("/api/v1/log-level", json={"level": "debug", "for_s": 60}).json()
+        assert (level["level"], level["configured"]) == ("debug", "info")
+        assert f"-{worker.process.pid}-" in level["plane"]
+        client.put("/api/v1/log-level", json={"level": "info"})
+    assert '"event":"log level changed"' in worker.log
 
 
 def test_what_a_killed_worker_had_in_hand_is_done_by_another(

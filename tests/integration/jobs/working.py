@@ -33,6 +33,12 @@ class Worker:
 
         wait_until(is_working, timeout_s=START_WITHIN_S, what="the worker works")
 
+    @property
+    def url(self) -> str:
+        """Where it can be looked at."""
+        lines = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        return str(next(line["http"] for line in lines if line["event"] == "working"))
+
     def holds(self, job_id: str) -> bool:
         """Whether the job is in this process's hands: the name of a claim has its id."""
         claim = job_of(self.tidegate, job_id)["claim"]
@@ -108,6 +114,7 @@ class Crew:
             "TIDEGATE_MODEL_REPOSITORY": str(self.tidegate.model_repository),
             "TIDEGATE_STATE_DIR": str(self.tidegate.folder / "state"),
             "TIDEGATE_LOG__FORMAT": "json",
+            "TIDEGATE_WORKER__HTTP_PORT": "0",
         }
         with (self.tidegate.folder / f"{name}.jsonl").open("ab") as log:
             process = subprocess.Popen(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import yaml
 
 from control_plane.settings import Settings
@@ -27,8 +29,22 @@ def test_prometheus_has_our_configuration_and_asks_the_control_plane(
 
 def test_the_targets_are_mounted_over_a_file_that_is_there(services: dict[str, Service]) -> None:
     # In a folder that is read-only Docker cannot make the place itself.
-    assert "/etc/prometheus/targets.yml" in mounts(services["prometheus"])
-    assert (PROMETHEUS / "targets.yml").is_file()
+    for name in ("targets.yml", "workers.yml"):
+        assert f"/etc/prometheus/{name}" in mounts(services["prometheus"])
+        assert (PROMETHEUS / name).is_file()
+
+
+def test_the_workers_that_may_be_scraped_are_those_of_the_project(
+    compose: dict[str, Any], services: dict[str, Service], settings: Settings
+) -> None:
+    mounted = mounts(services["prometheus"])["/etc/prometheus/workers.yml"]
+    (named,) = {
+        line.strip("#- ") for line in (ROOT / mounted["source"]).read_text().splitlines()
+        if "worker-1" in line
+    }  # fmt: skip
+    assert named == f"{compose['name']}-worker-1:{settings.worker.http_port}"
+    assert settings.worker.http_host == settings.http.host
+    assert set(services["prometheus"]["networks"]) & set(services["worker"]["networks"])
 
 
 def test_grafana_finds_dashboards_and_prometheus(services: dict[str, Service]) -> None:

@@ -33,13 +33,16 @@ def test_the_second_control_plane_is_like_the_first(services: dict[str, Service]
     assert second == first
 
 
-def test_a_worker_is_like_a_control_plane_without_edges(services: dict[str, Service]) -> None:
+def test_a_worker_is_like_a_control_plane_without_edges(
+    services: dict[str, Service], settings: Settings
+) -> None:
     plane, worker = dict(services["tidegate"]), dict(services["worker"])
     assert (plane.pop("command"), worker.pop("command")) == (["serve"], ["worker"])
     assert worker.pop("profiles") == ["workers"]
-    # The image's own probe asks a port that a worker does not have.
-    assert worker.pop("healthcheck") == {"disable": True}
-    del plane["ports"], plane["healthcheck"]
+    asked = worker["healthcheck"]["test"].pop()
+    assert asked == f"http://127.0.0.1:{settings.worker.http_port}/readyz"
+    plane["healthcheck"]["test"].pop()
+    del plane["ports"]
     assert worker == plane
 
 
