@@ -1,12 +1,14 @@
 """Log lines: one pipeline for structlog's loggers and the standard library's.
 
 On a terminal a line is for a person, elsewhere it is one JSON object. Whatever is bound
-to ``structlog.contextvars`` (the correlation id) is in every line, and values under keys
-that are named like secrets never are. Called once, by bootstrap and the command line.
+to ``structlog.contextvars`` (the correlation id) is in every line. What is named like a secret or
+looks like one (:mod:`control_plane.core.redaction`) is in none, tracebacks included. Called once,
+by bootstrap and the command line.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import sys
@@ -17,6 +19,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from control_plane.core.printable import printable
+from control_plane.core.redaction import without_secrets
 from control_plane.ports import LevelName
 
 MASK = "**********"
@@ -131,7 +134,7 @@ class Lines:
 
 
 def mask_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """A structlog processor: blanks what lies under a key that is named like a secret."""
+    """A structlog processor: blanks what is named like a secret, and hides what looks like one."""
     del logger, method
     return {key: _masked(key, value, DEEPEST) for key, value in event.items()}
 
@@ -139,6 +142,8 @@ def mask_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventD
 def _masked(key: object, value: Any, depth: int) -> Any:
     if isinstance(key, str) and SECRET_KEY.search(key):
         return MASK
+    if isinstance(value, str):
+        return without_secrets(value)
     if depth == 0 or not isinstance(value, (dict, list, tuple)):
         return value
     if isinstance(value, dict):
@@ -148,7 +153,7 @@ def _masked(key: object, value: Any, depth: int) -> Any:
         return value
     if len(value) == 2 and isinstance(value[0], (str, bytes)):
         name = value[0].decode("latin-1") if isinstance(value[0], bytes) else value[0]
-        return [name, _masked(name, value[1], depth - 1)]
+        return [without_secrets(name), _masked(name, value[1], depth - 1)]
     return [_masked(None, part, depth - 1) for part in value]
 
 
@@ -174,15 +179,28 @@ def _console(*, has_colors: bool) -> list[Processor]:
     # Plain tracebacks: the pretty ones print local variables, and so secrets.
     return [
         _disarm,
-        structlog.dev.ConsoleRenderer(
-            colors=has_colors, exception_formatter=structlog.dev.plain_traceback
-        ),
+        structlog.dev.ConsoleRenderer(colors=has_colors, exception_formatter=_traceback),
     ]
+
+
+def _traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, exc_info)
+    stream.write(without_secrets(written.getvalue()))
+
+
+def _hide_in_traceback(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """It was made after secrets were masked, and quotes what the errors say."""
+    del logger, method
+    if isinstance(found := event.get("exception"), str):
+        event["exception"] = without_secrets(found)
+    return event
 
 
 def _json() -> list[Processor]:
     return [
         structlog.processors.format_exc_info,
+        _hide_in_traceback,
         structlog.processors.JSONRenderer(serializer=_to_json),
     ]
 

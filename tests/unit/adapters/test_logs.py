@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import structlog
@@ -354,3 +354,24 @@ def test_the_level_that_was_set_is_told(level: LevelName) -> None:
     set_up_logs(level, stream=io.StringIO())
 
     assert ProcessLevel().level() == level
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_no_secret_is_in_a_line_wherever_it_stands(format: Literal["json", "console"]) -> None:
+    stream = io.StringIO()
+    set_up_logs(format=format, stream=stream)
+    url = "amqp://ada:pw-one@mq/x?key=pw-two"
+    structlog.get_logger().info(
+        f"at {url}", at=url, inside={"list": [f"({url})"], "pair": (url, 1)}
+    )
+    logging.getLogger("grpc").error("theirs: %s", url, extra={"address": url})
+    for log in (structlog.get_logger(), logging.getLogger("aiormq")):
+        cause, error = OSError(f"cannot reach {url}"), ValueError("Bearer pw-three-and-more")
+        error.__cause__ = cause
+        log.error("it failed", exc_info=error)
+
+    written = stream.getvalue()
+    assert "pw-" not in written
+    assert "ada" not in written
+    assert written.count("cannot reach amqp://***@mq/x?***") == 2
+    assert "ValueError: Bearer ***" in written
