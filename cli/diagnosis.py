@@ -32,7 +32,8 @@ def doctor(
 ) -> None:
     """Say what is wrong here, and how to mend it.
 
-    Looks at the settings, this machine, the models, the stores, the ports and the control plane.
+    Looks at the settings, this machine, the models, the stores, what the settings name elsewhere
+    (queue, Redis, S3, webhook, Prometheus), the ports and the control plane; changes nothing.
     Every line is ok, warn or fail, with its remedy. Exit status 1 when one is fail.
     """
     from cli.checks import Level
@@ -48,7 +49,7 @@ def doctor(
 
 
 def _checks(config: Path | None, url: str | None, token: str | None) -> list[Check]:
-    from cli import checks, job_checks, store_checks
+    from cli import checks, job_checks, outside_checks, store_checks
     from cli.client import ControlPlane
     from control_plane.errors import ConfigurationError
     from control_plane.settings import load_settings
@@ -69,6 +70,7 @@ def _checks(config: Path | None, url: str | None, token: str | None) -> list[Che
     found += checks.check_model_repository(settings.model_repository)
     found += store_checks.check_store(settings)
     found += store_checks.check_registry(settings)
+    found += outside_checks.check_outside(settings)
     found += checks.check_ports(settings, is_running=checks.is_answering(here))
     found += checks.check_instances(settings.instances)
     asked = ControlPlane(url, token) if url else here
