@@ -25,6 +25,7 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 # A folder may stand before it; "tidegate" alone, or with a dot, is a name of something else.
 CALL = re.compile(r"(?<![\w-])tidegate +([a-z][^\n#|`)]*)")
 NAME = re.compile(r"[a-z_]+(\.[a-z_]+)+(?![\w.])")
+COMMAND: Any = get_command(app)
 OF_ENGINES = {"engines": {"damage": {}}}
 SETTINGS = tuple(flatten(Settings(analysis=OF_ENGINES, requests=OF_ENGINES)))
 SECTIONS = {name.partition(".")[0] for name in SETTINGS if "." in name}
@@ -55,7 +56,7 @@ def calls_of(text: str) -> list[list[str]]:
 
 def missing_of(words: list[str]) -> list[str]:
     """What of a call the command line does not have."""
-    command: Any = get_command(app)
+    command = COMMAND
     rest = list(words)
     while commands := getattr(command, "commands", None):
         if not rest or not re.fullmatch(r"[a-z][a-z-]*", rest[0]):

@@ -2,16 +2,26 @@ from __future__ import annotations
 
 import io
 import os
-import socket
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from tests.servers import ports
 from tests.unit.cli.plane import Plane
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_command() -> Iterator[None]:
+    """Typer's runner makes the whole command line anew for each call, which takes 50 ms."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(get_command))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +63,7 @@ def photo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port()
 
 
 def encoded(size: tuple[int, int], *, kind: str = "JPEG", orientation: int | None = None) -> bytes:
