@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import psutil
+
+from tests.servers.ports import free_port, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 TIDEGATE = Path(sys.executable).parent / "tidegate"
@@ -48,23 +47,6 @@ def wait_until(
         assert time.monotonic() < give_up_s, f"not within {timeout_s:g} s: {what or condition}"
         time.sleep(0.02)
     return value
-
-
-def free_port() -> int:
-    return free_ports(1)
-
-
-def free_ports(count: int) -> int:
-    """The first of ``count`` ports in a row that nobody listens on, below the ephemeral ones."""
-    while True:
-        first = random.randrange(20_000, 32_000 - count)
-        with ExitStack() as stack:
-            try:
-                for port in range(first, first + count):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
 
 
 def environment(**extra: str) -> dict[str, str]:

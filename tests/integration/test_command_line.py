@@ -17,9 +17,9 @@ from tests.integration.running import (
     ROOT,
     RunningTidegate,
     command_line,
-    free_port,
     lines_of,
 )
+from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.triton
 

@@ -18,10 +18,9 @@ from tests.integration.running import (
     RunningTidegate,
     command_line,
     environment,
-    free_port,
-    free_ports,
     wait_until,
 )
+from tests.servers.ports import free_port, free_ports
 
 Up = Callable[..., subprocess.CompletedProcess[str]]
 

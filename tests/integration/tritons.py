@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,22 +12,15 @@ import pytest
 
 from control_plane.embedded import EmbeddedFleet, FleetOptions, InstanceStatus, LogLine, check
 from control_plane.embedded.options import PORT_STRIDE
-from control_plane.embedded.prerequisites import is_free
+from tests.servers.ports import free_ports
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 START_TIMEOUT_S = 60.0
 
 
 def free_base_port(count: int = 2) -> int:
-    """A base port from which ``count`` Tritons find all theirs free.
-
-    Below the range from which the kernel takes ports for outgoing connections.
-    """
-    while True:
-        base = 20_000 + secrets.randbelow(10_000)
-        ports = [base + PORT_STRIDE * index + each for index in range(count) for each in range(3)]
-        if all(map(is_free, ports)):
-            return base
+    """A base port from which ``count`` Tritons find all theirs free."""
+    return free_ports(PORT_STRIDE * count)
 
 
 @dataclass

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
+
+from tests.servers.ports import free_port
 
 PASSWORD = "correct-horse"
 INSTALLED_AT = "/usr/lib/postgresql"
@@ -35,7 +36,7 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="tidegate-pg-"))
         self._data = self._folder / "data"
         self._databases = 0
-        self.port = _free_port()
+        self.port = free_port()
         # It refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user:
@@ -94,9 +95,3 @@ class PostgresServer:
             check=False,
         )
         assert done.returncode == 0, f"{program}: {done.stderr}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -18,7 +18,8 @@ from tests.integration.queue_faults.processes import Supervised, supervised
 from tests.integration.queue_faults.programs import put, submit, work
 from tests.integration.queue_faults.receiver import GOOD, Manners, receive
 from tests.integration.queue_faults.stage import Stage
-from tests.integration.running import free_port, wait_until
+from tests.integration.running import wait_until
+from tests.servers.ports import free_port
 
 SEED = 20261
 WORKERS = 2

@@ -10,6 +10,7 @@ import pytest
 from control_plane.embedded import fleet, guardian, prerequisites
 from control_plane.embedded.options import PORT_STRIDE
 from control_plane.embedded.runtime import Wheel
+from tests.servers.ports import free_ports
 
 FAKE = Path(__file__).with_name("fake_tritonserver.py")
 
@@ -29,15 +30,8 @@ def base_port() -> int:
 
 
 def free_base_port(count: int) -> int:
-    """A base port from which ``count`` instances find all theirs free.
-
-    Below the range from which the kernel takes ports for outgoing connections.
-    """
-    while True:
-        base = 20_000 + secrets.randbelow(10_000)
-        ports = [base + PORT_STRIDE * index + each for index in range(count) for each in range(3)]
-        if all(map(prerequisites.is_free, ports)):
-            return base
+    """A base port from which ``count`` instances find all theirs free."""
+    return free_ports(PORT_STRIDE * count)
 
 
 @pytest.fixture
