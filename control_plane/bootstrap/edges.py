@@ -31,6 +31,7 @@ from control_plane.services.model_reads import ModelReads
 from control_plane.services.operations import Operations
 from control_plane.services.registration import Registration
 from control_plane.services.status import Status
+from control_plane.services.tracing import NotTraced, Tracing
 from control_plane.services.traffic import Traffic
 from control_plane.settings import Settings
 
@@ -52,6 +53,7 @@ class Services:
     metrics: MetricsText
     traffic: Traffic
     log_level: LogLevel
+    tracing: Tracing | NotTraced
     clock: MonotonicClock
 
 
@@ -65,6 +67,7 @@ def make_grpc_server(settings: Settings, services: Services) -> GrpcServer:
         timeouts,
         kserve.stopping,
         settings.jobs.max_deadline_s,
+        services.tracing,
     )
     rollouts = RolloutCalls(
         services.rollouts.rollouts, plan_defaults(settings), timeouts, kserve.stopping
@@ -72,7 +75,8 @@ def make_grpc_server(settings: Settings, services: Services) -> GrpcServer:
     return GrpcServer(
         kserve=kserve,
         orchestrator=Orchestrator(
-            services.detection, services.photos, services.status, clock, timeouts, jobs
+            *(services.detection, services.photos, services.status, clock, timeouts, jobs),
+            services.tracing,
         ),
         operations=OperationsService(
             services.operations,
@@ -105,6 +109,7 @@ def _kserve(settings: Settings, services: Services, timeouts: CallTimeouts) -> K
         timeouts=timeouts,
         stream_idle_s=settings.grpc.stream_idle_s,
         max_message_bytes=settings.grpc.max_message_bytes,
+        tracing=services.tracing,
     )
 
 
@@ -128,6 +133,7 @@ def make_http_server(settings: Settings, services: Services) -> HttpServer:
         metrics=services.metrics,
         traffic=services.traffic,
         log_level=services.log_level,
+        traces=services.tracing,
     )
     return HttpServer(
         create_app(rest),

@@ -28,6 +28,7 @@ from control_plane.bootstrap.outside import Outside, open_outside, open_state
 from control_plane.bootstrap.registration import make_registration, make_registry
 from control_plane.bootstrap.requests import RequestPath, make_request_path
 from control_plane.bootstrap.rollouts import RolloutParts, make_rollouts, name_plane
+from control_plane.bootstrap.tracing import make_tracing
 from control_plane.core.state import State
 from control_plane.grpc_api.server import GrpcServer
 from control_plane.rest_api.server import HttpServer
@@ -192,6 +193,7 @@ def _wire(
         metrics=metrics,
         traffic=Traffic(path.counts, clock, calendar),
         log_level=LogLevel(plane, ProcessLevel(), clock, calendar),
+        tracing=make_tracing(settings, None),
         clock=clock,
     )
     grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from control_plane.core.deadline import Deadline
 from control_plane.core.detections import Priority, check_priority
 from control_plane.core.identifiers import CORRELATION_ID, check_routing_key, is_correlation_id
+from control_plane.core.tracing import CARRIERS
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.grpc_api.status import STATUS
 from control_plane.ports import Clock
@@ -47,16 +48,19 @@ class CallHead:
 
     routing_key: "" when the caller gave none.
     priority: None when the caller gave none.
+    carried: what there is of the caller's trace, by the header's name.
     """
 
     correlation_id: str
     routing_key: str
     priority: Priority | None = None
+    carried: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_metadata(context: Context) -> CallHead:
     """Raises InvalidArgument for a routing key that is too long and an unknown priority."""
     correlation_id = routing_key = priority = ""
+    carried: dict[str, str] = {}
     for key, value in context.invocation_metadata() or ():
         if key == CORRELATION_ID and isinstance(value, str) and is_correlation_id(value):
             correlation_id = value
@@ -64,11 +68,14 @@ def read_metadata(context: Context) -> CallHead:
             routing_key = value
         elif key == PRIORITY and isinstance(value, str):
             priority = value
+        elif key in CARRIERS and isinstance(value, str):
+            carried[key] = f"{carried[key]},{value}" if key in carried else value
     correlation_id = correlation_id or secrets.token_hex(16)
     structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
     context.set_trailing_metadata(((CORRELATION_ID, correlation_id),))
     check_routing_key(routing_key, ROUTING_KEY)
-    return CallHead(correlation_id, routing_key, check_priority(priority) if priority else None)
+    urgency = check_priority(priority) if priority else None
+    return CallHead(correlation_id, routing_key, urgency, carried)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from control_plane.grpc_api.calls import (
 from control_plane.grpc_api.detection_messages import read_asked, write_detection
 from control_plane.grpc_api.protos import orchestrator_pb2 as pb
 from control_plane.services.jobs.intake import Submission
+from control_plane.services.tracing import NOT_TRACED, Tracer
 
 
 class IntakeService(Protocol):
@@ -59,6 +60,7 @@ class DetectionCalls:
     timeouts: CallTimeouts
     stopping: asyncio.Event
     max_deadline_s: float
+    tracing: Tracer = NOT_TRACED
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         return {
@@ -72,8 +74,16 @@ class DetectionCalls:
             head = read_metadata(context)
             message = parse(pb.SubmitDetectionRequest, raw)
             submission = self._read(message, head)
-            async with within_deadline(context, self.timeouts):
-                job = await self.intake.submit(submission)
+            with self.tracing.root(
+                "submit",
+                correlation_id=head.correlation_id,
+                carried=head.carried,
+                edge="grpc",
+                engines=",".join(submission.request.engines),
+                priority=submission.priority.value,
+            ):
+                async with within_deadline(context, self.timeouts):
+                    job = await self.intake.submit(submission)
             structlog.contextvars.bind_contextvars(request_id=job.job_id)
             return write_detection(answer_of(job))
 

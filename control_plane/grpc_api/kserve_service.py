@@ -42,6 +42,7 @@ from control_plane.services.gateway import Gateway, InferAnswer
 from control_plane.services.model_reads import ModelReads, index
 from control_plane.services.status import Status
 from control_plane.services.streaming import InferStream
+from control_plane.services.tracing import NOT_TRACED, Tracer
 
 log = structlog.get_logger(__name__)
 # Asking structlog whether a line would be written takes microseconds, of every call.
@@ -91,6 +92,7 @@ class KServe:
     timeouts: CallTimeouts
     stream_idle_s: float
     max_message_bytes: int
+    tracing: Tracer = NOT_TRACED
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
@@ -119,19 +121,22 @@ class KServe:
         async with Answering(context, "ModelInfer"):
             head = read_metadata(context)
             request = read_request_head(message)
-            answer = await self.gateway.infer(
-                InferCall(
-                    message=message + _priority(head),
-                    engine=request.model_name,
-                    wanted_release=request.model_version,
-                    routing_key=_routing_key(head, request.sequence or request.request_id),
-                    deadline=read_deadline(context, self.clock, self.timeouts),
-                    correlation_id=head.correlation_id,
-                    sequence=request.sequence,
-                    priority=head.priority or request.priority,
-                    is_key_given=bool(head.routing_key or request.sequence),
+            with self.tracing.root(
+                "infer", correlation_id=head.correlation_id, carried=head.carried, edge="grpc"
+            ):
+                answer = await self.gateway.infer(
+                    InferCall(
+                        message=message + _priority(head),
+                        engine=request.model_name,
+                        wanted_release=request.model_version,
+                        routing_key=_routing_key(head, request.sequence or request.request_id),
+                        deadline=read_deadline(context, self.clock, self.timeouts),
+                        correlation_id=head.correlation_id,
+                        sequence=request.sequence,
+                        priority=head.priority or request.priority,
+                        is_key_given=bool(head.routing_key or request.sequence),
+                    )
                 )
-            )
             if level.isEnabledFor(logging.DEBUG):
                 log.debug(
                     "inferred",
@@ -166,9 +171,12 @@ class KServe:
                 max_held_bytes=self.max_message_bytes,
                 stopping=self.stopping,
             )
-            async with aclosing(stream.answers(messages)) as answers:
-                async for answer in answers:
-                    yield answer
+            with self.tracing.root(
+                "stream", correlation_id=head.correlation_id, carried=head.carried, edge="grpc"
+            ):
+                async with aclosing(stream.answers(messages)) as answers:
+                    async for answer in answers:
+                        yield answer
             log.debug("streamed", releases=stream.releases)
 
     def _read(self, kind: Any, answer: Callable[[Any], Awaitable[Any]]) -> Unary:

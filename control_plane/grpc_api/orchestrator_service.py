@@ -12,9 +12,10 @@ import grpc
 import structlog
 
 from control_plane.core.deadline import Deadline
-from control_plane.core.detections import DetectionRequest
+from control_plane.core.detections import DetectionAnswer, DetectionRequest
 from control_plane.grpc_api.calls import (
     Answering,
+    CallHead,
     CallTimeouts,
     Context,
     parse,
@@ -28,6 +29,7 @@ from control_plane.ports import Clock, PhotoSource
 from control_plane.services.detection import Detection
 from control_plane.services.photo_fetch import fetch_photo
 from control_plane.services.status import Status
+from control_plane.services.tracing import NOT_TRACED, Tracer, name_subject
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +46,7 @@ class Orchestrator:
     clock: Clock
     timeouts: CallTimeouts
     jobs: DetectionCalls
+    tracing: Tracer = NOT_TRACED
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         own = {
@@ -59,19 +62,16 @@ class Orchestrator:
             deadline = read_deadline(context, self.clock, self.timeouts)
             asked = read_asked(message, self.detection.known_engines())
             structlog.contextvars.bind_contextvars(**asked.metadata)
-            answer = await self.detection.detect(
-                DetectionRequest(
-                    engines=asked.engines,
-                    priority=asked.priority,
-                    photo_id=asked.photo_id,
-                    photo=await self._photo(asked, deadline),
-                    releases=asked.releases,
-                    request_id=str(uuid.uuid4()),
-                    correlation_id=head.correlation_id,
-                    routing_key=head.routing_key or None,
-                    deadline=deadline,
-                )
-            )
+            with self.tracing.root(
+                "detect",
+                correlation_id=head.correlation_id,
+                carried=head.carried,
+                edge="grpc",
+                engines=",".join(asked.engines),
+                priority=asked.priority.value,
+            ) as traced:
+                answer = await self._answer(asked, head, deadline)
+                traced.put(status=answer.status.value)
             log.info("detected", status=answer.status, duration_ms=answer.processing_time_ms)
             return write_detection(answer)
 
@@ -99,6 +99,23 @@ class Orchestrator:
                         is_serving=release.is_serving,
                     )
             return answer.SerializeToString()
+
+    async def _answer(self, asked: Asked, head: CallHead, deadline: Deadline) -> DetectionAnswer:
+        request_id = str(uuid.uuid4())
+        name_subject(request_id)
+        return await self.detection.detect(
+            DetectionRequest(
+                engines=asked.engines,
+                priority=asked.priority,
+                photo_id=asked.photo_id,
+                photo=await self._photo(asked, deadline),
+                releases=asked.releases,
+                request_id=request_id,
+                correlation_id=head.correlation_id,
+                routing_key=head.routing_key or None,
+                deadline=deadline,
+            )
+        )
 
     async def _photo(self, asked: Asked, deadline: Deadline) -> bytes:
         if asked.photo is not None:

@@ -48,6 +48,7 @@ from control_plane.ports.state import (
     StoreUnavailable,
 )
 from control_plane.ports.time import Calendar, Clock
+from control_plane.ports.tracing import SpanSink
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -89,6 +90,7 @@ __all__ = [
     "ResultUnsent",
     "RolloutCounts",
     "ScrapeFailed",
+    "SpanSink",
     "StaleRevision",
     "StateStore",
     "StoreUnavailable",

@@ -27,6 +27,7 @@ from control_plane.rest_api.services import (
     StatusService,
 )
 from control_plane.rest_api.status import make_status_router
+from control_plane.rest_api.traces import make_traces_router
 from control_plane.rest_api.traffic import make_traffic_router
 
 __all__ = [
@@ -63,6 +64,7 @@ def create_app(services: RestServices) -> FastAPI:
     app.include_router(make_status_router(services))
     app.include_router(make_metrics_router(services.metrics))
     app.include_router(make_traffic_router(services))
+    app.include_router(make_traces_router(services))
     app.include_router(make_fleet_router(services))
     app.include_router(make_rollouts_router(services))
     app.include_router(make_audit_router(services))

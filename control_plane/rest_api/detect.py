@@ -29,7 +29,9 @@ from control_plane.rest_api.detect_jobs import answer_by_job
 from control_plane.rest_api.forms import DetectForm, read_form
 from control_plane.rest_api.problems import correlation_id_of
 from control_plane.rest_api.services import RestServices
+from control_plane.rest_api.trace_headers import carried_by
 from control_plane.services.photo_fetch import fetch_photo
+from control_plane.services.tracing import name_subject
 
 Result = TypeVar("Result")
 
@@ -69,11 +71,24 @@ def make_detect_router(services: RestServices) -> APIRouter:
         headers = read_headers(request, services.limits)
         form = await read_form(request, services.limits, services.detection.known_engines())
         structlog.contextvars.bind_contextvars(**form.metadata)
-        if headers.is_async or headers.idempotency_key is not None:
-            return await unless_gone(request, answer_by_job(services, request, form, headers))
-        deadline = Deadline.after(services.clock.now_s(), headers.timeout_s or 0.0)
-        asked = _ask(services, request, form, deadline, headers)
-        return write_response(await unless_gone(request, asked))
+        is_job = headers.is_async or headers.idempotency_key is not None
+        # Not before the body is here: a slow upload is no slow answer.
+        with services.traces.root(
+            "submit" if is_job else "detect",
+            correlation_id=correlation_id_of(request),
+            carried=carried_by(request),
+            edge="rest",
+            engines=",".join(form.engines),
+            priority=form.priority.value,
+        ) as traced:
+            if is_job:
+                work = answer_by_job(services, request, form, headers)
+                return await unless_gone(request, work)
+            deadline = Deadline.after(services.clock.now_s(), headers.timeout_s or 0.0)
+            asked = _ask(services, request, form, deadline, headers)
+            answer = await unless_gone(request, asked)
+            traced.put(status=answer.status.value)
+            return write_response(answer)
 
     return router
 
@@ -85,7 +100,8 @@ async def _ask(
     deadline: Deadline,
     headers: DetectHeaders,
 ) -> DetectionAnswer:
-    photo = form.photo
+    photo, request_id = form.photo, str(uuid.uuid4())
+    name_subject(request_id)
     if photo is None:
         url = form.photo_url or ""
         photo = await fetch_photo(services.photos, url, deadline, services.clock)
@@ -93,7 +109,7 @@ async def _ask(
         DetectionRequest(
             photo=photo,
             engines=form.engines,
-            request_id=str(uuid.uuid4()),
+            request_id=request_id,
             correlation_id=correlation_id_of(request),
             deadline=deadline,
             photo_id=form.photo_id,

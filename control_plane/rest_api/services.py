@@ -12,6 +12,7 @@ from typing import Protocol
 
 from control_plane.core.detections import DetectionAnswer, DetectionRequest, Priority
 from control_plane.core.jobs import Job, JobFigures, JobFilter
+from control_plane.core.tracing import TraceView
 from control_plane.core.traffic import EngineSummary
 from control_plane.ports import Clock, PhotoSource
 from control_plane.rest_api.log_level import LogLevelService
@@ -21,6 +22,7 @@ from control_plane.services.operations import Action
 from control_plane.services.rollout_requests import PlanDefaults, RolloutService
 from control_plane.services.standing import Standing
 from control_plane.services.status import ChangeView, EngineView, InstanceView
+from control_plane.services.tracing import NOT_TRACED, Tracer
 from control_plane.services.traffic import CurvesView
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Standing",
     "StandingService",
     "StatusService",
+    "TraceService",
     "TrafficService",
 ]
 
@@ -165,6 +168,23 @@ class TrafficService(Protocol):
     def curves(self, engine: str, span_s: float) -> CurvesView: ...
 
 
+class TraceService(Tracer, Protocol):
+    def find(self, name: str) -> TraceView | None:
+        """The trace that an id names, of a trace, a correlation, a request or a job."""
+        ...
+
+    def recent(
+        self,
+        *,
+        limit: int,
+        engine: str | None = None,
+        is_error: bool | None = None,
+        slower_than_s: float | None = None,
+    ) -> tuple[TraceView, ...]:
+        """The latest first."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RestLimits:
     """The bounds of one request.
@@ -213,5 +233,6 @@ class RestServices:
     metrics: MetricsText
     traffic: TrafficService
     log_level: LogLevelService
+    traces: TraceService = NOT_TRACED
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hasten: Callable[[], None] = _nothing

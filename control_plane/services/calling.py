@@ -24,6 +24,7 @@ from control_plane.core.outcomes import MEANINGS, CallFailure, Ending, classify,
 from control_plane.core.requests import Try
 from control_plane.core.retry import RetryOptions, may_hedge
 from control_plane.core.retry_budget import RetryBudget
+from control_plane.core.tracing import SpanKind
 from control_plane.core.wire import target_suffix
 from control_plane.errors import ControlPlaneError, InvalidArgument
 from control_plane.kserve import is_infer_request
@@ -31,6 +32,7 @@ from control_plane.ports import CallFailed, Clock
 from control_plane.services.explaining import explain
 from control_plane.services.fleet import Fleet
 from control_plane.services.instance import Place
+from control_plane.services.tracing import outgoing, span
 
 WHOLE_TRY = 0.9
 """The share of a try's time with which it is still a whole one: the first try of two that fill
@@ -176,7 +178,8 @@ class Calling:
                 place = None if done else self._place_for_hedge(request, release, deadline)
                 if place is not None:
                     second.enter_context(place)
-                    tries.append(asyncio.create_task(self._try(request, release, place, deadline)))
+                    hedge = self._try(request, release, place, deadline, is_hedge=True)
+                    tries.append(asyncio.create_task(hedge))
                 return await _first_answer(tries)
             finally:
                 # Places are given back after the tries have ended: none may settle twice.
@@ -211,9 +214,36 @@ class Calling:
         )
 
     async def _try(
-        self, request: Request, release: Release, place: Place, deadline: Deadline
+        self,
+        request: Request,
+        release: Release,
+        place: Place,
+        deadline: Deadline,
+        *,
+        is_hedge: bool = False,
     ) -> bytes:
         """One call to one instance. Its place is settled by its end, unless it is cancelled."""
+        with span(
+            "attempt",
+            kind=SpanKind.CLIENT,
+            is_minor=True,
+            engine=release.engine,
+            release=release.version,
+            instance=place.instance.name,
+            hedge=is_hedge,
+        ) as traced:
+            try:
+                answer = await self._call(request, release, place, deadline)
+            except TryFailed as failed:
+                traced.put(ending=failed.ending.value)
+                traced.tell(failed.refusal)
+                raise
+            traced.put(ending=Ending.SUCCESS.value)
+            return answer
+
+    async def _call(
+        self, request: Request, release: Release, place: Place, deadline: Deadline
+    ) -> bytes:
         call, instance = request.call, place.instance
         started_s = self._clock.now_s()
         try_s = self._times.of_try(call.engine)
@@ -224,7 +254,11 @@ class Calling:
             answer = await instance.calls.infer(
                 call.message + target_suffix(release.model_name, release.model_version),
                 timeout_s=timeout_s,
-                metadata=((CORRELATION_ID, call.correlation_id),),
+                metadata=(
+                    (CORRELATION_ID, call.correlation_id),
+                    # Triton traces every request that brings a context along.
+                    *outgoing(only_if_sampled=True),
+                ),
             )
         except CallFailed as failed:
             is_cut_short = timeout_s < WHOLE_TRY * try_s

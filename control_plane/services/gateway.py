@@ -39,6 +39,7 @@ from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import Clock
 from control_plane.services.calling import Calling, CallTimes, InferCall, Request, TryFailed
 from control_plane.services.fleet import Fleet
+from control_plane.services.tracing import put, span
 
 log = structlog.get_logger(__name__)
 
@@ -111,6 +112,17 @@ class Gateway:
 
     async def infer(self, call: InferCall) -> InferAnswer:
         """Raises ControlPlaneError with the code that tells whose fault it was."""
+        with span("engine", engine=call.engine) as traced:
+            answer = await self._infer(call)
+            traced.put(
+                release=answer.release,
+                instance=answer.instance,
+                attempts=answer.attempts,
+                fallback_from=answer.fallback_from,
+            )
+            return answer
+
+    async def _infer(self, call: InferCall) -> InferAnswer:
         now_s = self._clock.now_s()
         chosen: Release | None = None
         try:
@@ -118,6 +130,7 @@ class Gateway:
             chosen = choose_release(route, call.wanted_release, call.routing_key)
             engine = self._engine(call.engine)
             engine_s = call.deadline.timeout_s(now_s, self._options.times.of_engine(call.engine))
+            put(release=chosen.version)
             ticket = engine.admit(call.priority, now_s)
         except ControlPlaneError as refusal:
             self._tell_refused(call.engine, chosen, refusal, now_s)
@@ -221,7 +234,8 @@ class Gateway:
             wait_s = self._wait_before_retry(last, release, request, deadline)
             if wait_s is None:
                 raise last
-            await asyncio.sleep(wait_s)
+            with span("wait", engine=release.engine, release=release.version):
+                await asyncio.sleep(wait_s)
 
     def _is_routed(self, release: Release) -> bool:
         route = self.table.routes.get(release.engine)

@@ -27,6 +27,7 @@ from control_plane.core.catalogue import Release
 from control_plane.core.deadline import Deadline
 from control_plane.core.detections import EngineFailure, EngineResult, Priority
 from control_plane.ports import Clock, ResultCache
+from control_plane.services.tracing import span
 
 FORMAT = 1
 """Of what is kept: another one does not read this one's."""
@@ -87,19 +88,23 @@ class ResultReuse:
 
     async def answer(self, question: Question, ask: Ask) -> Outcome:
         """What is known, or what ``ask`` finds. Raises what ``ask`` raises."""
-        key = question.key
-        kept = read_result(await self.cache.get(key), key)
-        if kept is not None:
-            self._hits += 1
-            return kept
+        key, release = question.key, question.release
         # Who is in a hurry does not wait for somebody who is not.
         flight_key = f"{question.priority}/{key}"
-        others = await self._others(flight_key, question.deadline)
-        if others is not None:
-            self._shared += 1
-            return others
-        self._misses += 1
-        return await self._lead(flight_key, key, question.release, ask)
+        with span("cache", engine=release.engine, release=release.version) as traced:
+            kept = read_result(await self.cache.get(key), key)
+            if kept is not None:
+                self._hits += 1
+                traced.put(result="hit")
+                return kept
+            others = await self._others(flight_key, question.deadline)
+            if others is not None:
+                self._shared += 1
+                traced.put(result="shared")
+                return others
+            self._misses += 1
+            traced.put(result="miss")
+        return await self._lead(flight_key, key, release, ask)
 
     def statistics(self) -> ResultCacheStatistics:
         return ResultCacheStatistics(self._hits, self._misses, self._shared, self.cache.failures)

@@ -30,6 +30,7 @@ from control_plane.settings.schema import Settings
 from control_plane.settings.section import Section
 from control_plane.settings.sources import LoadedSettings, flag_of, flatten, load_settings
 from control_plane.settings.store import StoreSettings
+from control_plane.settings.tracing import TracingSettings
 from control_plane.settings.worker import WorkerSettings
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "Settings",
     "ShutdownSettings",
     "StoreSettings",
+    "TracingSettings",
     "UploadSettings",
     "WorkerSettings",
     "analysis_by_engine",

@@ -5,10 +5,11 @@ The sections say what may be set, with bounds, default and meaning: ``edges`` wh
 the work that waits, ``worker`` where one who does it is looked at, ``queue`` what carries it,
 ``results`` where what it comes to is sent, ``cache`` what is kept of answers, ``fleet`` the
 Tritons, ``store`` the state, ``registry`` the releases, ``rollouts`` how they move, ``analysis``
-how a rollout is judged. Where values come from (flags, environment, file) and which one wins is
-:mod:`control_plane.settings.sources`;
-:class:`Settings` itself reads nothing, so ``Settings()`` is the defaults everywhere.
-Relative paths are relative to the working directory.
+how a rollout is judged, ``tracing`` what is recorded of requests.
+
+Where values come from (flags, environment, file) and which one wins is
+:mod:`control_plane.settings.sources`; :class:`Settings` itself reads nothing, so ``Settings()`` is
+the defaults everywhere. Relative paths are relative to the working directory.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from control_plane.settings.results import ResultSettings
 from control_plane.settings.rollouts import LeaderSettings, RolloutSettings
 from control_plane.settings.s3 import S3Settings
 from control_plane.settings.store import STORE_FILE, StoreSettings
+from control_plane.settings.tracing import TracingSettings
 from control_plane.settings.worker import WorkerSettings
 
 # What a message may hold besides its photo.
@@ -96,6 +98,7 @@ class Settings(BaseSettings):
     rollouts: RolloutSettings = RolloutSettings()
     leader: LeaderSettings = LeaderSettings()
     analysis: AnalysisSettings = AnalysisSettings()
+    tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
 

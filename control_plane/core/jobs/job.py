@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from control_plane.core.detections import DetectionAnswer, DetectionStatus, Priority
 from control_plane.core.jobs.states import FINISHED, DeadReason
+from control_plane.core.tracing import TraceContext
 from control_plane.errors import ErrorCode
 
 
@@ -20,6 +21,7 @@ class JobRequest:
     engines: in the order asked. photo_url: None where the photo was uploaded with the job.
     routing_key: the caller's own; without one the job's id is hashed, so that every attempt
         falls on the same side of a split.
+    trace: the span that it was asked by; no part of what is asked.
     """
 
     engines: tuple[str, ...]
@@ -29,6 +31,7 @@ class JobRequest:
     releases: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     routing_key: str | None = None
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import math
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -20,6 +20,7 @@ from control_plane.core.detections import Priority
 from control_plane.core.jobs import Job, JobRequest
 from control_plane.core.jobs.fingerprint import fingerprint
 from control_plane.core.jobs.transitions import publish
+from control_plane.core.tracing import SpanKind
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.ports import (
     Clock,
@@ -33,6 +34,7 @@ from control_plane.ports import (
 from control_plane.services.jobs.publishing import order_for
 from control_plane.services.jobs.telling import told
 from control_plane.services.result_cache import digest_of
+from control_plane.services.tracing import context_now, name_subject, put, span
 
 log = structlog.get_logger(__name__)
 
@@ -140,9 +142,15 @@ class Intake:
                 "keeping the photo",
                 timeout_s=self._options.upload_timeout_s,
             ):
-                await self._uploads.put(job_id, submission.photo)
+                with span("photo.keep", bytes=len(submission.photo)):
+                    await self._uploads.put(job_id, submission.photo)
             self._step("kept")
         job = await self._add(submission, job_id)
+        if job.job_id == job_id:
+            name_subject(job_id)
+        else:
+            # The job has a trace already, that of its first request.
+            put(repeat_of=job.job_id)
         self._step("added")
         return await self._order(job)
 
@@ -194,11 +202,12 @@ class Intake:
         photo = submission.photo
         digest = None if photo is None else await digest_of(photo)
         asked = fingerprint(submission.request, digest)
+        request = replace(submission.request, trace=context_now())
 
         def make(now_s: float) -> Job:
             return Job(
                 job_id=job_id,
-                request=submission.request,
+                request=request,
                 priority=submission.priority,
                 created_at_s=now_s,
                 updated_at_s=now_s,
@@ -208,8 +217,9 @@ class Intake:
                 fingerprint=asked,
             )
 
-        async with self._told(ErrorCode.STORE_UNAVAILABLE, "the job store"):
-            job, is_new = await self._store.add(make)
+        with span("store"):
+            async with self._told(ErrorCode.STORE_UNAVAILABLE, "the job store"):
+                job, is_new = await self._store.add(make)
         if job.job_id == job_id:
             self._waiting += is_new
             return job
@@ -237,8 +247,9 @@ class Intake:
         if job.published_at_s is not None or job.is_finished:
             return job
         try:
-            async with self._told(ErrorCode.QUEUE_UNAVAILABLE, "the queue"):
-                await self._queue.publish(order_for(job))
+            with span("publish", kind=SpanKind.PRODUCER):
+                async with self._told(ErrorCode.QUEUE_UNAVAILABLE, "the queue"):
+                    await self._queue.publish(order_for(job))
         except ControlPlaneError as error:
             raise Unconfirmed(job, error) from error
         self._step("published")

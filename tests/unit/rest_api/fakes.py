@@ -34,6 +34,7 @@ from control_plane.services.status import (
     InstanceView,
     ReleaseView,
 )
+from control_plane.services.tracing import NOT_TRACED
 from control_plane.services.traffic import Traffic
 from tests.unit.fake_jobs import FakeJobs
 from tests.unit.fake_logs import make_log_level
@@ -239,6 +240,7 @@ class Edge:
     log_level: LogLevel = field(default_factory=make_log_level)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hastened: int = 0
+    tracing: Any = NOT_TRACED
 
     def hasten(self) -> None:
         self.hastened += 1
@@ -264,6 +266,7 @@ class Edge:
             metrics=self,
             traffic=Traffic(self.counts, self.clock, FakeCalendar()),
             log_level=self.log_level,
+            traces=self.tracing,
             stopping=self.stopping,
             hasten=self.hasten,
         )

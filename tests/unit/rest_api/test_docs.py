@@ -67,6 +67,8 @@ async def test_the_document_is_whole() -> None:
         "/api/v1/engines/{engine}/rollback",
         "/api/v1/audit",
         "/api/v1/log-level",
+        "/api/v1/traces",
+        "/api/v1/traces/{trace_id}",
         "/api/v1/orchestrator/status/{request_id}",
         "/api/v1/orchestrator/status/{request_id}/events",
         "/api/v1/jobs",
