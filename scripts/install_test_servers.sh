@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Gets what some tests need and Python packages do not bring: perf_analyzer with its libraries,
-# and the programs of Postgres, RabbitMQ, Redis and Prometheus. The tests start servers of their
+# and the programs of Postgres, RabbitMQ, Redis, Prometheus and Chromium. The tests start servers of their
 # own and leave others alone; none is started here, and none has to run.
 # Where this is root on Debian or Ubuntu it installs system packages; elsewhere it says what is
 # missing, and the tests that need it are skipped by name (with CI=true they fail).
@@ -21,6 +21,10 @@ has_prometheus() {
     command -v prometheus >/dev/null && command -v promtool >/dev/null
 }
 
+has_chromium() {
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null
+}
+
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=()
     for package in libb64-0d; do
@@ -33,6 +37,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     has_rabbitmq || missing+=(rabbitmq-server)
     command -v redis-server >/dev/null || missing+=(redis-server)
     has_prometheus || missing+=(prometheus)
+    has_chromium || missing+=(chromium)
     if [ ${#missing[@]} -gt 0 ]; then
         # Debian starts what it installs, unless somebody says that it may not.
         policy=/usr/sbin/policy-rc.d
@@ -78,4 +83,7 @@ if ! command -v redis-server >/dev/null; then
 fi
 if ! has_prometheus; then
     echo "missing: Prometheus (Debian: apt-get install prometheus); its tests are skipped" >&2
+fi
+if ! has_chromium; then
+    echo "missing: Chromium (Debian: apt-get install chromium); its tests are skipped" >&2
 fi

@@ -1,5 +1,15 @@
 """The servers that tests ask for by name, each started once."""
 
-from tests.servers.fixtures import aws, postgres, rabbitmq, redis
+from tests.servers.fixtures import aws, chromium, postgres, rabbitmq, redis
+from tests.servers.tidegate import photo_root, receiver, tidegate
 
-__all__ = ["aws", "postgres", "rabbitmq", "redis"]
+__all__ = [
+    "aws",
+    "chromium",
+    "photo_root",
+    "postgres",
+    "rabbitmq",
+    "receiver",
+    "redis",
+    "tidegate",
+]

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from control_plane.rest_api.audit import make_audit_router
 from control_plane.rest_api.correlation import CorrelationMiddleware
+from control_plane.rest_api.dashboard import install_dashboard
 from control_plane.rest_api.detect import make_detect_router
 from control_plane.rest_api.detection_status import make_detection_status_router
 from control_plane.rest_api.docs import install_docs
@@ -78,6 +79,7 @@ def create_app(services: RestServices) -> FastAPI:
         make_log_level_router(services.log_level, body_timeout_s=services.limits.body_timeout_s)
     )
     install_docs(app)
+    install_dashboard(app, services)
     _name_schemas(app)
     app.add_middleware(CorrelationMiddleware, now_s=services.clock.now_s)
     return app

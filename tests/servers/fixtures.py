@@ -9,6 +9,8 @@ import pytest
 
 from tests.servers.aws import MISSING as MOTO_MISSING
 from tests.servers.aws import AwsServer, has_moto
+from tests.servers.chromium import MISSING as CHROMIUM_MISSING
+from tests.servers.chromium import Chromium, has_chromium
 from tests.servers.postgres import MISSING, PostgresServer, find_programs
 from tests.servers.rabbitmq import MISSING as RABBITMQ_MISSING
 from tests.servers.rabbitmq import RabbitmqServer
@@ -65,3 +67,12 @@ def redis() -> Iterator[RedisServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    skip_without(has_chromium(), CHROMIUM_MISSING)
+    browser = Chromium()
+    browser.start()
+    yield browser
+    browser.stop()

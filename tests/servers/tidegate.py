@@ -1,0 +1,65 @@
+"""One Tidegate with two real Tritons for the whole session; whoever asks first starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.jobs.receiving import SECRET, Receiver, receiving
+from tests.integration.running import ROOT, RunningTidegate, options_of, wait_until
+
+MAX_PHOTO_BYTES = 2 * 1024 * 1024
+MAX_PHOTO_PIXELS = 8_000_000
+MAX_PHOTO_FULL_PIXELS = 6_000_000
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+
+@pytest.fixture(scope="session")
+def photo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one folder that file:// photos may come from."""
+    return tmp_path_factory.mktemp("photos")
+
+
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    """Where the results of jobs are sent."""
+    with receiving() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def tidegate(
+    tmp_path_factory: pytest.TempPathFactory, photo_root: Path, receiver: Receiver
+) -> Iterator[RunningTidegate]:
+    running = RunningTidegate(
+        folder=tmp_path_factory.mktemp("tidegate"),
+        model_repository=ROOT / "model_repository",
+        tritons=2,
+        settings=options_of(
+            {
+                "photos.allowed_roots": [str(photo_root)],
+                "photos.https_hosts": ["photos.invalid"],
+                "photos.max_bytes": MAX_PHOTO_BYTES,
+                "photos.max_pixels": MAX_PHOTO_PIXELS,
+                "photos.max_full_pixels": MAX_PHOTO_FULL_PIXELS,
+                "grpc.max_message_bytes": MAX_MESSAGE_BYTES,
+                # The machine of a test is slower than the defaults assume.
+                "requests.timeout_s": 40,
+                "requests.engine_timeout_s": 30,
+                "fleet.observe_timeout_s": 5,
+                "results.webhook_url": receiver.url,
+                "results.webhook_secret": SECRET,
+                "results.first_retry_s": 0.2,
+            }
+        ),
+    )
+    running.start()
+    try:
+        running.wait_ready()
+        wait_until(running.are_all_ready, timeout_s=120, what="both Tritons are ready")
+        running.remember_family()
+        yield running
+    finally:
+        running.stop()
