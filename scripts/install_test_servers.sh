@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets what some tests need and Python packages do not bring: perf_analyzer with its libraries,
-# and the programs of Postgres, RabbitMQ, Redis, Prometheus and Chromium. The tests start servers of their
-# own and leave others alone; none is started here, and none has to run.
+# the programs of Postgres, RabbitMQ, Redis and Prometheus, and Chromium. The tests start servers
+# of their own and leave others alone; none is started here, and none has to run.
 # Where this is root on Debian or Ubuntu it installs system packages; elsewhere it says what is
 # missing, and the tests that need it are skipped by name (with CI=true they fail).
 set -uo pipefail

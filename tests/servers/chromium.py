@@ -3,10 +3,15 @@
 Each test has a context of its own, so that none sees another's storage, and is told of
 everything that a browser complains of: errors in the console, exceptions in a page, what the
 content security policy had to stop.
+
+Playwright's calls that wait run an event loop of its own in this thread, which goes on between
+them: asyncio would take every other test for a part of it. So it is the running loop only while
+there is a tab.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -77,10 +82,14 @@ class Chromium:
             # Tests may run as root, where Chromium has no sandbox.
             args=["--no-sandbox", "--disable-gpu", "--js-flags=--expose-gc"],
         )
+        self._loop = asyncio.get_running_loop()
+        asyncio._set_running_loop(None)
 
     def stop(self) -> None:
+        asyncio._set_running_loop(self._loop)
         self._browser.close()
         self._playwright.stop()
+        asyncio._set_running_loop(None)
 
     @contextmanager
     def tab(self, **options: Any) -> Iterator[Tab]:
@@ -88,6 +97,7 @@ class Chromium:
 
         Raises AssertionError at its end if the browser complained of what was not expected.
         """
+        asyncio._set_running_loop(self._loop)
         context: BrowserContext = self._browser.new_context(
             **{"viewport": DESKTOP, "locale": "en-GB", "timezone_id": "UTC", **options}
         )
@@ -106,3 +116,4 @@ class Chromium:
             assert tab.unexpected() == [], tab.unexpected()
         finally:
             context.close()
+            asyncio._set_running_loop(None)
