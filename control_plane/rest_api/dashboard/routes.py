@@ -119,7 +119,7 @@ def install_dashboard(app: FastAPI, services: RestServices) -> Dashboard:
     router = APIRouter(include_in_schema=False)
     _add_assets(router, dashboard.assets)
     _add_events(router, dashboard)
-    add_page(router, dashboard, make_overview(services, dashboard.readings))
+    add_page(router, dashboard, make_overview(services, dashboard.readings, dashboard.now))
     add_page(router, dashboard, make_engine_page(services, dashboard.readings))
     add_actions(router, dashboard, make_engine_actions(services))
     app.include_router(router)
