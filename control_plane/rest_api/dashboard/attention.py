@@ -16,6 +16,7 @@ from control_plane.core.jobs import JobFigures
 from control_plane.core.rollout import State as RolloutState
 from control_plane.core.traffic import EngineSummary
 from control_plane.rest_api.dashboard import words
+from control_plane.rest_api.dashboard.engine_cards import MANY_ERRORS, SOME_ERRORS
 from control_plane.rest_api.dashboard.readings import Reading
 from control_plane.rest_api.dashboard.tones import BAD, HOLD, INFO, WARN
 from control_plane.services.rollout_views import RolloutView
@@ -25,7 +26,6 @@ from control_plane.services.status import UNREACHABLE, EngineView, InstanceView
 RECENT = timedelta(hours=1)
 """So long a rollout that was taken back is spoken of."""
 LAST_S = 60
-MANY_ERRORS, SOME_ERRORS = 0.1, 0.01
 OLD_S = 60.0
 """A job that waits longer, though due, waits for more than its turn."""
 MOST = 30
@@ -145,8 +145,7 @@ def _of_traffic(seen: Seen) -> Iterator[Finding]:
                 f"shed {name}",
                 WARN,
                 name,
-                f"{words.count(last.shed)} requests were refused in the last minute for want of "
-                "room.",
+                f"{words.counted(last.shed, 'request')} refused in the last minute for want of room.",
                 "Add instances, or send less at once; high priority is refused last.",
                 engine_href(name),
             )
@@ -255,7 +254,7 @@ def _of_jobs(seen: Seen) -> Iterator[Finding]:
             "dead",
             WARN,
             "jobs",
-            f"{words.count(dead)} jobs are dead letters: they were given up.",
+            f"{words.counted(dead, 'dead letter')}: what was given up.",
             "See why, mend it, and replay them.",
             href,
         )
@@ -264,7 +263,8 @@ def _of_jobs(seen: Seen) -> Iterator[Finding]:
             "undelivered",
             WARN,
             "jobs",
-            f"{words.count(figures.undelivered)} results could not be delivered and were given up.",
+            f"{words.counted(figures.undelivered, 'result')} could not be delivered, and no more "
+            "tries are made.",
             "See whether the receiver answers, then send them again.",
             href,
         )

@@ -14,6 +14,9 @@ from control_plane.services.status import EngineView, ReleaseView
 SPANS: Mapping[str, int] = {"1m": 60, "5m": 300, "15m": 900}
 SPAN_WORDS: Mapping[str, str] = {"1m": "1 min", "5m": "5 min", "15m": "15 min"}
 
+MANY_ERRORS, SOME_ERRORS = 0.1, 0.01
+"""From which share of errors on it is said that something is wrong."""
+
 VERDICT_WORDS: Mapping[str, str] = {
     Verdict.WORSE: "worse",
     Verdict.NOT_WORSE: "not worse",
@@ -55,6 +58,12 @@ class EngineCard:
     shares: tuple[Share, ...]
     rollout: RolloutLine | None
     spark: Sequence[float | None] = ()
+
+    @property
+    def error_tone(self) -> str:
+        """Empty where there are few enough errors to say nothing more of them."""
+        share = self.error_share or 0.0
+        return tones.BAD if share >= MANY_ERRORS else tones.WARN if share >= SOME_ERRORS else ""
 
     @property
     def bar(self) -> str:

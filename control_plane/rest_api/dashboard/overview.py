@@ -11,7 +11,7 @@ from control_plane.core.detections import Priority
 from control_plane.core.jobs import JobFigures
 from control_plane.core.state import AuditRecord
 from control_plane.errors import ControlPlaneError, ErrorCode
-from control_plane.rest_api.dashboard import tones
+from control_plane.rest_api.dashboard import charts, tones
 from control_plane.rest_api.dashboard.attention import Attention, Seen
 from control_plane.rest_api.dashboard.engine_cards import SPAN_WORDS, SPANS, make_card
 from control_plane.rest_api.dashboard.lately import MOST, merge
@@ -34,7 +34,7 @@ def make_overview(services: RestServices, readings: Readings, now: Callable[[], 
         )  # fmt: skip
         engines, instances = services.status.engines(), services.status.instances()
         standing = services.standing.now()
-        traffic = services.traffic.summary(services.clock.now_s())
+        traffic = services.traffic.summary()
         seen = Seen(
             now=now(),
             engines=engines,
@@ -51,7 +51,13 @@ def make_overview(services: RestServices, readings: Readings, now: Callable[[], 
             "tones": tones,
             "findings": attention.findings(seen),
             "cards": [
-                make_card(view, traffic.get(view.name), SPANS[span], rollouts.get(view.name))
+                make_card(
+                    view,
+                    traffic.get(view.name),
+                    SPANS[span],
+                    rollouts.get(view.name),
+                    charts.rates(services.traffic.curves(view.name, float(SPANS[span]))),
+                )
                 for view in engines
             ],
             "instances": instances,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from math import isfinite
 
-NOTHING = "–"
+NOTHING = "\u2013"
 THIN = "\u202f"
 """A narrow space that does not break: between a figure and its unit."""
 
@@ -17,6 +17,11 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 
 def count(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.0f}".replace(",", THIN)
+
+
+def counted(value: int, thing: str) -> str:
+    """``1 job``, ``2 jobs``."""
+    return f"{count(value)}{THIN}{thing if value == 1 else f'{thing}s'}"
 
 
 def rate(per_s: float | None) -> str:

@@ -21,18 +21,24 @@
 
   function format(value, unit) {
     if (value == null) return "–";
-    if (unit === "ms") return value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value.toFixed(1)} ms`;
-    if (unit === "%") return `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`;
+    if (unit === "ms" && value >= 1000) return `${(value / 1000).toFixed(2)} s`;
+    if (unit === "ms") return `${value.toFixed(value >= 100 || value === 0 ? 0 : 1)} ms`;
+    if (unit === "%") return `${(100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0)} %`;
+    if (value === 0) return "0";
     return `${value.toFixed(value < 10 ? 2 : 0)}${unit ? ` ${unit}` : ""}`;
   }
+
+  const clock = (at) =>
+    new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
   function axes(unit, isTime) {
     const ink = toneColour("quiet");
     const line = toneColour("grid");
     const shared = { stroke: ink, font: "11px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
-    const x = { ...shared, grid: { show: false }, space: 60 };
-    if (!isTime) x.values = (_, splits) => splits.map((value) => value.toFixed(1));
-    return [x, { ...shared, size: 58, values: (_, splits) => splits.map((value) => format(value, unit)) }];
+    const x = { ...shared, grid: { show: false }, space: 60, size: 26 };
+    const written = isTime ? clock : (value) => value.toFixed(1);
+    x.values = (_, splits) => splits.map(written);
+    return [x, { ...shared, size: 52, values: (_, splits) => splits.map((value) => format(value, unit)) }];
   }
 
   function options(element, shape, data) {
@@ -51,7 +57,7 @@
     }));
     const x = isBars
       ? { label: "up to", value: (_, value) => (value == null ? "–" : value.toFixed(1)) }
-      : { label: "at", value: (_, value) => (value == null ? "–" : new Date(value * 1000).toLocaleTimeString()) };
+      : { label: "at", value: (_, value) => (value == null ? "–" : new Date(value * 1000).toLocaleTimeString([], { hourCycle: "h23" })) };
     return {
       width: Math.max(element.clientWidth, 120),
       height: Number(element.dataset.height ?? 180),

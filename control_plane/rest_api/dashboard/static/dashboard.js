@@ -122,7 +122,7 @@
   function lose() {
     if (root.dataset.link === "lost" || isLeaving) return;
     root.dataset.link = "lost";
-    const since = new Date(heardAt).toLocaleTimeString();
+    const since = new Date(heardAt).toLocaleTimeString([], { hourCycle: "h23" });
     const lost = byId("lost");
     lost.textContent =
       `Connection lost since ${since}, reconnecting. What is shown is as it was then.`;
