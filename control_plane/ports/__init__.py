@@ -4,6 +4,7 @@ Small protocols, each with the fewest methods that do; fakes for tests keep them
 """
 
 from control_plane.ports.evidence import CountStore, EvidenceLog, RolloutCounts
+from control_plane.ports.feedback import FeedbackStore, KeptDetections
 from control_plane.ports.instances import (
     CallFailed,
     CallMetadata,
@@ -62,12 +63,14 @@ __all__ = [
     "Delivery",
     "Due",
     "EvidenceLog",
+    "FeedbackStore",
     "Fenced",
     "InferenceCalls",
     "InstanceMetrics",
     "JobQueue",
     "JobStore",
     "JobUpkeep",
+    "KeptDetections",
     "Leases",
     "LevelName",
     "LogLevels",

@@ -28,3 +28,6 @@ class Bounds:
 
 
 DEFAULT_BOUNDS = Bounds()
+
+MOST_JUDGED = 5_000
+"""Of one release's answers, what was said of so many is kept."""

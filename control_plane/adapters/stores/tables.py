@@ -219,3 +219,40 @@ queue_messages = Table(
     Index("queue_messages_by_priority", "priority", "available_at_s", "number", "holder"),
     sqlite_autoincrement=True,
 )
+
+# What was answered at once, for a while; a job's answer is in ``jobs``. Ids may come twice.
+kept_detections = Table(
+    "kept_detections",
+    METADATA,
+    Column("number", _NUMBER, primary_key=True),
+    Column("at_s", Double, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("detection_id", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("kept_detections_by_age", "at_s"),
+    Index("kept_detections_by_request", "request_id", "number"),
+    Index("kept_detections_by_detection", "detection_id", "number"),
+)
+
+# What was said of answers. number: a new one also where it replaces what was said before, so that
+# count and sum of numbers tell whether anything has changed. The scores are those of the judgement.
+feedback = Table(
+    "feedback",
+    METADATA,
+    Column("number", _NUMBER, primary_key=True),
+    Column("at_s", Double, nullable=False),
+    Column("detection_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("score_f1", Double),
+    Column("score_count", Double),
+    Column("score_volume", Double),
+    Column("score_right", Double),
+    Column("who", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("feedback_by_detection", "detection_id", "engine", unique=True),
+    Index("feedback_by_release", "engine", "release", "number"),
+    sqlite_autoincrement=True,
+)

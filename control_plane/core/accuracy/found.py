@@ -39,7 +39,7 @@ def kept_of(findings: Mapping[str, Any]) -> dict[str, Any]:
     What an engine of another kind answers may be large, and nothing is held against it but a
     person's word.
     """
-    if "volume_m3" in findings:
+    if isinstance(findings.get("volume_m3"), float | int):
         return {"volume_m3": findings["volume_m3"]}
     for name in _LISTS:
         found = findings.get(name)

@@ -1,0 +1,77 @@
+"""Answers and feedback in a database, the one that has the state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from control_plane.adapters.stores import feedback_rows
+from control_plane.adapters.stores.bounds import MOST_JUDGED
+from control_plane.adapters.stores.database import Database
+from control_plane.adapters.stores.state_rows import can_be_name
+from control_plane.core.accuracy import Feedback, Judged, KeptDetection, Score
+
+
+class SqlFeedback:
+    """KeptDetections and FeedbackStore. Raises StoreUnavailable.
+
+    most_judged: of one release; further feedback replaces the oldest. Documents are read and
+    written here, on the event loop: a few milliseconds for some hundred.
+    """
+
+    def __init__(self, database: Database, *, most_judged: int = MOST_JUDGED) -> None:
+        self._database = database
+        self._most_judged = most_judged
+
+    def __repr__(self) -> str:
+        return f"<SqlFeedback in {self._database!r}>"
+
+    async def keep(self, detections: Sequence[KeptDetection]) -> None:
+        storable = [one for one in detections if has_good_ids(one)]
+        if storable:
+            # What is kept for feedback may wait for whoever leads, or takes jobs in.
+            async with self._database.writing(is_patient=True) as connection:
+                await feedback_rows.add_kept(connection, storable)
+
+    async def find(self, name: str) -> KeptDetection | None:
+        if not can_be_name(name):
+            return None
+        async with self._database.reading() as connection:
+            return await feedback_rows.find_kept(connection, name)
+
+    async def forget(self, *, most: int, keep_s: float, limit: int) -> int:
+        async with self._database.writing(is_patient=True) as connection:
+            return await feedback_rows.forget_kept(
+                connection, most=most, keep_s=keep_s, limit=limit
+            )
+
+    async def put(self, feedback: Feedback) -> bool:
+        async with self._database.writing() as connection:
+            return await feedback_rows.put_feedback(connection, feedback, most=self._most_judged)
+
+    async def versions(self) -> Mapping[tuple[str, str], tuple[int, int]]:
+        async with self._database.reading() as connection:
+            return await feedback_rows.read_versions(connection)
+
+    async def judged(
+        self, engine: str, release: str, *, after_s: float = 0.0, limit: int
+    ) -> tuple[Judged, ...]:
+        if not can_be_name(engine + release):
+            return ()
+        async with self._database.reading() as connection:
+            return await feedback_rows.read_judged(
+                connection, engine, release, after_s=after_s, limit=limit
+            )
+
+    async def scores(
+        self, engine: str, release: str, score: Score, *, after_s: float = 0.0, limit: int
+    ) -> tuple[float, ...]:
+        if not can_be_name(engine + release):
+            return ()
+        async with self._database.reading() as connection:
+            return await feedback_rows.read_scores(
+                connection, engine, release, score, after_s=after_s, limit=limit
+            )
+
+
+def has_good_ids(detection: KeptDetection) -> bool:
+    return can_be_name(detection.request_id) and can_be_name(detection.detection_id)
