@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from control_plane.core.accuracy import AccuracyGate, Comparison
 from control_plane.core.analysis import AnalysisOptions, Judgement, Metric, StepCounts, seen
 from control_plane.core.rollout import MetricFigures, Rollout, Verdict
 from control_plane.core.rollout.plan import Kind
@@ -76,6 +77,44 @@ def figures_of(judged: Judgement) -> tuple[MetricFigures, ...]:
         )
         for one in judged.metrics
     )
+
+
+def accuracy_found(gate: AccuracyGate, compared: Comparison) -> Found:
+    """What the accuracy gate says. Clear proof of worse needs no least number of photos."""
+    name, verdict = f"accuracy:{gate.score}", Verdict.NOT_WORSE
+    words = f"{name} is not worse by {gate.margin:g}"
+    if compared.is_worse:
+        verdict = Verdict.WORSE
+        words = f"{name} is worse by more than {gate.margin:g}{_of_both(compared)}"
+    elif compared.pairs < gate.least:
+        verdict = Verdict.UNDECIDED
+        words = f"{name}: {compared.pairs} of at least {gate.least} judged photos of each release"
+    elif gate.is_proof_needed and not compared.is_proved:
+        verdict = Verdict.UNDECIDED
+        words = f"{name}: not proved yet to be within {gate.margin:g}{_of_both(compared)}"
+    figures = MetricFigures(
+        metric=name,
+        verdict=verdict,
+        log_e=compared.alarm.log_e,
+        log_threshold=compared.alarm.log_threshold,
+        clear_log_e=compared.all_clear.log_e if gate.is_proof_needed else None,
+        clear_log_threshold=compared.all_clear.log_threshold if gate.is_proof_needed else None,
+        stable=compared.stable,
+        target=compared.target,
+    )
+    return Found(figures, words)
+
+
+def accuracy_missing(gate: AccuracyGate, problem: str) -> Found:
+    """What it says where feedback cannot be read."""
+    name = f"accuracy:{gate.score}"
+    return Found(MetricFigures(name, Verdict.ERROR), f"{name}: {problem}")
+
+
+def _of_both(compared: Comparison) -> str:
+    if compared.stable is None or compared.target is None:
+        return ""
+    return f": {compared.stable:.2f} → {compared.target:.2f}"
 
 
 def ignored_figures(rollout: Rollout, counts: Sequence[StepCounts]) -> tuple[MetricFigures, ...]:

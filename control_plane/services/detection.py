@@ -48,13 +48,17 @@ until the caller's own deadline would cost him what the others found."""
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Asks engines about photos. reuse: of results for photos that come again, if any."""
+    """Asks engines about photos. reuse: of results for photos that come again, if any.
+
+    told: of each answer, before it is given; it must be quick and must not fail.
+    """
 
     gateway: Gateway
     inspector: PhotoInspector
     photo_engines: Callable[[], Iterable[str]]
     clock: Clock
     reuse: ResultReuse | None = None
+    told: Callable[[DetectionAnswer], None] | None = None
 
     def known_engines(self) -> tuple[str, ...]:
         """The engines that can be asked about a photo."""
@@ -78,7 +82,7 @@ class Detection:
         outcomes = await self._ask_all(message, request, deadline)
         results = {name: end for name, end in outcomes.items() if isinstance(end, EngineResult)}
         errors = {name: end for name, end in outcomes.items() if isinstance(end, EngineFailure)}
-        return DetectionAnswer(
+        answer = DetectionAnswer(
             request_id=request.request_id,
             detection_id=str(uuid.uuid4()),
             correlation_id=request.correlation_id,
@@ -89,6 +93,9 @@ class Detection:
             timestamp=datetime.now(UTC),
             photo_id=request.photo_id,
         )
+        if self.told is not None:
+            self.told(answer)
+        return answer
 
     async def _ask_all(
         self, message: bytes, request: DetectionRequest, deadline: Deadline

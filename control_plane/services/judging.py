@@ -60,6 +60,7 @@ from control_plane.core.rollout import Assessment, MetricFigures, Rollout, State
 from control_plane.core.routing import ALL_BP, Trial
 from control_plane.core.state import KeyedUnit
 from control_plane.ports import CountStore, RolloutCounts, StoreUnavailable
+from control_plane.services.accuracy_gate import AccuracyGates
 from control_plane.services.gates import Gates
 from control_plane.services.measuring import Measuring
 from control_plane.services.rollout_tally import WHOLE
@@ -101,7 +102,7 @@ class Judging:
     """Says what is known of a rollout's target, and what its next step is to be measured by.
 
     by_engine: options of single engines. try_s: how long a try of one may take.
-    gates: None where no Prometheus is asked.
+    gates: None where no Prometheus is asked. accuracy: None where no feedback is taken.
     max_keys: routing keys known of a rollout; it should be what each control plane has.
     """
 
@@ -114,6 +115,7 @@ class Judging:
         by_engine: Mapping[str, AnalysisOptions] | None = None,
         try_s: Callable[[str], float],
         gates: Gates | None = None,
+        accuracy: AccuracyGates | None = None,
         max_keys: int = 200_000,
     ) -> None:
         self._store = store
@@ -122,6 +124,7 @@ class Judging:
         self._by_engine = by_engine or {}
         self._try_s = try_s
         self._gates = gates
+        self._accuracy = accuracy
         self._max_keys = max_keys
         self._replays: dict[str, _Replay] = {}
 
@@ -151,6 +154,8 @@ class Judging:
             reason = f"nothing is compared while it is {rollout.place}"
             return Assessment(now_s, rollout.step, Verdict.UNDECIDED, reason, 0)
         gates = () if self._gates is None else self._gates.look(rollout)
+        if self._accuracy is not None:
+            gates = (*gates, *await self._accuracy.look(rollout))
         try:
             counts = await self._merged(rollout.rollout_id)
             keyed = await self._keyed(rollout.rollout_id)

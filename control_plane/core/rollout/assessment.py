@@ -16,7 +16,8 @@ class MetricFigures:
     """One test of a rollout as it stood.
 
     metric: ``errors``, ``latency``, ``confidence``, ``sample_ratio``, ``detections`` (a shadow's
-        boxes), or ``query:NAME``. What the rollout ignores is undecided and without evidence.
+        boxes), ``query:NAME`` or ``accuracy:SCORE``. What the rollout ignores is undecided and
+        without evidence.
     log_e, log_threshold: evidence that the target is worse, and what it must reach.
     clear_log_e, clear_log_threshold: evidence that it is not worse by the margin; None where
         only the alarm is asked.

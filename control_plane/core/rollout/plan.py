@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 
+from control_plane.core.accuracy.comparing import AccuracyGate
 from control_plane.errors import InvalidArgument
 
 MOST_STEPS = 20
@@ -50,6 +51,7 @@ class Plan:
     is_manual: whether a person says when each step is over. WORSE still takes it back.
     ignored: metrics of the analysis in which the target is meant to differ, so that they do not
         decide about this rollout; of IGNORABLE, sorted.
+    accuracy: what feedback must say of a canary before it goes on; None where it is not asked.
 
     Raises InvalidArgument.
     """
@@ -63,6 +65,7 @@ class Plan:
     max_prepare_s: float = 600.0
     is_manual: bool = False
     ignored: tuple[str, ...] = ()
+    accuracy: AccuracyGate | None = None
 
     def __post_init__(self) -> None:
         _check_steps(self.kind, self.steps_percent)
@@ -74,6 +77,10 @@ class Plan:
         _check_range("min_samples", self.min_samples, 1, MOST_SAMPLES)
         _check_range("max_prepare_s", self.max_prepare_s, 1, LONGEST_S)
         _check_ignored(self.kind, self.ignored)
+        if self.accuracy is not None and self.kind is not Kind.CANARY:
+            raise InvalidArgument(
+                f"accuracy means nothing to a rollout of kind {self.kind}", field="accuracy"
+            )
         # Equal plans are to be equal, in whatever order they were said.
         object.__setattr__(self, "ignored", tuple(sorted(self.ignored)))
 
