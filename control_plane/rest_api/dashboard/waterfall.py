@@ -1,0 +1,178 @@
+"""A trace as a waterfall: one row for each span, and where its bar begins and ends.
+
+Positions are percentages of the trace's length, so that a page draws them at any width without
+a script. What a trace says is not trusted: a span without its parent becomes a root, times
+that are no times are left out, and a trace of any length has a bounded number of rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+MOST_ROWS = 200
+MOST_ATTRIBUTES = 24
+MOST_DEPTH = 12
+MOST_CHARACTERS = 300
+TICKS = 4
+NARROWEST = 0.4
+"""Of the whole width, in percent: what took no time is seen all the same."""
+
+Document = Mapping[str, Any]
+"""A trace or a span as ``GET /api/v1/traces/{id}`` has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One span. left, width: of its bar, in percent. depth: how many spans it is within.
+
+    duration_ms: None for a span whose end is not known; its bar then reaches to the trace's.
+    """
+
+    name: str
+    depth: int
+    start_ms: float
+    duration_ms: float | None
+    left: float
+    width: float
+    is_error: bool
+    error: str
+    attributes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    at_ms: float
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    """left_out: spans that are not among the rows, because there are too many."""
+
+    trace_id: str
+    correlation_id: str
+    started_at: datetime | None
+    duration_ms: float
+    is_error: bool
+    is_complete: bool
+    rows: tuple[Row, ...]
+    ticks: tuple[Tick, ...]
+    left_out: int
+
+
+def waterfall_of(trace: Document) -> Waterfall:
+    """Parents stand above their children, siblings in the order in which they began."""
+    spans = [span for span in trace.get("spans") or () if isinstance(span, Mapping)]
+    length_ms = _length_ms(trace, spans)
+    rows = [
+        _row(span, depth, length_ms)
+        for (depth, span), _ in zip(_in_order(spans), range(MOST_ROWS), strict=False)
+    ]
+    return Waterfall(
+        trace_id=_text(trace.get("trace_id")),
+        correlation_id=_text(trace.get("correlation_id")),
+        started_at=_time(trace.get("started_at")),
+        duration_ms=length_ms,
+        is_error=trace.get("status") == "error",
+        is_complete=bool(trace.get("is_complete", True)),
+        rows=tuple(rows),
+        ticks=ticks_of(length_ms),
+        left_out=len(spans) - len(rows),
+    )
+
+
+def ticks_of(length_ms: float) -> tuple[Tick, ...]:
+    """Round times on the axis, at most ``TICKS`` and one, the first at its beginning."""
+    if length_ms <= 0:
+        return (Tick(0.0, 0.0),)
+    rough = length_ms / TICKS
+    magnitude = 10.0 ** math.floor(math.log10(rough))
+    step = next(magnitude * one for one in (1, 2, 5, 10) if magnitude * one >= rough)
+    count = int(length_ms / step) + 1
+    return tuple(
+        Tick(round(one * step, 6), round(100 * one * step / length_ms, 2)) for one in range(count)
+    )
+
+
+def _in_order(spans: Sequence[Document]) -> Iterator[tuple[int, Document]]:
+    """Each span once, with its depth. One whose parent is not there, or is itself, is a root."""
+    ids = {span.get("span_id") for span in spans}
+    children: dict[object, list[Document]] = {}
+    for span in spans:
+        parent = span.get("parent_id")
+        if parent not in ids or parent == span.get("span_id"):
+            parent = None
+        children.setdefault(parent, []).append(span)
+    seen: set[int] = set()
+    # What is left after the roots are spans that are each other's parents.
+    for root in (*children.get(None, ()), *spans):
+        stack = [(0, root)]
+        while stack:
+            depth, span = stack.pop()
+            if id(span) in seen:
+                continue
+            seen.add(id(span))
+            yield depth, span
+            below = sorted(children.get(span.get("span_id"), ()), key=_start_ms, reverse=True)
+            stack += [(min(depth + 1, MOST_DEPTH), child) for child in below]
+
+
+def _row(span: Document, depth: int, length_ms: float) -> Row:
+    start_ms, duration_ms = _start_ms(span), _number(span.get("duration_ms"))
+    end_ms = length_ms if duration_ms is None else start_ms + duration_ms
+    left = _percent(start_ms, length_ms)
+    width = max(_percent(end_ms, length_ms) - left, NARROWEST)
+    attributes = span.get("attributes") or {}
+    return Row(
+        name=_text(span.get("name")) or "?",
+        depth=depth,
+        start_ms=start_ms,
+        duration_ms=duration_ms,
+        left=min(left, 100 - NARROWEST),
+        width=round(min(width, 100 - min(left, 100 - NARROWEST)), 2),
+        is_error=span.get("status") == "error",
+        error=_text(span.get("error")),
+        attributes=tuple(
+            (_text(name), _text(value))
+            for name, value in list(attributes.items())[:MOST_ATTRIBUTES]
+        ),
+    )
+
+
+def _length_ms(trace: Document, spans: Sequence[Document]) -> float:
+    """As long as it says, or as its last span that has ended, whichever is longer."""
+    ends = (_start_ms(span) + (_number(span.get("duration_ms")) or 0) for span in spans)
+    return max(_number(trace.get("duration_ms")) or 0.0, *ends, 0.0)
+
+
+def _start_ms(span: Document) -> float:
+    return _number(span.get("start_ms")) or 0.0
+
+
+def _percent(at_ms: float, length_ms: float) -> float:
+    return round(min(max(100 * at_ms / length_ms, 0.0), 100.0), 2) if length_ms > 0 else 0.0
+
+
+def _number(value: object) -> float | None:
+    """A time in milliseconds; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) and value >= 0 else None
+
+
+def _text(value: object) -> str:
+    text = "" if value is None else str(value)
+    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "…"
+
+
+def _time(value: object) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
