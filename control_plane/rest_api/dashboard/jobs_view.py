@@ -17,6 +17,9 @@ from control_plane.rest_api.jobs import Act
 MOST_ACTED_ON = 1000
 """At once, by a page: who has more does it again, or uses the command line."""
 
+MOST_READ = 200
+"""Of the dead letters that are read to say how many there are of each kind."""
+
 LATELY_S = 300
 MOST_COUNTED = 500
 """Of the jobs that are looked at to say how many came lately."""
@@ -220,28 +223,6 @@ def remedy_of(job: Job) -> str:
         return "mend its sender, and discard it: it cannot be read"
     code = job.error.code.value if job.error else ""
     return REMEDIES.get(code, "see its last error, then replay or discard it")
-
-
-def count_in_words(count: int, limit: int) -> str:
-    """How many an action is about, found by looking for one more than the limit."""
-    if count > limit:
-        return f"the latest {limit} of more than {limit}"
-    return f"all {count}" if count != 1 else "the only one"
-
-
-def acted_in_words(action: Act, count: int, *, expected: int, may_have_more: bool) -> str:
-    """What came of an action on many, without more than is known."""
-    done = {Act.REPLAY: "replayed", Act.DISCARD: "discarded", Act.RESEND: "sent again"}[action]
-    said = f"{count} {'was' if count == 1 else 'were'} {done}."
-    if may_have_more:
-        return f"{said} There may be more: do it again for the next."
-    if count < expected:
-        left = expected - count
-        return (
-            f"{said} {left} {'was' if left == 1 else 'were'} not: each changed meanwhile, or "
-            f"cannot be read."
-        )
-    return said
 
 
 def time_of(at_s: float) -> datetime:

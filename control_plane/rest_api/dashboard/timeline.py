@@ -16,6 +16,8 @@ MOST_LANES = 12
 MOST_STRETCHES = 100
 SHORTEST = timedelta(minutes=1)
 """Of the whole time shown: a change of a second ago is no picture of a second."""
+STEP_S = 10
+"""The end moves on so far at once: a picture that is a little older need not be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ def timeline_of(history: Sequence[ChangeView], now: datetime) -> Timeline | None
     if not history:
         return None
     oldest_first = tuple(reversed(history))
-    began_at = min(oldest_first[0].at, now - SHORTEST)
-    ended_at = max(now, oldest_first[-1].at)
+    began_at = min(oldest_first[0].at, _end(now) - SHORTEST)
+    ended_at = max(_end(now), oldest_first[-1].at)
     subjects = sorted({one.engine or "" for one in oldest_first})[:MOST_LANES]
     return Timeline(
         began_at,
@@ -79,6 +81,10 @@ def _lane(
         if end > at
     ]
     return Lane(subject, tuple(stretches[-MOST_STRETCHES:]))
+
+
+def _end(now: datetime) -> datetime:
+    return now + timedelta(seconds=-now.timestamp() % STEP_S)
 
 
 def _percent(length: timedelta, whole_s: float) -> float:

@@ -12,8 +12,6 @@ from control_plane.errors import ErrorCode
 from control_plane.rest_api.dashboard.jobs_view import (
     MOST_COUNTED,
     REMEDIES,
-    acted_in_words,
-    count_in_words,
     count_lately,
     offers_of,
     remedy_of,
@@ -114,19 +112,3 @@ def test_the_remedy_of_a_dead_letter_follows_from_its_last_error() -> None:
 
 def test_every_remedy_is_of_an_error_that_there_is() -> None:
     assert set(REMEDIES) <= {code.value for code in ErrorCode}
-
-
-def test_how_many_an_action_is_about() -> None:
-    assert count_in_words(1, 1000) == "the only one"
-    assert count_in_words(37, 1000) == "all 37"
-    assert count_in_words(1001, 1000) == "the latest 1000 of more than 1000"
-
-
-def test_what_came_of_an_action_is_told_without_more_than_is_known() -> None:
-    assert acted_in_words(Act.REPLAY, 3, expected=3, may_have_more=False) == "3 were replayed."
-    assert acted_in_words(Act.RESEND, 1, expected=1, may_have_more=False) == "1 was sent again."
-    more = acted_in_words(Act.REPLAY, 1000, expected=1000, may_have_more=True)
-    assert "There may be more" in more
-    some = acted_in_words(Act.DISCARD, 2, expected=5, may_have_more=False)
-    assert some.startswith("2 were discarded. 3 were not")
-    assert "1 was not" in acted_in_words(Act.DISCARD, 2, expected=3, may_have_more=False)

@@ -46,12 +46,21 @@ def test_before_its_first_change_a_lane_is_what_that_says_it_was() -> None:
 
 
 def test_a_change_of_a_second_ago_is_seen_against_a_minute() -> None:
-    shown = timeline_of((change(0, "unknown", "healthy"),), NOON + timedelta(seconds=6))
+    shown = timeline_of((change(0, "unknown", "healthy"),), NOON + timedelta(seconds=1))
     assert shown is not None
     assert [(one.state, one.width) for one in shown.lanes[0].stretches] == [
-        ("unknown", 90.0),
-        ("healthy", 10.0),
+        ("unknown", 83.333),
+        ("healthy", 16.667),
     ]
+
+
+def test_the_end_moves_on_in_steps_so_that_the_picture_is_not_sent_every_second() -> None:
+    history = (change(0, "unknown", "healthy"),)
+    ends = {
+        timeline_of(history, NOON + timedelta(minutes=5, seconds=one))
+        for one in (0.5, 1, 5, 9.9, 10)
+    }
+    assert len(ends) == 1
 
 
 def test_a_change_later_than_now_does_no_harm() -> None:

@@ -1,0 +1,257 @@
+// The page for trying a photo: it is chosen, dropped or pasted, sent to the same address as any
+// caller's, and the answer is drawn. The photo never leaves this page but for that request, and is
+// shown from where it lies (an object URL): 20 MB are not copied into a text.
+
+import { clear, millis, redraw, show } from "./try-answer.js";
+import { offerFeedback } from "./try-feedback.js";
+
+const DETECT = "/api/v1/orchestrator/detect";
+const FIELDS = { photo: "photo", detection_types: "engines", priority: "priority", releases: "engines" };
+const TRACE_TRIES = 6;
+const TRACE_EVERY_MS = 400;
+
+const byId = (id) => document.getElementById(id);
+const form = byId("try");
+const input = byId("photo");
+const drop = byId("drop");
+const picture = byId("picture");
+
+let file = null;
+let objectUrl = "";
+let request = null;
+let ticking = 0;
+
+// --- Choosing.
+
+function choose(files) {
+  tellField("photo", "");
+  const [first, ...others] = files;
+  if (!first) {
+    tellField("photo", "That was no file; drop a JPEG, a PNG or a WebP.");
+    return;
+  }
+  stop();
+  file = first;
+  if (objectUrl) URL.revokeObjectURL(objectUrl);
+  objectUrl = URL.createObjectURL(file);
+  clear();
+  byId("waterfall").replaceChildren();
+  byId("shot").hidden = false;
+  byId("shot-none").hidden = true;
+  picture.alt = `The photo ${file.name}`;
+  picture.src = objectUrl;
+  byId("chosen").textContent = `${file.name}, ${bytes(file.size)}`;
+  byId("send").disabled = false;
+  if (others.length) tellField("photo", `One photo at a time: ${file.name} was taken.`);
+}
+
+function bytes(size) {
+  return size >= 1e6 ? `${(size / 1e6).toFixed(1)} MB` : `${Math.max(1, Math.round(size / 1e3))} kB`;
+}
+
+picture.addEventListener("load", () => {
+  byId("shot-none").hidden = true;
+  redraw();
+});
+picture.addEventListener("error", () => {
+  byId("shot").hidden = true;
+  byId("shot-none").hidden = false;
+});
+new ResizeObserver(redraw).observe(picture);
+
+input.addEventListener("change", () => {
+  if (input.files.length) choose(input.files);
+});
+
+for (const event of ["dragenter", "dragover"]) {
+  window.addEventListener(event, (dragged) => {
+    dragged.preventDefault(); // else the browser leaves the page for the photo
+    drop.classList.add("is-over");
+  });
+}
+window.addEventListener("dragleave", (dragged) => {
+  if (!dragged.relatedTarget) drop.classList.remove("is-over");
+});
+window.addEventListener("drop", (dropped) => {
+  dropped.preventDefault();
+  drop.classList.remove("is-over");
+  choose(dropped.dataTransfer?.files ?? []);
+});
+document.addEventListener("paste", (pasted) => {
+  const files = pasted.clipboardData?.files ?? [];
+  if (files.length) choose(files);
+});
+
+// --- What is asked is in the address, so that a reload keeps it.
+
+function chosenEngines() {
+  return [...form.querySelectorAll("input[name=engine]:checked")].map((box) => box.value);
+}
+
+function chosenReleases() {
+  return [...form.querySelectorAll("select[data-engine]")]
+    .filter((select) => select.value)
+    .map((select) => [select.dataset.engine, select.value]);
+}
+
+function remember() {
+  const all = form.querySelectorAll("input[name=engine]").length;
+  const engines = chosenEngines();
+  const wanted = new URLSearchParams();
+  if (engines.length && engines.length < all) wanted.set("engines", engines.join(","));
+  const releases = chosenReleases().map((pair) => pair.join("="));
+  if (releases.length) wanted.set("releases", releases.join(","));
+  const priority = form.elements.priority.value;
+  if (priority !== "normal") wanted.set("priority", priority);
+  if (!form.elements.fresh.checked) wanted.set("cached", "yes");
+  const query = wanted.toString();
+  history.replaceState(null, "", query ? `?${query}` : location.pathname);
+}
+
+form.addEventListener("change", (event) => {
+  if (event.target !== input) remember();
+});
+
+// --- Asking.
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (request) return; // twice is once
+  for (const name of ["photo", "engines", "priority"]) tellField(name, "");
+  tell("");
+  const problem = whatIsMissing();
+  if (problem) tellField(...problem);
+  else send();
+});
+
+function whatIsMissing() {
+  const most = Number(form.dataset.maxBytes);
+  if (!file) return ["photo", "Choose a photo first."];
+  if (file.size > most) {
+    // Said here, because the server would hang up before all of it is sent.
+    return ["photo", `photo has ${file.size} bytes; the limit of a photo is ${most}`];
+  }
+  if (!chosenEngines().length) return ["engines", "Choose at least one engine."];
+  return null;
+}
+
+function send() {
+  const body = new FormData();
+  // Its name is nobody's business, and says nothing to the engines.
+  body.append("photo", file, "photo");
+  body.append("detection_types", chosenEngines().join(","));
+  body.append("priority", form.elements.priority.value);
+  const asked = new Set(chosenEngines());
+  for (const [engine, release] of chosenReleases()) {
+    if (asked.has(engine)) body.append("release", `${engine}=${release}`);
+  }
+  clear();
+  byId("waterfall").replaceChildren();
+  byId("feedback").replaceChildren();
+  request = new XMLHttpRequest(); // fetch cannot say how much was sent
+  request.open("POST", DETECT);
+  if (form.elements.fresh.checked) request.setRequestHeader("Cache-Control", "no-cache");
+  const beganAt = performance.now();
+  request.upload.onprogress = (sent) => progress(sent.loaded / sent.total, beganAt);
+  request.upload.onload = () => progress(null, beganAt);
+  request.onload = () => answered(performance.now() - beganAt);
+  request.onerror = () => {
+    stop();
+    tell("No answer came: the connection to the control plane was lost. Nothing was kept; try again.");
+  };
+  request.onabort = () => tell("Cancelled. Nothing was kept.", "info");
+  progress(0, beganAt);
+  request.send(body);
+}
+
+function progress(share, beganAt) {
+  byId("progress").hidden = false;
+  byId("cancel").hidden = false;
+  byId("send").disabled = true;
+  const bar = byId("progress-bar");
+  if (share === null) bar.removeAttribute("value");
+  else bar.value = share;
+  clearInterval(ticking);
+  const say = () => {
+    const words = share === null ? "The engines are looking" : `Sending, ${Math.floor(100 * share)} %`;
+    byId("progress-word").textContent = `${words} (${millis(performance.now() - beganAt)})`;
+  };
+  say();
+  ticking = setInterval(say, 100);
+}
+
+function stop() {
+  const under = request;
+  request = null;
+  clearInterval(ticking);
+  byId("progress").hidden = true;
+  byId("cancel").hidden = true;
+  byId("send").disabled = !file;
+  under?.abort();
+}
+
+byId("cancel").addEventListener("click", stop);
+
+function answered(tookMs) {
+  const { status, responseText } = request;
+  request.onabort = null;
+  stop();
+  let answer;
+  try {
+    answer = JSON.parse(responseText);
+  } catch {
+    tell(`The answer cannot be read (HTTP ${status}).`);
+    return;
+  }
+  if (status !== 200) tellProblem(answer, status);
+  // Where no engine answered, the problem has the members of an answer, too.
+  if (status === 200 || answer.errors) {
+    show(answer, picture, tookMs);
+    byId("answer").scrollIntoView({ block: "nearest" });
+    offerFeedback(answer);
+  }
+  if (answer.correlation_id) showTrace(answer.correlation_id);
+}
+
+// --- What went wrong, beside what it is about.
+
+function tellProblem(problem, status) {
+  const words = String(problem.detail ?? `it was refused (HTTP ${status})`);
+  const after = Number.isFinite(problem.retry_after_s)
+    ? ` Try again in ${Math.max(1, Math.ceil(problem.retry_after_s))} s.`
+    : "";
+  const code = String(problem.code ?? "");
+  const field = FIELDS[String(problem.field ?? "").split(/[.[]/)[0]];
+  const isPhoto = code.startsWith("photo_");
+  if (field || isPhoto) tellField(field ?? "photo", `${words}.${after}`);
+  else if (!problem.errors) tell(`${words}.${after} (${code || status})`);
+}
+
+function tellField(name, words) {
+  const place = byId(`${name}-error`);
+  place.textContent = words;
+  place.hidden = !words;
+  const field = name === "photo" ? input : null;
+  field?.setAttribute("aria-invalid", String(Boolean(words)));
+}
+
+function tell(words, tone = "bad") {
+  const place = byId("try-error");
+  place.hidden = !words;
+  place.className = `notice notice--${tone}`;
+  place.textContent = words;
+}
+
+// --- The waterfall: made by the server from the trace, which may end a moment after the answer.
+
+async function showTrace(id) {
+  const place = byId("waterfall");
+  for (let tries = 0; tries < TRACE_TRIES; tries += 1) {
+    await htmx.ajax("GET", `/dashboard/traces/${encodeURIComponent(id)}/waterfall`, {
+      target: place,
+      swap: "innerHTML",
+    });
+    if (place.querySelector("[data-complete=true]")) return;
+    await new Promise((resolve) => setTimeout(resolve, TRACE_EVERY_MS));
+  }
+}
