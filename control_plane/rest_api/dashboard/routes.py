@@ -23,11 +23,19 @@ from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.dashboard.actions import Act, add_action
 from control_plane.rest_api.dashboard.assets import PREFIX, Assets
 from control_plane.rest_api.dashboard.engine import make_engine_actions, make_engine_page
+from control_plane.rest_api.dashboard.instance import make_instance_actions, make_instance_page
+from control_plane.rest_api.dashboard.jobs import (
+    make_job_actions,
+    make_job_page,
+    make_jobs_page,
+)
 from control_plane.rest_api.dashboard.live import Fragments, LivePages, write_fragments
 from control_plane.rest_api.dashboard.overview import make_overview
 from control_plane.rest_api.dashboard.pages import EVENTS, Asked, Page
 from control_plane.rest_api.dashboard.readings import Readings
 from control_plane.rest_api.dashboard.templating import make_environment, render_fragments
+from control_plane.rest_api.dashboard.traces import add_waterfall, make_trace_page
+from control_plane.rest_api.dashboard.trying import make_try_page
 from control_plane.rest_api.event_streams import EventStream, Watchers
 from control_plane.rest_api.problems import correlation_id_of, status_of
 from control_plane.rest_api.services import RestServices
@@ -122,8 +130,30 @@ def install_dashboard(app: FastAPI, services: RestServices) -> Dashboard:
     add_page(router, dashboard, make_overview(services, dashboard.readings, dashboard.now))
     add_page(router, dashboard, make_engine_page(services, dashboard.readings))
     add_actions(router, dashboard, make_engine_actions(services))
+    _add_work(router, dashboard)
     app.include_router(router)
     return dashboard
+
+
+def _add_work(router: APIRouter, dashboard: Dashboard) -> None:
+    """What is worked with: instances, jobs, one request."""
+    services, readings = dashboard.services, dashboard.readings
+
+    def find_trace(name: str) -> Mapping[str, Any] | None:
+        return None
+
+    for page in (
+        make_instance_page(services, dashboard.now),
+        make_jobs_page(services, readings, dashboard.now),
+        make_job_page(services),
+        make_trace_page(find_trace),
+        make_try_page(services),
+    ):
+        add_page(router, dashboard, page)
+    add_waterfall(router, find_trace, dashboard.render)
+    add_actions(
+        router, dashboard, {**make_instance_actions(services), **make_job_actions(services)}
+    )
 
 
 def add_page(router: APIRouter, dashboard: Dashboard, page: Page) -> None:
