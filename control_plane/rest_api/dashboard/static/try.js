@@ -4,6 +4,7 @@
 
 import { clear, millis, redraw, show } from "./try-answer.js";
 import { offerFeedback } from "./try-feedback.js";
+import { uprightOf } from "./try-upright.js";
 
 const DETECT = "/api/v1/orchestrator/detect";
 const FIELDS = { photo: "photo", detection_types: "engines", priority: "priority", releases: "engines" };
@@ -32,17 +33,23 @@ function choose(files) {
   }
   stop();
   file = first;
-  if (objectUrl) URL.revokeObjectURL(objectUrl);
-  objectUrl = URL.createObjectURL(file);
   clear();
   byId("waterfall").replaceChildren();
-  byId("shot").hidden = false;
-  byId("shot-none").hidden = true;
-  picture.alt = `The photo ${file.name}`;
-  picture.src = objectUrl;
+  preview(file);
   byId("chosen").textContent = `${file.name}, ${bytes(file.size)}`;
   byId("send").disabled = false;
   if (others.length) tellField("photo", `One photo at a time: ${file.name} was taken.`);
+}
+
+async function preview(chosen) {
+  const shown = await uprightOf(chosen);
+  if (chosen !== file) return; // another one was chosen meanwhile
+  if (objectUrl) URL.revokeObjectURL(objectUrl);
+  objectUrl = URL.createObjectURL(shown);
+  byId("shot").hidden = false;
+  byId("shot-none").hidden = true;
+  picture.alt = `The photo ${chosen.name}`;
+  picture.src = objectUrl;
 }
 
 function bytes(size) {

@@ -1,0 +1,135 @@
+"""The pages of jobs in a real Chromium, with jobs that really failed."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.browser.test_instance import act
+from tests.integration.jobs.asking import accepted, finished, job_of, submit
+from tests.integration.running import ROOT, RunningTidegate
+from tests.servers.chromium import Tab
+
+SAMPLE = (ROOT / "samples" / "roof-1.jpg").read_bytes()
+
+
+def dead_letter(tidegate: RunningTidegate, folder: Path, **fields: str) -> tuple[str, Path]:
+    """A job whose photo is not there, and where it would have to be."""
+    missing = folder / f"{uuid.uuid4()}.jpg"
+    sent = submit(tidegate, photo_url=missing.as_uri(), detection_types=["damage"], **fields)
+    job_id = accepted(sent)
+    finished(tidegate, job_id)
+    return job_id, missing
+
+
+def test_the_queues_and_a_finished_job(tidegate: RunningTidegate, tab: Tab) -> None:
+    job_id = accepted(submit(tidegate, SAMPLE, detection_types="damage,volume"))
+    finished(tidegate, job_id)
+    tab.open(f"{tidegate.url}/dashboard/jobs")
+    page = tab.page
+    queues = page.locator("#queues").inner_text()
+    for word in ("high", "normal", "low", "In hand", "Dead letters"):
+        assert word in queues
+    page.locator("#latest").get_by_role("link", name=job_id[:8]).click()
+    tab.wait_live()
+    assert "m³" in page.locator("#outcome").inner_text()
+    assert page.get_by_role("link", name="its waterfall").get_attribute("href") == (
+        f"/dashboard/traces/{job_id}"
+    )
+    tab.shoot("job")
+
+
+def test_a_dead_letter_is_replayed_once_its_photo_is_there(
+    tidegate: RunningTidegate, photo_root: Path, tab: Tab
+) -> None:
+    job_id, missing = dead_letter(tidegate, photo_root)
+    tab.open(f"{tidegate.url}/dashboard/jobs/{job_id}")
+    page = tab.page
+    state = page.locator("#state").inner_text()
+    assert "put the photo there and replay" in state
+    assert "photo_not_found" in state
+    tab.shoot("job-dead")
+    missing.write_bytes(SAMPLE)
+    assert "It waits in the queue again" in act(tab, "Replay")
+    page.locator("#state .chip", has_text="completed").wait_for()
+    assert (
+        "hail" in page.locator("#outcome").inner_text()
+        or "found" in page.locator("#outcome").inner_text()
+    )
+    assert job_of(tidegate, job_id)["state"] == "completed"
+
+
+def test_a_dead_letter_is_discarded(tidegate: RunningTidegate, photo_root: Path, tab: Tab) -> None:
+    job_id, _ = dead_letter(tidegate, photo_root)
+    tab.open(f"{tidegate.url}/dashboard/jobs/{job_id}")
+    assert "cannot be replayed" in act(tab, "Discard")
+    tab.page.locator("#state .chip", has_text="discarded").wait_for()
+    assert tab.page.get_by_role("button", name="Replay").count() == 0
+
+
+def test_dead_letters_of_one_kind_are_replayed_and_discarded_together(
+    tidegate: RunningTidegate, photo_root: Path, tab: Tab
+) -> None:
+    letters = [dead_letter(tidegate, photo_root) for _ in range(3)]
+    tab.open(f"{tidegate.url}/dashboard/jobs")
+    page = tab.page
+    row = page.locator("#dead tbody tr", has_text="photo_not_found")
+    row.wait_for()
+    tab.shoot("jobs")
+    count = int(row.locator("td.number").inner_text())
+    assert count >= len(letters)
+    said = act(tab, f"Replay {count}")
+    assert f"all {count} dead letters that are unprocessable with photo_not_found" in said
+    assert f"{count} were replayed" in page.locator("#said").inner_text()
+    for job_id, _ in letters:
+        finished(tidegate, job_id)
+    assert all(job_of(tidegate, one)["run"] == 1 for one, _ in letters)
+    page.locator("#said [data-dismiss]").click()
+    discard = page.get_by_role("button", name=f"Discard {count}", exact=True)
+    discard.wait_for()
+    act(tab, f"Discard {count}")
+    page.locator("#dead", has_text="every job that was given up has been seen to").wait_for()
+    assert all(job_of(tidegate, one)["dead"] is None for one, _ in letters)
+
+
+def test_the_filters_are_in_the_address(
+    tidegate: RunningTidegate, photo_root: Path, tab: Tab
+) -> None:
+    job_id, _ = dead_letter(tidegate, photo_root, priority="low")
+    tab.open(f"{tidegate.url}/dashboard/jobs")
+    page = tab.page
+    page.get_by_label("Priority").select_option("low")
+    page.get_by_label("Dead letter").select_option("any")
+    page.get_by_role("button", name="Filter").click()
+    tab.wait_live()
+    assert "priority=low" in page.url
+    page.reload()
+    tab.wait_live()
+    assert page.get_by_label("Priority").input_value() == "low"
+    page.locator("#latest").get_by_role("link", name=job_id[:8]).wait_for()
+    page.locator("#latest").get_by_role("button", name="Discard").wait_for()
+    tab.shoot("jobs-filtered")
+    page.get_by_role("link", name="Show all").click()
+    tab.wait_live()
+    assert page.url.endswith("/dashboard/jobs")
+
+
+@pytest.mark.parametrize("address", ["?state=lost", "?code=%3Cscript%3Ealert(1)%3C/script%3E"])
+def test_an_address_that_means_nothing_is_told(
+    tidegate: RunningTidegate, tab: Tab, address: str
+) -> None:
+    tab.open(f"{tidegate.url}/dashboard/jobs{address}")
+    assert "unknown" in tab.page.locator("main [role=alert]").first.inner_text()
+
+
+def test_jobs_are_readable_on_a_phone_and_in_the_dark(
+    tidegate: RunningTidegate, photo_root: Path, phone: Tab
+) -> None:
+    dead_letter(tidegate, photo_root)
+    phone.open(f"{tidegate.url}/dashboard/jobs")
+    assert phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    phone.shoot("jobs-phone")
+    phone.page.emulate_media(color_scheme="dark")
+    phone.shoot("jobs-phone-dark")

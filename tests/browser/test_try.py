@@ -1,0 +1,307 @@
+"""The page for trying a photo in a real Chromium, with real photos and real engines."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.integration.running import ROOT, RunningTidegate
+from tests.servers.chromium import Tab
+
+SAMPLES = ROOT / "samples"
+ROOF = SAMPLES / "roof-1.jpg"
+UPRIGHT_BY = {6: Image.Transpose.ROTATE_90, 3: Image.Transpose.ROTATE_180}
+HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
+
+
+def open_page(tab: Tab, tidegate: RunningTidegate, query: str = "") -> None:
+    tab.open(f"{tidegate.url}/dashboard/try{query}")
+
+
+def detect(tab: Tab) -> dict[str, Any]:
+    """Presses the button; returns the answer, once it is shown."""
+    with tab.page.expect_response("**/orchestrator/detect") as answered:
+        tab.page.get_by_role("button", name="Detect", exact=True).click()
+    tab.page.locator("#answer").wait_for()
+    answer: dict[str, Any] = json.loads(answered.value.body())
+    return answer
+
+
+def boxes_of(answer: dict[str, Any]) -> list[list[float]]:
+    found = [
+        one["box"]
+        for findings in answer["results"].values()
+        for one in findings.get("detections", findings.get("items", []))
+    ]
+    edges = ("x_min", "y_min", "x_max", "y_max")
+    return sorted([round(box[edge], 1) for edge in edges] for box in found)
+
+
+def drawn(tab: Tab) -> list[list[float]]:
+    """The boxes of the overlay, in its own units."""
+    found: list[list[float]] = tab.page.evaluate(
+        """() => [...document.querySelectorAll("#overlay .mark-line")].map((rect) => {
+             const [x, y, w, h] = ["x", "y", "width", "height"].map((n) => +rect.getAttribute(n));
+             return [x, y, x + w, y + h].map((n) => Math.round(n * 10) / 10);
+           })"""
+    )
+    return sorted(found)
+
+
+def rotated(orientation: int, kind: str = "JPEG") -> bytes:
+    """The roof as a camera held otherwise has it: turned pixels, and a tag that turns them back."""
+    image = Image.open(ROOF)
+    turned = image.transpose(UPRIGHT_BY[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    turned.save(stream, kind, quality=92, exif=exif)
+    return stream.getvalue()
+
+
+def test_what_the_engines_find_is_drawn_where_they_say(tidegate: RunningTidegate, tab: Tab) -> None:
+    open_page(tab, tidegate)
+    page = tab.page
+    assert page.get_by_role("button", name="Detect", exact=True).is_disabled()
+    page.set_input_files("#photo", ROOF)
+    answer = detect(tab)
+    boxes = boxes_of(answer)
+    assert boxes
+    assert drawn(tab) == boxes
+    with Image.open(ROOF) as image:
+        assert (
+            page.locator("#overlay").get_attribute("viewBox") == f"0 0 {image.width} {image.height}"
+        )
+    photo, overlay = (
+        page.locator("#picture").bounding_box(),
+        page.locator("#overlay").bounding_box(),
+    )
+    assert photo == overlay
+    assert (
+        f"{answer['results']['volume']['volume_m3']:.2f} m³"
+        in page.locator("#figures").inner_text()
+    )
+    served = page.locator("#served").inner_text()
+    assert answer["model_versions"]["damage"] in served
+    assert answer["served_by"]["damage"]["instance"] in served
+    assert page.locator("#answer-id").inner_text() == answer["correlation_id"]
+    page.locator("#waterfall .panel").wait_for()
+    tab.shoot("try")
+
+
+def test_engines_and_confidence_choose_what_is_drawn(tidegate: RunningTidegate, tab: Tab) -> None:
+    open_page(tab, tidegate)
+    page = tab.page
+    page.set_input_files("#photo", ROOF)
+    answer = detect(tab)
+    results = answer["results"]
+    page.get_by_label("damage", exact=True).last.uncheck()
+    assert drawn(tab) == boxes_of({"results": {**results, "damage": {"detections": []}}})
+    page.get_by_label("damage", exact=True).last.check()
+    page.locator("#least").fill("0.8")
+    sure = {
+        engine: {
+            "items": [
+                one
+                for one in findings.get("detections", findings.get("items", []))
+                if one["confidence"] >= 0.8
+            ]
+        }
+        for engine, findings in results.items()
+    }
+    assert drawn(tab) == boxes_of({"results": sure})
+    assert f"{len(boxes_of({'results': sure}))} of" in page.locator("#shown-count").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "kind"), [(6, "JPEG"), (3, "JPEG"), (6, "WEBP"), (6, "PNG")]
+)
+def test_a_photo_that_was_held_otherwise_has_its_boxes_in_the_right_places(
+    tidegate: RunningTidegate, tab: Tab, orientation: int, kind: str
+) -> None:
+    photo = rotated(orientation, kind)
+    if kind == "PNG":
+        photo = small_png(orientation)
+    open_page(tab, tidegate, "?engines=damage,materials")
+    page = tab.page
+    page.set_input_files(
+        "#photo", {"name": "held", "mimeType": f"image/{kind.lower()}", "buffer": photo}
+    )
+    answer = detect(tab)
+    assert drawn(tab) == boxes_of(answer)
+    with Image.open(ROOF) as image:
+        upright = image.width / image.height
+    size = page.evaluate("[picture.naturalWidth, picture.naturalHeight]")
+    assert size[0] / size[1] == pytest.approx(upright, rel=0.01)
+    box = page.locator("#picture").bounding_box()
+    assert box is not None
+    assert box["width"] / box["height"] == pytest.approx(upright, rel=0.02)
+    tab.shoot(f"try-held-{orientation}-{kind.lower()}")
+
+
+def small_png(orientation: int) -> bytes:
+    image = Image.open(ROOF)
+    image = image.resize((image.width // 2, image.height // 2))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    image.transpose(UPRIGHT_BY[orientation]).save(stream, "PNG", exif=exif)
+    return stream.getvalue()
+
+
+def test_a_bad_file_is_refused_in_words_beside_the_field(
+    tidegate: RunningTidegate, tab: Tab
+) -> None:
+    tab.expected.append("422")
+    open_page(tab, tidegate)
+    page = tab.page
+    page.set_input_files(
+        "#photo", {"name": HOSTILE + ".jpg", "mimeType": "image/jpeg", "buffer": b"no photo"}
+    )
+    assert HOSTILE in page.locator("#chosen").inner_text()
+    page.get_by_role("button", name="Detect", exact=True).click()
+    error = page.locator("#photo-error")
+    error.wait_for()
+    assert "JPEG" in error.inner_text()
+    assert page.locator("#photo").get_attribute("aria-invalid") == "true"
+    assert page.title() == "Try it · Tidegate"
+    tab.shoot("try-refused")
+    # And the next one is taken.
+    page.set_input_files("#photo", ROOF)
+    assert not error.is_visible()
+    assert boxes_of(detect(tab))
+
+
+def test_a_photo_that_is_too_large_is_not_sent(tidegate: RunningTidegate, tab: Tab) -> None:
+    open_page(tab, tidegate)
+    page = tab.page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    large = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"\xff" * (2 * 1024 * 1024 + 1)}
+    page.set_input_files("#photo", large)
+    page.get_by_role("button", name="Detect", exact=True).click()
+    assert "the limit of a photo is 2097152" in page.locator("#photo-error").inner_text()
+    assert not any("detect" in url for url in asked)
+
+
+def test_a_photo_is_chosen_and_sent_with_the_keyboard_alone(
+    tidegate: RunningTidegate, tab: Tab
+) -> None:
+    open_page(tab, tidegate)
+    page = tab.page
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "photo":
+            break
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(ROOF)
+    page.locator("#send:not([disabled])").wait_for()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "send":
+            break
+    page.keyboard.press("Enter")
+    page.locator("#answer").wait_for()
+
+
+@pytest.mark.parametrize("how", ["drop", "paste"])
+def test_a_photo_is_dropped_or_pasted(tidegate: RunningTidegate, tab: Tab, how: str) -> None:
+    open_page(tab, tidegate)
+    page = tab.page
+    page.evaluate(
+        """([how, bytes]) => {
+             const data = new DataTransfer();
+             data.items.add(new File([new Uint8Array(bytes)], "roof.jpg", { type: "image/jpeg" }));
+             const init = { bubbles: true, cancelable: true };
+             const event = how === "drop"
+               ? new DragEvent("drop", { ...init, dataTransfer: data })
+               : new ClipboardEvent("paste", { ...init, clipboardData: data });
+             document.querySelector("#drop").dispatchEvent(event);
+           }""",
+        [how, list(ROOF.read_bytes())],
+    )
+    assert "roof.jpg" in page.locator("#chosen").inner_text()
+    assert boxes_of(detect(tab))
+
+
+def test_what_was_chosen_outlives_a_reload(tidegate: RunningTidegate, tab: Tab) -> None:
+    open_page(tab, tidegate)
+    page = tab.page
+    page.locator("input[name=engine][value=volume]").uncheck()
+    page.get_by_label("Release of damage").select_option("1.0.0")
+    page.get_by_label("Priority").select_option("high")
+    page.reload()
+    tab.wait_live()
+    assert not page.locator("input[name=engine][value=volume]").is_checked()
+    assert page.get_by_label("Release of damage").input_value() == "1.0.0"
+    page.set_input_files("#photo", ROOF)
+    answer = detect(tab)
+    assert set(answer["results"]) == {"damage", "materials"}
+    assert answer["model_versions"]["damage"] == "v1.0.0"
+
+
+def test_a_partial_and_hostile_answer_is_text(tidegate: RunningTidegate, tab: Tab) -> None:
+    box = {"x_min": 10, "y_min": 10, "x_max": 200, "y_max": 200}
+    answer = {
+        "request_id": "r-1",
+        "detection_id": "d-1",
+        "correlation_id": HOSTILE,
+        "status": "partial",
+        "results": {
+            HOSTILE: {"detections": [{"class": HOSTILE, "confidence": 0.9, "box": box}]},
+            "odd": {"text": HOSTILE},
+        },
+        "errors": {"volume": {"code": "backend_fault", "message": HOSTILE, "retry_after_s": 3}},
+        "processing_time_ms": 12.5,
+        "model_versions": {HOSTILE: HOSTILE},
+        "served_by": {HOSTILE: {"release": "1.0.0", "instance": HOSTILE, "attempts": 2}},
+    }
+    tab.page.route("**/orchestrator/detect", lambda route: route.fulfill(json=answer))
+    open_page(tab, tidegate)
+    page = tab.page
+    page.set_input_files("#photo", ROOF)
+    detect(tab)
+    assert HOSTILE in page.locator("#answer-errors").inner_text()
+    assert "backend_fault" in page.locator("#answer-errors").inner_text()
+    assert page.locator("#overlay text").text_content() == f"{HOSTILE} 0.90"
+    assert page.locator("main img").count() == 1
+    assert page.title() == "Try it · Tidegate"
+    tab.shoot("try-partial")
+
+
+def test_a_lost_connection_and_a_cancel_are_told(tidegate: RunningTidegate, tab: Tab) -> None:
+    tab.expected.append("ERR_FAILED|ERR_ABORTED")
+    page = tab.page
+    page.route("**/orchestrator/detect", lambda route: route.abort())
+    open_page(tab, tidegate)
+    page.set_input_files("#photo", ROOF)
+    page.get_by_role("button", name="Detect", exact=True).click()
+    page.locator("#try-error", has_text="the connection to the control plane was lost").wait_for()
+    page.unroute("**/orchestrator/detect")
+    page.route("**/orchestrator/detect", lambda route: None)
+    page.get_by_role("button", name="Detect", exact=True).click()
+    page.get_by_role("button", name="Cancel", exact=True).first.click()
+    page.locator("#try-error", has_text="Cancelled").wait_for()
+
+
+@pytest.mark.parametrize("sample", ["site-1.jpg", "pile-1.jpg"])
+def test_the_other_samples(tidegate: RunningTidegate, dark_tab: Tab, sample: str) -> None:
+    open_page(dark_tab, tidegate)
+    dark_tab.page.set_input_files("#photo", SAMPLES / sample)
+    answer = detect(dark_tab)
+    assert drawn(dark_tab) == boxes_of(answer)
+    dark_tab.shoot(f"try-{Path(sample).stem}-dark")
+
+
+def test_it_is_usable_on_a_phone(tidegate: RunningTidegate, phone: Tab) -> None:
+    open_page(phone, tidegate)
+    phone.page.set_input_files("#photo", ROOF)
+    detect(phone)
+    assert phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    phone.shoot("try-phone")
