@@ -100,8 +100,9 @@ class Scene:
             f"{one['state']:8} {one['labels']['alertname']}: {one['annotations'].get('summary')}"
             for one in self.alerts()
         ]
-        lines = self.tidegate.log_file.read_text().splitlines()[-LOG_LINES:]
-        text = "\n".join((*told, "# alerts", *alerts, "# log", *lines, ""))
+        lines = self.tidegate.log_file.read_text().splitlines()
+        telling = [line for line in lines if '"event":"request"' not in line][-LOG_LINES:]
+        text = "\n".join((*told, "# alerts", *alerts, "# log", *telling, ""))
         (self.folder / f"{moment}.txt").write_text(text)
 
     def _picture(self, path: str, to: Path) -> None:
