@@ -102,7 +102,8 @@ class FleetSimulation:
         ]
         self._instances = {name: SimulatedInstance(name, models[name]) for name in models}
         self._running: dict[str, dict[Try, None]] = {name: {} for name in models}
-        self._arrivals, self._services, self._dice = (Random(seed + n) for n in range(3))
+        dice = (Random(seed + n) for n in range(4))
+        self._arrivals, self._services, self._dice, self._others = dice
         self._events: list[tuple[float, int, Callable[[object, int], None], object, int]] = []
         self._numbers = 0
         for gateway in self._gateways:
@@ -137,6 +138,43 @@ class FleetSimulation:
                 self._ask()
 
         self.at(when_s, ask)
+
+    def others_call(self, name: str, rate_per_s: float, until_s: float) -> None:
+        """Another client keeps an instance busy and knows of no gateway."""
+
+        def call(_what: object, _version: int) -> None:
+            self._instances[name].take(self.now_s, self._others)
+            at_s = self.now_s + self._others.expovariate(rate_per_s)
+            if at_s < until_s:
+                self._plan(at_s, call, None)
+
+        self._plan(self._others.expovariate(rate_per_s), call, None)
+
+    def scraped(
+        self,
+        every_s: float,
+        until_s: float,
+        *,
+        with_queue_time: bool = True,
+        is_in_step: bool = False,
+    ) -> None:
+        """Each gateway is told what waits where, and how long it has waited.
+
+        is_in_step: all of them at the same moment, and not each at its own.
+        """
+
+        def scrape(gateway: object, _version: int) -> None:
+            assert isinstance(gateway, Gateway)
+            number = self._gateways.index(gateway)
+            for name, instance in self._instances.items():
+                pending, queue_s = instance.scrape(number, self.now_s)
+                gateway.pool.update_hint(name, pending, queue_s if with_queue_time else 0.0)
+            if self.now_s + every_s < until_s:
+                self._plan(self.now_s + every_s, scrape, gateway)
+
+        for number, gateway in enumerate(self._gateways, 1):
+            share = 1.0 if is_in_step else number / len(self._gateways)
+            self._plan(every_s * share, scrape, gateway)
 
     def run(self) -> Report:
         """All requests to their ends, on the virtual clock."""

@@ -62,6 +62,8 @@ class SimulatedInstance:
         self._slowdown = 1.0
         self._mu = math.log(model.median_s)
         self._free_at_s = [0.0] * model.slots
+        self._waits_s: list[tuple[float, float]] = []
+        self._scraped_s: dict[int, float] = {}
 
     def take(self, now_s: float, rng: Random) -> Answer:
         """A call comes in."""
@@ -71,9 +73,21 @@ class SimulatedInstance:
             return Answer(now_s + REFUSED_AFTER_S, Ending.UNREACHABLE)
         if self.mode is Mode.HUNG:
             return NEVER
-        ends_at_s = max(now_s, self._free_at_s[0]) + service_s
+        begins_at_s = max(now_s, self._free_at_s[0])
+        self._waits_s.append((begins_at_s, begins_at_s - now_s))
+        ends_at_s = begins_at_s + service_s
         heapq.heapreplace(self._free_at_s, ends_at_s)
         return Answer(ends_at_s, Ending.SUCCESS)
+
+    def scrape(self, by: int, now_s: float) -> tuple[int, float]:
+        """As Triton says it: how many calls wait now, and the mean time that those waited
+        which were begun since the last scrape by the same gateway; 0 if none was."""
+        since_s, self._scraped_s[by] = self._scraped_s.get(by, 0.0), now_s
+        oldest_s = min(self._scraped_s.values())
+        self._waits_s = [one for one in self._waits_s if one[0] > oldest_s - 10.0]
+        begun = [wait_s for at_s, wait_s in self._waits_s if since_s < at_s <= now_s]
+        waiting = sum(at_s > now_s for at_s, _ in self._waits_s)
+        return waiting, sum(begun) / len(begun) if begun else 0.0
 
     def slow_down(self, factor: float) -> None:
         """Calls that come in from now on take so many times as long."""

@@ -3,9 +3,18 @@
 The load metric of all policies that look at load: Finagle's peak-EWMA x (in flight + 1),
 with what others are known to have waiting there added, divided by the member's weight.
 While something is known to wait there the latency does not fade: silence means that nobody
-asks, not that an instance which is known to be full has become quick. A member that was just
-added, or whose breaker has just closed, is worth a tenth at first and its whole weight ten
-seconds later: Envoy's slow start with aggression 1, where the factor is
+asks, not that an instance which is known to be full has become quick. And however faded, it is
+no less than what requests there, whoever sent them, have just waited in a queue: a number that
+is news only where this pool has asked little lately, for the answers to its own calls have
+their queueing in them. It is bounded by what a fault counts as.
+
+All that is hinted counts until a call is answered there: the answer is younger, and has in it
+what the others' calls cost. Gateways that went by one another's calls until the next hint would
+all turn away from an instance at once, and back (Mitzenmacher, "How useful is old information?",
+2000).
+
+A member that was just added, or whose breaker has just closed, is worth a tenth at first and its
+whole weight ten seconds later: Envoy's slow start with aggression 1, where the factor is
 max(least, time since start / window).
 """
 
@@ -61,6 +70,7 @@ class Member:
         "_latency",
         "_level",
         "_options",
+        "_queue_s",
         "_waiting_elsewhere",
         "_warm_since_s",
         "breaker",
@@ -86,6 +96,7 @@ class Member:
         self.is_benched = False
         self._options = options
         self._waiting_elsewhere = 0
+        self._queue_s = 0.0
         self.start_afresh(now_s)
 
     def __repr__(self) -> str:
@@ -123,11 +134,16 @@ class Member:
             latency_s = self._latency.last_s
         else:
             latency_s = cost_s(self._level, now_s, self._options.decay_s)
+        latency_s = max(latency_s, self._queue_s)
         return latency_s * (self.in_flight + 1 + self._waiting_elsewhere) / self.worth(now_s)
 
-    def hint(self, pending: int) -> None:
-        """Take in Triton's own pending count, of which our calls in flight are not news."""
+    def hint(self, pending: int, queue_s: float = 0.0) -> None:
+        """Take in Triton's own pending count, of which our calls in flight are not news.
+
+        queue_s: how long requests have waited there lately; 0 where nothing is known.
+        """
         self._waiting_elsewhere = max(0, pending - self.in_flight)
+        self._queue_s = min(max(0.0, queue_s), self._options.fault_counts_as_s)
 
     @property
     def awaited(self) -> int:
@@ -148,12 +164,18 @@ class Member:
         """Calls that wait there beside ours, as last hinted."""
         return self._waiting_elsewhere
 
+    @property
+    def queue_s(self) -> float:
+        """How long requests have waited there lately, as last hinted."""
+        return self._queue_s
+
     def latency_s(self, now_s: float) -> float | None:
         """The latency to expect now; None when nothing has been heard."""
         return self._latency.cost_s(now_s)
 
     def succeeded(self, latency_s: float, now_s: float) -> None:
         self._answered_at_s = now_s
+        self._waiting_elsewhere, self._queue_s = 0, 0.0
         self._latency.succeeded(latency_s, now_s)
         self._level = self._latency.level
 

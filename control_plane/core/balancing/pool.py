@@ -94,11 +94,14 @@ class Pool:
         self._roster.strike(member)
         return True
 
-    def update_hint(self, name: str, pending: int) -> None:
-        """Take in the pending count that was just scraped there; of no member, nothing."""
+    def update_hint(self, name: str, pending: int, queue_s: float = 0.0) -> None:
+        """Take in the pending count and the queue time that were just scraped there.
+
+        queue_s: 0 where nothing is known. Of no member, nothing is taken in.
+        """
         member = self._members.get(name)
         if member is not None:
-            member.hint(pending)
+            member.hint(pending, queue_s)
 
     def isolate(self, name: str, now_s: float) -> None:
         """Keep every call away, panic or not, until released. Raises KeyError."""

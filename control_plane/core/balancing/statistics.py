@@ -15,6 +15,7 @@ class MemberStatistics:
     latency_s: the latency to expect of it; None when it has not been heard.
     warmth: how far its slow start has come; 1 when it is over.
     waiting_elsewhere: calls that wait there beside this pool's, as last hinted.
+    queue_s: how long requests, whoever sent them, have waited there, as last hinted.
     picks: how often it was chosen since it became a member.
     is_benched: whether health checks keep it out, but for the last resort.
     """
@@ -26,6 +27,7 @@ class MemberStatistics:
     latency_s: float | None
     warmth: float
     waiting_elsewhere: int
+    queue_s: float
     picks: int
     is_benched: bool
 
@@ -39,6 +41,7 @@ class MemberStatistics:
             latency_s=member.latency_s(now_s),
             warmth=member.warmth(now_s),
             waiting_elsewhere=member.waiting_elsewhere,
+            queue_s=member.queue_s,
             picks=member.picks,
             is_benched=member.is_benched,
         )

@@ -133,6 +133,31 @@ def test_what_fades_in_silence_does_not_where_calls_are_known_to_wait() -> None:
     assert full.load(60.0) == pytest.approx(0.1 * math.exp(-6.0))
 
 
+def test_one_that_is_quiet_here_costs_what_others_wait_there() -> None:
+    quiet = member()
+    quiet.succeeded(0.1, 0.0)
+    quiet.hint(0, 0.05)
+    assert quiet.load(0.0) == pytest.approx(0.1)
+    assert quiet.load(60.0) == quiet.queue_s == 0.05
+    quiet.hint(0)
+    assert quiet.load(60.0) == pytest.approx(0.1 * math.exp(-6.0))
+
+
+@pytest.mark.parametrize(("queue_s", "taken"), [(-1.0, 0.0), (1e9, WARM.fault_counts_as_s)])
+def test_a_queue_time_that_cannot_be_is_bounded(queue_s: float, taken: float) -> None:
+    odd = member()
+    odd.hint(0, queue_s)
+    assert odd.queue_s == taken
+
+
+def test_an_answer_is_younger_than_every_hint() -> None:
+    told = member()
+    told.hint(20, 1.0)
+    told.succeeded(0.1, 0.0)
+    assert (told.waiting_elsewhere, told.queue_s) == (0, 0.0)
+    assert told.load(0.0) == pytest.approx(0.1)
+
+
 def test_it_tells_what_it_is() -> None:
     assert repr(member("triton-0")) == "<Member triton-0 closed in_flight=0>"
 
