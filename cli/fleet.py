@@ -18,7 +18,8 @@ from cli.watching import INTERVAL_S, Interval, Times, Watch, watch
 
 FLEET = "/api/v1/fleet"
 POLL_S = 0.25
-WIDTH_FOR_URLS = 100
+WIDTH_FOR_LOAD = 90
+WIDTH_FOR_URLS = 120
 WHAT_NEXT = "the same again waits on, undrain brings it back"
 
 app = typer.Typer(invoke_without_command=True, add_completion=False)
@@ -62,7 +63,14 @@ def fleet(
         print_json(answer)
         return
     out = console()
-    out.print(fleet_picture(answer, _now(), with_url=out.width >= WIDTH_FOR_URLS))
+    out.print(
+        fleet_picture(
+            answer,
+            _now(),
+            with_url=out.width >= WIDTH_FOR_URLS,
+            with_load=out.width >= WIDTH_FOR_LOAD,
+        )
+    )
 
 
 @app.command()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WATCHED_CHANGES = 8
+GIB = 2**30
 
 HEALTH_MARKS = {
     "healthy": "●",
@@ -44,14 +45,16 @@ Change = Mapping[str, Any]
 
 
 def fleet_picture(
-    answer: Mapping[str, Any], now: datetime, *, with_url: bool = False
+    answer: Mapping[str, Any], now: datetime, *, with_url: bool = False, with_load: bool = True
 ) -> RenderableType:
     """All instances, and why some are not well. now: aware; what "since" is counted to."""
     from rich.console import Group
     from rich.text import Text
 
     instances = answer.get("instances", [])
-    parts: list[RenderableType] = [instance_table(instances, now, with_url=with_url)]
+    parts: list[RenderableType] = [
+        instance_table(instances, now, with_url=with_url, with_load=with_load)
+    ]
     reasons = [row for instance in instances for row in _reasons(instance)]
     if reasons:
         parts += ["", table(["instance", "is", "why"], reasons)]
@@ -77,7 +80,9 @@ def watched_picture(answer: Mapping[str, Any], url: str, now: datetime) -> Rende
     return Group(*parts)
 
 
-def instance_table(instances: Iterable[Instance], now: datetime, *, with_url: bool) -> Table:
+def instance_table(
+    instances: Iterable[Instance], now: datetime, *, with_url: bool, with_load: bool
+) -> Table:
     """One line for each."""
     rows: list[list[str | Text]] = [
         [
@@ -85,13 +90,31 @@ def instance_table(instances: Iterable[Instance], now: datetime, *, with_url: bo
             health_of(one),
             _engine_marks(one),
             str(one.get("in_flight", "-")),
+            *([load_of(one)] if with_load else []),
             age_of(one.get("health_since"), now),
             *([str(one.get("url", "-"))] if with_url else []),
         ]
         for one in instances
     ]
-    headers = ["instance", "health", "engines", "in flight", "since"]
-    return table([*headers, "url"] if with_url else headers, rows)
+    headers = ["instance", "health", "engines", "in flight"]
+    headers += [*(["load"] if with_load else []), "since", *(["url"] if with_url else [])]
+    return table(headers, rows)
+
+
+def load_of(instance: Instance) -> str:
+    """Its load in a few words; ? where it is not known."""
+    load = instance.get("load")
+    if not load:
+        return "?"
+    parts = [
+        f"{name} {100 * load[key]:.0f} %"
+        for name, key in (("gpu", "gpu_utilization"), ("cpu", "cpu_utilization"))
+        if load.get(key) is not None
+    ]
+    parts.append(f"{load['pending']} wait")
+    if load["queue_ms"]:
+        parts.append(f"{max(load['queue_ms'].values()):.0f} ms")
+    return ", ".join(parts)
 
 
 def instance_picture(instance: Instance, now: datetime) -> RenderableType:
@@ -108,6 +131,7 @@ def instance_picture(instance: Instance, now: datetime) -> RenderableType:
         ("since", f"{time_of(since, now)}, {age_of(since, now)} ago" if since else "-"),
         ("seen", "never" if seen is None else f"{seen:.1f} s ago: {_state_of(instance)}"),
         ("in flight", str(instance.get("in_flight", "-"))),
+        *_load_facts(instance),
         ("url", str(instance.get("url", "-"))),
     ):
         facts.add_row(Text(name, style="bold"), Text(fact))
@@ -228,6 +252,28 @@ def _reasons(instance: Instance) -> list[list[str]]:
             what = f"{engine}: {_words(str(there['fitness']))}"
             found.append([name, what, str(there.get("reason") or "-")])
     return found
+
+
+def _load_facts(instance: Instance) -> list[tuple[str, str]]:
+    """What it says of its own load, and of nothing that it does not say."""
+    load = instance.get("load")
+    if not load:
+        return [("load", f"unknown: {instance.get('load_reason') or '-'}")]
+    facts = [("waiting", f"{load['pending']} there, whoever sent them")]
+    if load["queue_ms"]:
+        waits = (f"{served} {wait_ms:.1f} ms" for served, wait_ms in load["queue_ms"].items())
+        facts.append(("queue time", ", ".join(waits)))
+    for name in ("gpu", "cpu"):
+        utilization, used, total = (
+            load.get(f"{name}_{what}")
+            for what in ("utilization", "memory_used_bytes", "memory_total_bytes")
+        )
+        said = [] if utilization is None else [f"{100 * utilization:.0f} %"]
+        if used is not None and total is not None:
+            said.append(f"{used / GIB:.1f} of {total / GIB:.1f} GiB")
+        if said:
+            facts.append((name, ", ".join(said)))
+    return facts
 
 
 def _state_of(instance: Instance) -> str:

@@ -43,7 +43,7 @@ class TritonMetrics:
         self._client = client
         self._turns = turns or asyncio.Lock()
 
-    async def scrape(self, prefix: str, *, timeout_s: float) -> tuple[MetricFamily, ...]:
+    async def scrape(self, *prefixes: str, timeout_s: float) -> tuple[MetricFamily, ...]:
         try:
             async with asyncio.timeout(timeout_s):
                 page = await self._fetch()
@@ -52,7 +52,8 @@ class TritonMetrics:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ScrapeFailed(str(error) or type(error).__name__) from None
         # The rest goes before it is parsed: a whole page takes 10 ms.
-        starts = (prefix, f"# HELP {prefix}", f"# TYPE {prefix}")
+        comments = (f"# {kind} {prefix}" for prefix in prefixes for kind in ("HELP", "TYPE"))
+        starts = (*prefixes, *comments)
         lines = [line for line in page.split("\n") if line.startswith(starts)]
         families: list[MetricFamily] = []
         try:

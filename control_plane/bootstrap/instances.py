@@ -67,6 +67,9 @@ def make_instances(
     clock: MonotonicClock,
 ) -> Instances:
     fleet = _fleet(settings, catalogue, tritons, clock)
+    for instance in fleet.instances:
+        if instance.name not in metrics:
+            fleet.load_lost(instance.name, "its metrics_url is not set")
     prober = Prober(catalogue.goldens, times=probe_times(settings), clock=clock)
     mender = (
         _mender(settings, catalogue, fleet, prober, clock) if settings.mending.enabled else None
@@ -101,6 +104,7 @@ def make_instances(
                 releases=known,
                 interval_s=settings.fleet.scrape_interval_s,
                 timeout_s=settings.fleet.observe_timeout_s,
+                clock=clock,
             )
             for name, page in metrics.items()
         ),

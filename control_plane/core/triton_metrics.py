@@ -56,11 +56,19 @@ def pending_by_component(families: Iterable[MetricFamily]) -> dict[Component, in
         if family.name != PENDING:
             continue
         for sample in family.samples:
-            model, version = sample.labels.get("model"), sample.labels.get("version", "")
-            is_version = version.isascii() and version.isdigit() and len(version) <= 18
-            if model and is_version and math.isfinite(sample.value):
-                pending[model, int(version)] = round(min(max(sample.value, 0), MOST_PENDING))
+            component = component_of(sample)
+            if component is not None:
+                pending[component] = round(min(max(sample.value, 0), MOST_PENDING))
     return pending
+
+
+def component_of(sample: Sample) -> Component | None:
+    """Which component a sample is of; None where it is of none, or no number."""
+    model, version = sample.labels.get("model"), sample.labels.get("version", "")
+    is_version = version.isascii() and version.isdigit() and len(version) <= 18
+    if model and is_version and math.isfinite(sample.value):
+        return model, int(version)
+    return None
 
 
 def pending_for(release: Release, pending: Mapping[Component, int]) -> int:

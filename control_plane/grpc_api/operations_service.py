@@ -7,7 +7,7 @@ The service's calls about rollouts and the audit are in ``rollout_calls``, about
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
 import grpc
@@ -141,6 +141,8 @@ def _write_instance(view: InstanceView, history: Iterable[ChangeView]) -> pb.Ins
             for engine, there in view.engines.items()
         },
         history=[_write_change(change) for change in history],
+        load=pb.InstanceLoad(**asdict(view.load)) if view.load else None,
+        load_reason=view.load_reason,
     )
 
 

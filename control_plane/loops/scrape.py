@@ -1,8 +1,8 @@
-"""The scrape of one instance: how many requests wait there, as a hint to balancing.
+"""The scrape of one instance: its load, to be shown and as a hint to balancing.
 
-    scrape ──► count what waits for each release ──► hint the fleet
-       ▲                                                  │
-       └──────────────── scrape interval ◄────────────────┘
+    scrape ──► read the load: what waits, how long, GPU, CPU ──► tell the fleet
+       ▲                                                             │
+       └───────────────────── scrape interval ◄──────────────────────┘
 
 It sees what the gateway does not: requests that others sent, and those of other gateways.
 A hint only: without one, balancing goes by the latencies and calls in flight that it knows.
@@ -16,11 +16,14 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from control_plane.core.catalogue import Release
-from control_plane.core.triton_metrics import PENDING, pending_by_component, pending_for
-from control_plane.ports import InstanceMetrics, ScrapeFailed
+from control_plane.core.triton_load import LOOKED_AT, LoadMeter
+from control_plane.ports import Clock, InstanceMetrics, ScrapeFailed
 from control_plane.services.fleet import Fleet
 
 log = structlog.get_logger(__name__)
+
+BELIEVED_INTERVALS = 3
+"""A load that was not heard anew for so many intervals is not shown any more."""
 
 
 class InstanceScrape:
@@ -39,6 +42,7 @@ class InstanceScrape:
         releases: Callable[[], Iterable[Release]],
         interval_s: float,
         timeout_s: float,
+        clock: Clock,
     ) -> None:
         self._name = name
         self._metrics = metrics
@@ -46,6 +50,8 @@ class InstanceScrape:
         self._releases = releases
         self._interval_s = interval_s
         self._timeout_s = timeout_s
+        self._clock = clock
+        self._meter = LoadMeter()
         self._is_failing = False
         self._log = log.bind(instance=name)
 
@@ -55,25 +61,21 @@ class InstanceScrape:
             if self._fleet.instance(self._name).is_live:
                 await self.scrape()
             else:  # the watch says so already; a hung one keeps its place as a last resort
-                self._fleet.hint(self._name, {})
+                self._fleet.load_lost(self._name, "not scraped while it does not answer")
             await asyncio.sleep(self._interval_s)
 
     async def scrape(self) -> None:
-        """Scrape and hint. After a scrape that failed nothing is known to wait there."""
+        """Scrape and tell. After a scrape that failed nothing is known of its load."""
         try:
-            families = await self._metrics.scrape(PENDING, timeout_s=self._timeout_s)
+            families = await self._metrics.scrape(*LOOKED_AT, timeout_s=self._timeout_s)
+            load = self._meter.read(families, self._releases())
         except Exception as error:  # one instance's oddity must not end the control plane
-            self._fleet.hint(self._name, {})
+            self._fleet.load_lost(self._name, f"scrape failed: {error}")
             self._note_failure(error)
             return
-        pending = pending_by_component(families)
-        self._fleet.hint(
-            self._name,
-            {
-                (release.engine, release.version): pending_for(release, pending)
-                for release in self._releases()
-            },
-        )
+        now_s = self._clock.now_s()
+        until_s = now_s + self._timeout_s + BELIEVED_INTERVALS * self._interval_s
+        self._fleet.loaded(self._name, load, now_s=now_s, until_s=until_s)
         if self._is_failing:
             self._log.info("metrics scraped again")
         self._is_failing = False

@@ -76,6 +76,6 @@ class ScrapeFailed(Exception):
 class InstanceMetrics(Protocol):
     """What one instance measures of itself. Raises ScrapeFailed."""
 
-    async def scrape(self, prefix: str, *, timeout_s: float) -> tuple[MetricFamily, ...]:
-        """The families whose names begin with ``prefix``, as they are now."""
+    async def scrape(self, *prefixes: str, timeout_s: float) -> tuple[MetricFamily, ...]:
+        """The families whose names begin with one of ``prefixes``, as they are now."""
         ...

@@ -9,6 +9,7 @@ Reads views, hands actions on, and decides nothing.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -108,6 +109,8 @@ def _show(view: InstanceView) -> dict[str, Any]:
             for engine, there in view.engines.items()
         },
         "last_change": _show_change(view.last_change) if view.last_change else None,
+        "load": schemas.Load(**asdict(view.load)) if view.load else None,
+        "load_reason": view.load_reason,
     }
 
 

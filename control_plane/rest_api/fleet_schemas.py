@@ -35,6 +35,24 @@ class EngineThere(BaseModel):
     in_flight: int = Field(examples=[2])
 
 
+class Load(BaseModel):
+    """What the instance says of its own load. Null for what it does not say."""
+
+    scraped_ago_s: float = Field(examples=[0.4])
+    pending: int = Field(description="Requests that wait there, whoever sent them.")
+    queue_ms: dict[str, float] = Field(
+        description="The mean time that requests waited there between the last two scrapes, by "
+        "engine and release; without a request it is missing.",
+        examples=[{"damage 1.0.0": 3.2}],
+    )
+    gpu_utilization: float | None = Field(description="0 to 1; of several their mean.")
+    gpu_memory_used_bytes: int | None
+    gpu_memory_total_bytes: int | None
+    cpu_utilization: float | None = Field(description="0 to 1, of the whole machine.")
+    cpu_memory_used_bytes: int | None
+    cpu_memory_total_bytes: int | None
+
+
 class Instance(BaseModel):
     name: str = Field(examples=["triton-0"])
     url: str = Field(examples=["127.0.0.1:8001"])
@@ -66,6 +84,8 @@ class Instance(BaseModel):
         description="The engines that are served or judged there."
     )
     last_change: Change | None
+    load: Load | None = Field(description="Null where it is not known; `load_reason` says why.")
+    load_reason: str = Field(examples=[""])
 
 
 class InstanceWithHistory(Instance):

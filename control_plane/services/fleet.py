@@ -27,9 +27,10 @@ from control_plane.core.health import (
     Look,
     ProbeResult,
 )
+from control_plane.core.triton_load import InstanceLoad
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import Clock
-from control_plane.services.instance import Instance, Place, Served, label
+from control_plane.services.instance import Instance, Place, Scraped, Served, label
 
 log = structlog.get_logger(__name__)
 
@@ -238,13 +239,30 @@ class Fleet:
         changes = self._health[name].give_up(served, reason, self._clock.now_s())
         self._file(self._by_name[name], changes)
 
-    def hint(self, name: str, pending: Mapping[Served, int]) -> None:
+    def hint(
+        self,
+        name: str,
+        pending: Mapping[Served, int],
+        queue_s: Mapping[Served, float] | None = None,
+    ) -> None:
         """Take in how many requests were just seen to wait on an instance for each release.
 
-        A release that is left out has none waiting.
+        queue_s: how long such requests have waited there lately. A release that is left out
+        has none waiting.
         """
         for served in self._placed[name]:
-            self._pools[served].update_hint(name, pending.get(served, 0))
+            lately_s = queue_s.get(served, 0.0) if queue_s else 0.0
+            self._pools[served].update_hint(name, pending.get(served, 0), lately_s)
+
+    def loaded(self, name: str, load: InstanceLoad, *, now_s: float, until_s: float) -> None:
+        """Take in what an instance says of its load. until_s: how long it is believed."""
+        self._by_name[name].scraped = Scraped(load, "", now_s, until_s)
+        self.hint(name, load.waiting, load.queue_s)
+
+    def load_lost(self, name: str, reason: str) -> None:
+        """Nothing is known of an instance's load any more, and nothing hinted."""
+        self._by_name[name].scraped = Scraped(None, reason)
+        self.hint(name, {})
 
     def instance(self, name: str) -> Instance:
         """Raises KeyError."""

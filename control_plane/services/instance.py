@@ -11,6 +11,7 @@ from control_plane.core.backoff import Rng
 from control_plane.core.balancing import Pool, Reservation
 from control_plane.core.loading import Observation
 from control_plane.core.outcomes import Verdict
+from control_plane.core.triton_load import InstanceLoad
 from control_plane.ports import Clock, InferenceCalls
 
 Served = tuple[str, str]
@@ -20,6 +21,20 @@ Served = tuple[str, str]
 def label(served: Served) -> str:
     """What health and mends call it: ``damage 1.0.0``. Each release is judged by itself."""
     return f"{served[0]} {served[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """What an instance last said of its load.
+
+    load: None where it is not to be had; reason: why, for a person. at_s: when it was said;
+    until_s: how long it counts if nothing more is heard.
+    """
+
+    load: InstanceLoad | None = None
+    reason: str = "not scraped yet"
+    at_s: float = 0.0
+    until_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -34,6 +49,7 @@ class Instance:
     observation: what that look saw; None when it had no answer.
     looked_from_s: when the look began that was last taken in.
     work_failure: what was last tried there and failed, for a person; "" once nothing is missing.
+    scraped: its load, by its own word.
     in_flight_of: the requests in flight by release.
     answered_at_s, failed_at_s: when each release last answered a request here, or was at fault.
     look_again, probe_again: set by whoever has reason to doubt what was observed or probed.
@@ -51,6 +67,7 @@ class Instance:
     observation: Observation | None = None
     looked_from_s: float = float("-inf")
     work_failure: str = ""
+    scraped: Scraped = Scraped()
     in_flight: int = 0
     in_flight_of: Counter[Served] = field(default_factory=Counter)
     answered_at_s: dict[Served, float] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from control_plane.core.versions import in_order
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import Calendar, Clock
 from control_plane.services.fleet import Fleet
-from control_plane.services.instance import Instance, label
+from control_plane.services.instance import Instance, Scraped, label
 
 READY, LOADING, UNREACHABLE = "ready", "loading", "unreachable"
 UNPROBED = "unprobed"
@@ -62,6 +62,25 @@ class EngineThereView:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadView:
+    """What an instance says of its load; None for what it does not say.
+
+    scraped_ago_s: the age of it. queue_ms: the mean time in the queue between the last two
+    scrapes, by engine and release ("damage 1.0.0"), of those that had requests.
+    """
+
+    scraped_ago_s: float
+    pending: int
+    queue_ms: Mapping[str, float]
+    gpu_utilization: float | None
+    gpu_memory_used_bytes: int | None
+    gpu_memory_total_bytes: int | None
+    cpu_utilization: float | None
+    cpu_memory_used_bytes: int | None
+    cpu_memory_total_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceView:
     """One Triton as last observed, and what is believed of it.
 
@@ -74,6 +93,7 @@ class InstanceView:
     health, health_reason: whether it takes requests, and why.
     health_since: None before the first change, or when the history does not reach back to it.
     engines: those that are served or judged there.
+    load: None where it is not known, with the reason; load_reason: "" where it is.
     """
 
     name: str
@@ -89,6 +109,8 @@ class InstanceView:
     health_since: datetime | None
     engines: Mapping[str, EngineThereView]
     last_change: ChangeView | None
+    load: LoadView | None = None
+    load_reason: str = "not scraped yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +280,7 @@ class Status:
         seen_s = instance.observed_at_s
         health = self._fleet.health(instance.name)
         changed = [change for change in health.history if change.engine is None]
+        load = self._load_view(instance.scraped)
         return InstanceView(
             name=instance.name,
             url=instance.url,
@@ -277,6 +300,27 @@ class Status:
             last_change=(
                 self._change_view(instance.name, health.history[-1]) if health.history else None
             ),
+            load=load,
+            load_reason="" if load else instance.scraped.reason or "not scraped any more",
+        )
+
+    def _load_view(self, scraped: Scraped) -> LoadView | None:
+        load, now_s = scraped.load, self._clock.now_s()
+        if load is None or now_s > scraped.until_s:
+            return None
+        return LoadView(
+            scraped_ago_s=round(now_s - scraped.at_s, 3),
+            pending=load.pending,
+            queue_ms={
+                label(served): round(1000 * queue_s, 3)
+                for served, queue_s in sorted(load.queue_s.items())
+            },
+            gpu_utilization=load.gpu_utilization,
+            gpu_memory_used_bytes=load.gpu_memory_used_bytes,
+            gpu_memory_total_bytes=load.gpu_memory_total_bytes,
+            cpu_utilization=load.cpu_utilization,
+            cpu_memory_used_bytes=load.cpu_memory_used_bytes,
+            cpu_memory_total_bytes=load.cpu_memory_total_bytes,
         )
 
     def _engines_on(self, instance: Instance) -> dict[str, EngineThereView]:

@@ -137,8 +137,14 @@ async def test_requests_go_where_nobody_elses_wait(tritons: RunningTritons, flee
             releases=lambda: (RELEASE,),
             interval_s=1.0,
             timeout_s=TIMEOUT_S,
+            clock=MonotonicClock(),
         )
         await scrape.scrape()
+        load = fleet.instance(BUSY).scraped.load
+        assert load is not None
+        assert load.pending >= FROM_ELSEWHERE / 2
+        # This Triton has no GPU, and what is not reported is not known.
+        assert load.gpu_utilization is None
         assert await served_by(fleet) == {OTHER: AT_ONCE}
         # It was the hint that did it: without one they go to both, and some wait.
         fleet.hint(BUSY, {})

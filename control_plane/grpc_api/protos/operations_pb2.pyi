@@ -176,8 +176,37 @@ class Releases(_message.Message):
     releases: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, releases: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class InstanceLoad(_message.Message):
+    __slots__ = ("scraped_ago_s", "pending", "queue_ms", "gpu_utilization", "gpu_memory_used_bytes", "gpu_memory_total_bytes", "cpu_utilization", "cpu_memory_used_bytes", "cpu_memory_total_bytes")
+    class QueueMsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    SCRAPED_AGO_S_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_MS_FIELD_NUMBER: _ClassVar[int]
+    GPU_UTILIZATION_FIELD_NUMBER: _ClassVar[int]
+    GPU_MEMORY_USED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    GPU_MEMORY_TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CPU_UTILIZATION_FIELD_NUMBER: _ClassVar[int]
+    CPU_MEMORY_USED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CPU_MEMORY_TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    scraped_ago_s: float
+    pending: int
+    queue_ms: _containers.ScalarMap[str, float]
+    gpu_utilization: float
+    gpu_memory_used_bytes: int
+    gpu_memory_total_bytes: int
+    cpu_utilization: float
+    cpu_memory_used_bytes: int
+    cpu_memory_total_bytes: int
+    def __init__(self, scraped_ago_s: _Optional[float] = ..., pending: _Optional[int] = ..., queue_ms: _Optional[_Mapping[str, float]] = ..., gpu_utilization: _Optional[float] = ..., gpu_memory_used_bytes: _Optional[int] = ..., gpu_memory_total_bytes: _Optional[int] = ..., cpu_utilization: _Optional[float] = ..., cpu_memory_used_bytes: _Optional[int] = ..., cpu_memory_total_bytes: _Optional[int] = ...) -> None: ...
+
 class Instance(_message.Message):
-    __slots__ = ("name", "url", "state", "reason", "serving", "in_flight", "breakers", "observed_ago_s", "health", "health_reason", "health_since", "engines", "history")
+    __slots__ = ("name", "url", "state", "reason", "serving", "in_flight", "breakers", "observed_ago_s", "health", "health_reason", "health_since", "engines", "history", "load", "load_reason")
     class ServingEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -212,6 +241,8 @@ class Instance(_message.Message):
     HEALTH_SINCE_FIELD_NUMBER: _ClassVar[int]
     ENGINES_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
+    LOAD_FIELD_NUMBER: _ClassVar[int]
+    LOAD_REASON_FIELD_NUMBER: _ClassVar[int]
     name: str
     url: str
     state: InstanceState
@@ -225,7 +256,9 @@ class Instance(_message.Message):
     health_since: _timestamp_pb2.Timestamp
     engines: _containers.MessageMap[str, EngineThere]
     history: _containers.RepeatedCompositeFieldContainer[InstanceChange]
-    def __init__(self, name: _Optional[str] = ..., url: _Optional[str] = ..., state: _Optional[_Union[InstanceState, str]] = ..., reason: _Optional[str] = ..., serving: _Optional[_Mapping[str, Releases]] = ..., in_flight: _Optional[int] = ..., breakers: _Optional[_Mapping[str, str]] = ..., observed_ago_s: _Optional[float] = ..., health: _Optional[_Union[InstanceHealth, str]] = ..., health_reason: _Optional[str] = ..., health_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., engines: _Optional[_Mapping[str, EngineThere]] = ..., history: _Optional[_Iterable[_Union[InstanceChange, _Mapping]]] = ...) -> None: ...
+    load: InstanceLoad
+    load_reason: str
+    def __init__(self, name: _Optional[str] = ..., url: _Optional[str] = ..., state: _Optional[_Union[InstanceState, str]] = ..., reason: _Optional[str] = ..., serving: _Optional[_Mapping[str, Releases]] = ..., in_flight: _Optional[int] = ..., breakers: _Optional[_Mapping[str, str]] = ..., observed_ago_s: _Optional[float] = ..., health: _Optional[_Union[InstanceHealth, str]] = ..., health_reason: _Optional[str] = ..., health_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., engines: _Optional[_Mapping[str, EngineThere]] = ..., history: _Optional[_Iterable[_Union[InstanceChange, _Mapping]]] = ..., load: _Optional[_Union[InstanceLoad, _Mapping]] = ..., load_reason: _Optional[str] = ...) -> None: ...
 
 class ListInstancesRequest(_message.Message):
     __slots__ = ()

@@ -84,6 +84,18 @@ WELL = {
         "volume": {"fitness": "unprobed", "reason": "", "in_flight": 1},
     },
     "last_change": None,
+    "load": {
+        "scraped_ago_s": 0.4,
+        "pending": 2,
+        "queue_ms": {"damage 1.0.0": 12.4, "volume 1.0.0": 3.0},
+        "gpu_utilization": 0.425,
+        "gpu_memory_used_bytes": 3 * 2**30,
+        "gpu_memory_total_bytes": 16 * 2**30,
+        "cpu_utilization": None,
+        "cpu_memory_used_bytes": None,
+        "cpu_memory_total_bytes": None,
+    },
+    "load_reason": "",
 }
 FLEET: dict[str, Any] = {
     "instances": [
@@ -104,6 +116,8 @@ FLEET: dict[str, Any] = {
                 "damage": {"fitness": "given_up", "reason": "after 5 mends", "in_flight": 0}
             },
             "last_change": CHANGE,
+            "load": None,
+            "load_reason": "not scraped while it does not answer",
         },
     ],
     "changes": [CHANGE],

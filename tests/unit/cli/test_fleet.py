@@ -37,13 +37,15 @@ def test_the_fleet_at_a_glance(tidegate: Tidegate, plane: Plane) -> None:
     result = tidegate("fleet", "--url", plane.url)
 
     header, well, unwell = result.stdout.splitlines()[:3]
-    assert header.split() == ["INSTANCE", "HEALTH", "ENGINES", "IN", "FLIGHT", "SINCE", "URL"]
+    assert header.split() == [
+        *("INSTANCE", "HEALTH", "ENGINES", "IN", "FLIGHT", "LOAD", "SINCE", "URL")
+    ]
     assert well.split()[:8] == [
         *("triton-0", "●", "healthy", "✓damage", "▲volume", "breaker", "half", "open")
     ]
-    assert well.split()[8] == "3"
+    assert well.split()[8:15] == ["3", "gpu", "42", "%,", "2", "wait,", "12"]
     assert unwell.split() == [
-        *("triton-1", "✗", "unhealthy", "■damage", "given", "up", "0", "-", "127.0.0.1:8011")
+        *("triton-1", "✗", "unhealthy", "■damage", "given", "up", "0", "?", "-", "127.0.0.1:8011")
     ]
 
 
@@ -116,11 +118,34 @@ def test_one_instance_with_its_history(tidegate: Tidegate, plane: Plane) -> None
     lines = tidegate("fleet", "show", "triton-0", "--url", plane.url).stdout.splitlines()
 
     assert lines[0] == "triton-0  ● healthy"
-    assert [line.split()[0] for line in lines[1:6]] == ["why", "since", "seen", "in", "url"]
-    damage, volume = (line.split() for line in lines[8:10])
+    names = ["why", "since", "seen", "in", "waiting", "queue", "gpu", "url"]
+    assert [line.split()[0] for line in lines[1:9]] == names
+    assert "damage 1.0.0 12.4 ms, volume 1.0.0 3.0 ms" in lines[6]
+    assert "42 %, 3.0 of 16.0 GiB" in lines[7]
+    damage, volume = (line.split() for line in lines[11:13])
     assert damage == ["damage", "✓", "fit", "1.0.0", "2", "closed", "probe:", "ok"]
     assert volume == ["volume", "○", "unprobed", "1.0.0", "1", "half", "open", "-"]
     assert lines[-1].split()[2:] == ["damage", "proving", "→", "fit", "probe:", "ok"]
+
+
+def test_a_load_that_is_not_known_says_why(tidegate: Tidegate, plane: Plane) -> None:
+    unknown = {**WELL, "history": [], "load": None, "load_reason": "scrape failed: refused"}
+    plane.replies["/api/v1/fleet/triton-0"] = Reply(unknown)
+    shown = tidegate("fleet", "show", "triton-0", "--url", plane.url).stdout
+    assert "unknown: scrape failed: refused" in shown
+
+
+@pytest.mark.parametrize(
+    ("width", "headers"),
+    [(80, set()), (90, {"LOAD"}), (119, {"LOAD"}), (120, {"LOAD", "URL"})],
+)
+def test_a_narrow_terminal_has_fewer_columns(
+    tidegate: Tidegate, plane: Plane, monkeypatch: pytest.MonkeyPatch, width: int, headers: set[str]
+) -> None:
+    monkeypatch.setattr("cli.printing.PIPE_WIDTH", width)
+    lines = tidegate("fleet", "--url", plane.url).stdout.splitlines()
+    assert {"LOAD", "URL"} & set(lines[0].split()) == headers
+    assert max(map(len, lines)) <= width
 
 
 def test_a_drain_waits_until_nothing_is_in_flight(tidegate: Tidegate, plane: Plane) -> None:

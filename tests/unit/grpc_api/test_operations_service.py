@@ -9,6 +9,7 @@ import pytest
 from control_plane.adapters.stores.memory import MemoryStore
 from control_plane.core.health import Fitness, State
 from control_plane.core.state import State as StoredState
+from control_plane.core.triton_load import InstanceLoad
 from control_plane.grpc_api.operations_service import FITNESSES, HEALTHS, STATES
 from control_plane.grpc_api.protos import operations_pb2 as pb
 from control_plane.services.board import Board
@@ -46,6 +47,24 @@ async def test_instances_are_listed_with_what_changed_lately(edge: Edge) -> None
     assert list(shown.serving["damage"].releases) == ["1.0.0"]
     assert shown.engines["damage"].fitness == pb.ENGINE_FITNESS_UNPROBED
     assert shown.observed_ago_s == 0.0
+    assert not shown.HasField("load")
+    assert shown.load_reason == "not scraped yet"
+
+
+async def test_what_an_instance_says_of_its_load_is_shown_and_no_more() -> None:
+    fleet = make_fleet(FakeInstance())
+    load = InstanceLoad(pending=3, queue_s={("damage", "1.0.0"): 0.0125}, gpu_utilization=0.0)
+    fleet.loaded(NAME, load, now_s=FakeClock().now_s(), until_s=1e9)
+    server = make_server(fleet, FakeClock(), FakePhotos({}))
+    await server.start()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        asked = pb.GetInstanceRequest(instance=NAME).SerializeToString()
+        answer = await channel.unary_unary(OPERATIONS + "GetInstance")(asked, timeout=10)
+    await server.stop(0)
+    shown = pb.Instance.FromString(answer).load
+    assert (shown.pending, dict(shown.queue_ms)) == (3, {"damage 1.0.0": 12.5})
+    assert shown.HasField("gpu_utilization")
+    assert not shown.HasField("gpu_memory_used_bytes")
 
 
 async def test_an_instance_is_taken_out_and_brought_back(edge: Edge) -> None:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 import pytest
 from structlog.testing import capture_logs
 
+from control_plane.core.triton_load import DONE, LOOKED_AT, QUEUED
 from control_plane.core.triton_metrics import PENDING, MetricFamily, Sample
 from control_plane.loops.scrape import InstanceScrape
 from control_plane.ports import ScrapeFailed
 from control_plane.services.fleet import Fleet
-from tests.unit.fakes import FakeInstance
+from tests.unit.fakes import FakeClock, FakeInstance
 from tests.unit.samples import TABLE, make_fleet
 
 TIMEOUT_S = 3.0
@@ -25,12 +26,14 @@ class FakeMetrics:
     """A page with these counts, as long as nothing is wrong."""
 
     pending: dict[str, int] = field(default_factory=dict)
+    queued_us: float = 0.0
+    done: int = 0
     error: Exception | None = None
     asked: int = 0
     on_scrape: Callable[[], None] = lambda: None
 
-    async def scrape(self, prefix: str, *, timeout_s: float) -> tuple[MetricFamily, ...]:
-        assert (prefix, timeout_s) == (PENDING, TIMEOUT_S)
+    async def scrape(self, *prefixes: str, timeout_s: float) -> tuple[MetricFamily, ...]:
+        assert (prefixes, timeout_s) == (LOOKED_AT, TIMEOUT_S)
         self.asked += 1
         self.on_scrape()
         if self.error is not None:
@@ -39,7 +42,12 @@ class FakeMetrics:
             Sample(PENDING, {"model": model, "version": "1"}, count)
             for model, count in self.pending.items()
         )
-        return (MetricFamily(PENDING, "gauge", "", samples),)
+        labels = {"model": "preprocess", "version": "1"}
+        return (
+            MetricFamily(PENDING, "gauge", "", samples),
+            MetricFamily(QUEUED, "counter", "", (Sample("", labels, self.queued_us),)),
+            MetricFamily(DONE, "counter", "", (Sample("", labels, self.done),)),
+        )
 
 
 def make_scrape(fleet: Fleet, metrics: FakeMetrics) -> InstanceScrape:
@@ -50,6 +58,7 @@ def make_scrape(fleet: Fleet, metrics: FakeMetrics) -> InstanceScrape:
         releases=TABLE.releases,
         interval_s=0.0,
         timeout_s=TIMEOUT_S,
+        clock=FakeClock(),
     )
 
 
@@ -70,6 +79,24 @@ async def test_what_waits_there_is_hinted_to_each_engine_and_to_no_other_instanc
     assert set(hints(fleet, "triton-1").values()) == {0}
 
 
+async def test_how_long_requests_waited_there_is_hinted_and_shown() -> None:
+    fleet = make_fleet(FakeInstance())
+    metrics = FakeMetrics()
+    scrape = make_scrape(fleet, metrics)
+    await scrape.scrape()
+    metrics.queued_us, metrics.done = 6e6, 30
+    await scrape.scrape()
+    told = {
+        engine: pool.statistics(0.0).members[0].queue_s
+        for (engine, _), pool in fleet._pools.items()
+    }
+    assert told == {"damage": 0.2, "materials": 0.2, "volume": 0.0}
+    scraped = fleet.instance(NAME).scraped
+    assert scraped.load is not None
+    assert scraped.load.queue_s["damage", "1.0.0"] == 0.2
+    assert scraped.until_s == scraped.at_s + TIMEOUT_S
+
+
 @pytest.mark.parametrize("error", [ScrapeFailed("HTTP status 503"), RuntimeError("a bug")])
 async def test_what_cannot_be_scraped_is_no_hint_and_told_when_that_changes(
     error: Exception,
@@ -82,6 +109,8 @@ async def test_what_cannot_be_scraped_is_no_hint_and_told_when_that_changes(
     with capture_logs() as logs:
         await scrape.scrape()
         assert set(hints(fleet).values()) == {0}
+        assert fleet.instance(NAME).scraped.load is None
+        assert fleet.instance(NAME).scraped.reason == f"scrape failed: {error}"
         await scrape.scrape()
         metrics.error = None
         await scrape.scrape()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api import fleet_schemas as schemas
 from control_plane.services.operations import Action
-from tests.unit.rest_api.fakes import NOON, Edge, FakeOperations, check_problem
+from control_plane.services.status import LoadView
+from tests.unit.rest_api.fakes import NOON, Edge, FakeOperations, check_problem, instance_view
 
 DRAIN = "/api/v1/fleet/triton-0/drain"
 CHANGE = {
@@ -35,12 +37,23 @@ INSTANCE = {
     "health_since": "2025-01-31T12:00:00Z",
     "engines": {"damage": {"fitness": "fit", "reason": "probe: ok", "in_flight": 2}},
     "last_change": CHANGE,
+    "load": None,
+    "load_reason": "not scraped yet",
 }
 
 
 @pytest.fixture
 def edge() -> Edge:
     return Edge()
+
+
+async def test_what_an_instance_says_of_its_load_is_shown_as_it_is(edge: Edge) -> None:
+    load = LoadView(0.5, 3, {"damage 1.0.0": 12.5}, 0.25, 1, 2, None, None, None)
+    edge.status.instance_views = (replace(instance_view(), load=load, load_reason=""),)
+    async with edge.client() as client:
+        shown = (await client.get("/api/v1/fleet")).json()["instances"][0]
+    assert shown["load"] == asdict(load)
+    assert shown["load_reason"] == ""
 
 
 async def test_the_fleet_is_shown_with_what_changed_lately(edge: Edge) -> None:

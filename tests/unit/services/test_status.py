@@ -16,6 +16,7 @@ from control_plane.core.detections import Priority
 from control_plane.core.health import ProbeResult
 from control_plane.core.outcomes import Verdict
 from control_plane.core.routing import RoutingTable, Shadow
+from control_plane.core.triton_load import InstanceLoad
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.fleet import Fleet
 from control_plane.services.instance import Instance
@@ -24,6 +25,7 @@ from control_plane.services.status import (
     EngineThereView,
     EngineView,
     InstanceView,
+    LoadView,
     ReleaseView,
     Status,
 )
@@ -267,6 +269,32 @@ def test_an_instance_shows_what_it_serves_and_how_old_that_is() -> None:
         },
         last_change=ChangeView(NOON, "triton-0", None, "unknown", "healthy", "all is well"),
     )
+
+
+def test_a_load_is_shown_as_long_as_it_is_believed() -> None:
+    clock = FakeClock()
+    fleet = make_fleet(FakeInstance(), clock=clock)
+    status = make_status(fleet, clock)
+    (view,) = status.instances()
+    assert (view.load, view.load_reason) == (None, "not scraped yet")
+    now_s = clock.now_s()
+    load = InstanceLoad(
+        pending=3,
+        queue_s={("damage", "1.0.0"): 0.0123456},
+        gpu_utilization=0.5,
+        gpu_memory_used_bytes=1,
+        gpu_memory_total_bytes=2,
+    )
+    fleet.loaded("triton-0", load, now_s=now_s, until_s=now_s + 5.0)
+    clock.advance(5.0)
+    (view,) = status.instances()
+    assert view.load_reason == ""
+    assert view.load == LoadView(5.0, 3, {"damage 1.0.0": 12.346}, 0.5, 1, 2, None, None, None)
+    clock.advance(0.1)
+    (view,) = status.instances()
+    assert (view.load, view.load_reason) == (None, "not scraped any more")
+    fleet.load_lost("triton-0", "scrape failed: refused")
+    assert status.instance("triton-0").load_reason == "scrape failed: refused"
 
 
 def test_with_no_routes_every_instance_that_lives_is_ready() -> None:

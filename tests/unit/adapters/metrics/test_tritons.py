@@ -29,8 +29,8 @@ class Page:
     error: Exception | None = None
     asked: int = 0
 
-    async def scrape(self, prefix: str, *, timeout_s: float) -> tuple[MetricFamily, ...]:
-        assert (prefix, timeout_s) == ("nv_", TIMEOUT_S)
+    async def scrape(self, *prefixes: str, timeout_s: float) -> tuple[MetricFamily, ...]:
+        assert (prefixes, timeout_s) == (("nv_",), TIMEOUT_S)
         self.asked += 1
         if self.error is not None:
             raise self.error
