@@ -50,6 +50,7 @@ from control_plane.ports.state import (
 )
 from control_plane.ports.time import Calendar, Clock
 from control_plane.ports.tracing import SpanSink
+from control_plane.ports.traffic import OwnSlot, References, TrafficShare
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -79,11 +80,13 @@ __all__ = [
     "ModelControl",
     "ModelStore",
     "OnnxChecker",
+    "OwnSlot",
     "PhotoInspector",
     "PhotoSource",
     "Planes",
     "QueryFailed",
     "QueueUnavailable",
+    "References",
     "RegistryUnavailable",
     "ReleaseRegistry",
     "RepositoryContent",
@@ -97,5 +100,6 @@ __all__ = [
     "StaleRevision",
     "StateStore",
     "StoreUnavailable",
+    "TrafficShare",
     "Uploads",
 ]

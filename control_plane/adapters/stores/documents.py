@@ -26,12 +26,16 @@ from math import isfinite
 from operator import index
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from control_plane.core.drift import Reference
 from control_plane.core.rollout import Assessment, MetricFigures
 from control_plane.core.state import AuditEntry, PlaneReport
+from control_plane.core.traffic import Counted, SlotCounts
 
 T = TypeVar("T")
 
-FORGIVING: frozenset[type] = frozenset({Assessment, MetricFigures, AuditEntry, PlaneReport})
+FORGIVING: frozenset[type] = frozenset(
+    {Assessment, MetricFigures, AuditEntry, PlaneReport, SlotCounts, Counted, Reference}
+)
 """Whose unknown fields are ignored."""
 
 
@@ -100,7 +104,7 @@ def _found_form(kind: Any) -> _Form:
         return _row_form(tuple(map(_form, arguments)))
     if origin is frozenset:
         return _list_form(_form(arguments[0]), frozenset)
-    if origin is Mapping:
+    if origin in (Mapping, dict):
         return _mapping_form(*arguments)
     raise TypeError(f"no document holds a {kind}")
 

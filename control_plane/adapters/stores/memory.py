@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from control_plane.adapters.stores.bounds import DEFAULT_BOUNDS, Bounds
 from control_plane.adapters.stores.documents import copy_of
+from control_plane.core.drift import Reference
 from control_plane.core.rollout import Assessment, Rollout
 from control_plane.core.state import (
     AuditRecord,
@@ -21,11 +22,12 @@ from control_plane.core.state import (
     PlaneReport,
     State,
 )
-from control_plane.ports import Fenced, RolloutCounts, StaleRevision
+from control_plane.core.traffic import SlotCounts, ToldSlot
+from control_plane.ports import Fenced, OwnSlot, RolloutCounts, StaleRevision
 
 
 class MemoryStore:
-    """StateStore, AuditLog, Leases, Planes, CountStore and EvidenceLog.
+    """StateStore, AuditLog, Leases, Planes, CountStore, EvidenceLog, TrafficShare and References.
 
     now_s: seconds on any clock that goes forward; leases, reports and the audit go by it.
     """
@@ -38,6 +40,8 @@ class MemoryStore:
         self._audit: list[AuditRecord] = []
         self._holder, self._epoch, self._expires_at_s = "", 0, 0.0
         self._reports: dict[str, tuple[PlaneReport, float]] = {}
+        self._slots: dict[tuple[str, int], tuple[float, float, SlotCounts]] = {}
+        self._references: dict[str, Reference] = {}
         self._counts: defaultdict[str, dict[str, RolloutCounts]] = defaultdict(dict)
         self._keyed: defaultdict[str, list[KeyedUnit]] = defaultdict(list)
         self._assessments: defaultdict[str, list[Assessment]] = defaultdict(list)
@@ -129,6 +133,31 @@ class MemoryStore:
     async def reports(self) -> tuple[PlaneReport, ...]:
         now_s = self._now_s()
         return tuple(report for report, until_s in self._reports.values() if until_s > now_s)
+
+    async def tell_slots(self, plane: str, slots: Sequence[OwnSlot], *, keep_s: float) -> None:
+        now_s = self._now_s()
+        for slot in slots:
+            told = now_s - slot.began_ago_s, now_s, copy_of(slot.counts)
+            self._slots[plane, slot.number] = told
+        self._slots = {key: one for key, one in self._slots.items() if one[0] >= now_s - keep_s}
+
+    async def told_slots(self, plane: str, *, since_s: float) -> tuple[ToldSlot, ...]:
+        now_s = self._now_s()
+        return tuple(
+            ToldSlot(other, number, now_s - began_at_s, now_s - told_at_s, copy_of(counts))
+            for (other, number), (began_at_s, told_at_s, counts) in sorted(
+                self._slots.items(), key=lambda one: one[0]
+            )
+            if other != plane and told_at_s > now_s - since_s
+        )
+
+    async def references(self) -> Mapping[str, Reference]:
+        return dict(self._references)
+
+    async def freeze(self, engine: str, reference: Reference) -> None:
+        known = self._references.get(engine)
+        if known is None or known.release != reference.release:
+            self._references[engine] = copy_of(reference)
 
     async def put_counts(self, rollout_id: str, plane: str, counts: RolloutCounts) -> None:
         self._counts[rollout_id][plane] = copy_of(counts)

@@ -10,14 +10,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from control_plane.adapters.stores import evidence_rows, lease_rows, state_rows
+from control_plane.adapters.stores import evidence_rows, lease_rows, state_rows, traffic_rows
 from control_plane.adapters.stores.bounds import DEFAULT_BOUNDS, Bounds
 from control_plane.adapters.stores.database import Database
 from control_plane.adapters.stores.location import locate
 from control_plane.adapters.stores.schema import migrate
+from control_plane.core.drift import Reference
 from control_plane.core.rollout import Assessment, Rollout
 from control_plane.core.state import AuditRecord, Change, KeyedUnit, Lease, PlaneReport, State
-from control_plane.ports import RolloutCounts, StaleRevision
+from control_plane.core.traffic import ToldSlot
+from control_plane.ports import OwnSlot, RolloutCounts, StaleRevision
 
 DEFAULT_TIMEOUT_S = 5.0
 DEFAULT_POOL_SIZE = 10
@@ -50,7 +52,9 @@ async def open_store(
 
 
 class SqlStore:
-    """StateStore, AuditLog, Leases, Planes, CountStore and EvidenceLog. Raises StoreUnavailable.
+    """StateStore, AuditLog, Leases, Planes, CountStore, EvidenceLog, TrafficShare and References.
+
+    Raises StoreUnavailable.
 
     After StoreUnavailable a write may have been done all the same, if its answer was lost; the
     revision says so. ValueError is for what cannot be stored: numbers that are not finite.
@@ -121,6 +125,22 @@ class SqlStore:
     async def reports(self) -> tuple[PlaneReport, ...]:
         async with self._database.reading() as connection:
             return await lease_rows.read_reports(connection)
+
+    async def tell_slots(self, plane: str, slots: Sequence[OwnSlot], *, keep_s: float) -> None:
+        async with self._database.writing() as connection:
+            await traffic_rows.put_slots(connection, plane, slots, keep_s=keep_s)
+
+    async def told_slots(self, plane: str, *, since_s: float) -> tuple[ToldSlot, ...]:
+        async with self._database.reading() as connection:
+            return await traffic_rows.read_slots(connection, plane, since_s=since_s)
+
+    async def references(self) -> Mapping[str, Reference]:
+        async with self._database.reading() as connection:
+            return await traffic_rows.read_references(connection)
+
+    async def freeze(self, engine: str, reference: Reference) -> None:
+        async with self._database.writing() as connection:
+            await traffic_rows.freeze(connection, engine, reference)
 
     async def put_counts(self, rollout_id: str, plane: str, counts: RolloutCounts) -> None:
         async with self._database.writing() as connection:

@@ -91,6 +91,26 @@ planes = Table(
     Column("document", Text, nullable=False),
 )
 
+# What each plane counted lately. number: of the slot, by the plane's own clock.
+traffic_slots = Table(
+    "traffic_slots",
+    METADATA,
+    Column("plane", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("began_at_s", Double, nullable=False),
+    Column("told_at_s", Double, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("traffic_slots_by_age", "began_at_s"),
+    Index("traffic_slots_by_telling", "told_at_s"),
+)
+
+confidence_references = Table(
+    "confidence_references",
+    METADATA,
+    Column("engine", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
 counts = Table(
     "counts",
     METADATA,

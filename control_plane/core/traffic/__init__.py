@@ -6,7 +6,6 @@ Counted as each request ends and looked at when somebody asks; nothing is decide
 from control_plane.core.traffic.counts import (
     SHED,
     SUCCESS,
-    EngineSummary,
     ReleaseSeries,
     RequestCounts,
 )
@@ -17,12 +16,21 @@ from control_plane.core.traffic.histogram import (
     Distribution,
     Histogram,
 )
-from control_plane.core.traffic.window import SPANS_S, Counted, Figures, Window
+from control_plane.core.traffic.merging import (
+    HeardPlane,
+    OtherPlanes,
+    SlotCounts,
+    ToldSlot,
+    added_up,
+)
+from control_plane.core.traffic.summary import EngineSummary, summarise
+from control_plane.core.traffic.window import SLOT_S, SPANS_S, Counted, Figures, Slots, Window
 
 __all__ = [
     "CONFIDENCE_BOUNDS",
     "LATENCY_BOUNDS_S",
     "SHED",
+    "SLOT_S",
     "SPANS_S",
     "SUCCESS",
     "Counted",
@@ -31,9 +39,16 @@ __all__ = [
     "Distribution",
     "EngineSummary",
     "Figures",
+    "HeardPlane",
     "Histogram",
+    "OtherPlanes",
     "ReleaseSeries",
     "RequestCounts",
+    "SlotCounts",
+    "Slots",
+    "ToldSlot",
     "Window",
+    "added_up",
     "draw",
+    "summarise",
 ]

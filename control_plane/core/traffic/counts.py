@@ -12,7 +12,7 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from control_plane.core.outcomes import Ending
@@ -23,7 +23,7 @@ from control_plane.core.traffic.histogram import (
     Distribution,
     Histogram,
 )
-from control_plane.core.traffic.window import SPANS_S, Counted, Figures, Window, covered_s
+from control_plane.core.traffic.window import Slots, Window
 from control_plane.errors import CALLER_MISTAKES, ErrorCode
 
 SUCCESS, SHED = "success", "shed"
@@ -52,14 +52,6 @@ class ReleaseSeries:
     durations: Distribution
     calls: Mapping[str, Distribution]
     confidences: Distribution
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSummary:
-    """An engine's last minutes by the span in seconds: in all, and of each release."""
-
-    total: Mapping[int, Figures]
-    releases: Mapping[str, Mapping[int, Figures]]
 
 
 @dataclass(slots=True)
@@ -164,34 +156,15 @@ class RequestCounts:
             for ending, count in engine.attempts.items()
         }
 
-    def slots(self, engine: str, now_s: float) -> Mapping[str, Mapping[int, Counted]]:
-        """The last minutes of an engine by release and slot; nothing of one never heard of."""
+    def engines(self) -> tuple[str, ...]:
+        """What was asked of no engine that there is, is left out."""
+        return tuple(name for name in self._engines if name)
+
+    def slots(self, engine: str, now_s: float) -> Mapping[str, Slots]:
+        """The last minutes of an engine by release and slot; what was never routed under ""."""
         known = self._engines.get(engine)
         releases = {} if known is None else known.releases
-        return {version: one.window.slots(now_s) for version, one in releases.items() if version}
-
-    def summary(self, now_s: float) -> Mapping[str, EngineSummary]:
-        """By engine. What was asked of no engine that there is, is left out."""
-        return {
-            name: self._summary_of(engine, now_s) for name, engine in self._engines.items() if name
-        }
-
-    def _summary_of(self, engine: _Engine, now_s: float) -> EngineSummary:
-        in_all = tuple(Counted() for _ in SPANS_S)
-        releases: dict[str, Mapping[int, Figures]] = {}
-        for version, release in engine.releases.items():
-            spans = release.window.spans(now_s)
-            for whole, part in zip(in_all, spans, strict=True):
-                whole.merge(part)
-            if version:
-                releases[version] = self._figures(spans, now_s)
-        return EngineSummary(self._figures(in_all, now_s), releases)
-
-    def _figures(self, spans: Sequence[Counted], now_s: float) -> dict[int, Figures]:
-        return {
-            span_s: counted.figures(covered_s(span_s, now_s, self.began_s))
-            for span_s, counted in zip(SPANS_S, spans, strict=True)
-        }
+        return {version: one.window.slots(now_s) for version, one in releases.items()}
 
     def _engine(self, name: str) -> _Engine:
         engine = self._engines.get(name)

@@ -13,14 +13,11 @@ from dataclasses import dataclass
 from math import ceil
 
 from control_plane.core.traffic.histogram import Distribution
-from control_plane.core.traffic.window import SLOT_S, SLOTS, Counted
+from control_plane.core.traffic.window import SLOT_S, SLOTS, Counted, Slots
 
 MOST_STEPS = 90
 LONGEST_S = SLOTS * SLOT_S
 """How far back the windows go."""
-
-Slots = Mapping[int, Counted]
-"""What was counted, by the slot's number: the moment that it began, in ``SLOT_S``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +68,8 @@ def draw(releases: Mapping[str, Slots], *, now_s: float, span_s: float, counted_
     curves: dict[str, Curve] = {}
     confidences: dict[str, Distribution] = {}
     for version, seen in releases.items():
+        if not version:  # what was never routed
+            continue
         found = [Counted() for _ in steps]
         for number, counted in seen.items():
             step = number // slots

@@ -12,6 +12,7 @@ of whole slots and of the one that is not over yet, and rates are by the time th
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, log2
@@ -96,6 +97,10 @@ class Counted:
         return None
 
 
+Slots = Mapping[int, Counted]
+"""What was counted, by the slot's number: the moment that it began, in ``SLOT_S``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What one span came to.
@@ -153,25 +158,26 @@ class Window:
             if slot is not None and 0 <= last - slot.number < SLOTS
         }
 
-    def spans(self, now_s: float) -> tuple[Counted, ...]:
-        """All that was counted in each of ``SPANS_S`` until now."""
-        last = int(now_s // SLOT_S)
-        found = tuple(Counted() for _ in SPANS_S)
-        for slot in self._slots:
-            age = -1 if slot is None else last - slot.number
-            if slot is not None and 0 <= age < SLOTS:
-                # The shortest that it is in; the longer ones have the shorter ones in them.
-                found[bisect_right(_LENGTHS, age)].merge(slot.counted)
-        for shorter, longer in pairwise(found):
-            longer.merge(shorter)
-        return found
-
     def _now(self, now_s: float) -> Counted:
         number = int(now_s // SLOT_S)
         slot = self._slots[number % SLOTS]
         if slot is None or slot.number != number:
             slot = self._slots[number % SLOTS] = _Slot(number)
         return slot.counted
+
+
+def spans(slots: Slots, now_s: float) -> tuple[Counted, ...]:
+    """All that was counted in each of ``SPANS_S`` until now."""
+    last = int(now_s // SLOT_S)
+    found = tuple(Counted() for _ in SPANS_S)
+    for number, counted in slots.items():
+        age = last - number
+        if 0 <= age < SLOTS:
+            # The shortest that it is in; the longer ones have the shorter ones in them.
+            found[bisect_right(_LENGTHS, age)].merge(counted)
+    for shorter, longer in pairwise(found):
+        longer.merge(shorter)
+    return found
 
 
 def covered_s(span_s: float, now_s: float, began_s: float) -> float:

@@ -6,7 +6,13 @@ import pytest
 
 from control_plane.core.outcomes import Ending
 from control_plane.core.requests import Ended, Refused, Try
-from control_plane.core.traffic import Distribution, ReleaseSeries, RequestCounts
+from control_plane.core.traffic import (
+    Distribution,
+    EngineSummary,
+    ReleaseSeries,
+    RequestCounts,
+    summarise,
+)
 from control_plane.core.traffic.counts import MOST_INSTANCES, MOST_RELEASES, OTHERS
 from control_plane.errors import ErrorCode
 from tests.unit.samples import TABLE
@@ -58,6 +64,10 @@ def series(counts: RequestCounts, release: str = "1.0.0") -> ReleaseSeries:
     return found
 
 
+def summary(counts: RequestCounts, now_s: float) -> EngineSummary:
+    return summarise(counts.slots(DAMAGE, now_s), now_s=now_s, counted_s=counts.began_s)
+
+
 def number(of: Distribution) -> int:
     return sum(of.counts)
 
@@ -105,7 +115,7 @@ def test_what_the_caller_did_is_no_error_and_says_nothing_of_the_time(error: Err
     assert series(counts).outcomes == {error.value: 1}
     assert number(series(counts).durations) == 0
     assert series(counts).calls == {}
-    figures = counts.summary(1000.0)[DAMAGE].total[60]
+    figures = summary(counts, 1000.0).total[60]
     assert (figures.requests, figures.errors, figures.p50_ms) == (1, 0, None)
 
 
@@ -119,10 +129,10 @@ def test_what_was_not_let_in_counts_as_shed_or_as_its_code() -> None:
         (DAMAGE, "", {"unknown_release": 1}),
         ("", "", {"unknown_engine": 1}),
     ]
-    summary = counts.summary(1000.0)
-    assert list(summary) == [DAMAGE]
-    assert list(summary[DAMAGE].releases) == ["1.0.0"]
-    total = summary[DAMAGE].total[60]
+    assert counts.engines() == (DAMAGE,)
+    damage = summary(counts, 1000.0)
+    assert list(damage.releases) == ["1.0.0"]
+    total = damage.total[60]
     assert (total.requests, total.errors, total.shed) == (2, 1, 1)
 
 
@@ -132,7 +142,9 @@ def test_a_summary_has_each_span_in_all_and_by_release() -> None:
     counts.ended(ended(a_try(), at_s=1000.0))
     counts.ended(ended(a_try(release="1.1.0"), at_s=1000.0, chosen="1.1.0", answered_by="1.1.0"))
     counts.saw_confidence(DAMAGE, "1.1.0", 0.8, 1000.0)
-    damage = counts.summary(1000.0)[DAMAGE]
+    damage = summary(counts, 1000.0)
+    assert damage.confidences["1.1.0"].counts[7] == 1
+    assert counts.slots("nothing", 1000.0) == {}
     assert {span: one.requests for span, one in damage.total.items()} == {60: 2, 300: 3, 900: 3}
     assert {span: one.requests for span, one in damage.releases["1.0.0"].items()} == {
         60: 1,

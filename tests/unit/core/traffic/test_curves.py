@@ -80,6 +80,11 @@ def test_a_slot_that_is_not_in_the_span_is_in_no_step() -> None:
     assert sum(curves.releases["1.0.0"].requests_per_s) == 0.2
 
 
+def test_what_was_never_routed_has_no_curve() -> None:
+    slots = {20: Counted(requests=1)}
+    assert not draw({"": slots}, now_s=110.0, span_s=60, counted_s=0.0).releases
+
+
 def test_windows_show_their_slots_until_they_are_too_old() -> None:
     window = Window()
     window.add(1000.0, 0.01, is_error=False)

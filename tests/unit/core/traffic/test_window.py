@@ -15,11 +15,12 @@ from control_plane.core.traffic.window import (
     bucket_of,
     covered_s,
     edge_s,
+    spans,
 )
 
 
 def over(window: Window, span_s: float, now_s: float) -> Counted:
-    return window.spans(now_s)[SPANS_S.index(int(span_s))]
+    return spans(window.slots(now_s), now_s)[SPANS_S.index(int(span_s))]
 
 
 def counted(window: Window, span_s: float, now_s: float) -> tuple[int, int, int, int]:
@@ -40,6 +41,11 @@ def test_a_request_counts_in_each_span_until_it_is_over() -> None:
     assert counted(window, 900, 1899.9) == (3, 2, 1, 2)
     assert counted(window, 900, 1900.0) == (0, 0, 0, 0)
     assert counted(window, 900, 999.0) == (0, 0, 0, 0)
+
+
+def test_a_slot_that_is_too_old_or_to_come_is_in_no_span() -> None:
+    slots = {0: Counted(requests=1), SLOTS: Counted(requests=2), SLOTS + 1: Counted(requests=4)}
+    assert [one.requests for one in spans(slots, SLOTS * SLOT_S)] == [2, 2, 2]
 
 
 def test_a_slot_of_an_older_round_is_overwritten() -> None:
