@@ -16,6 +16,7 @@ from control_plane.bootstrap.jobs import JobParts
 from control_plane.bootstrap.outside import Outside
 from control_plane.bootstrap.requests import RequestPath
 from control_plane.bootstrap.rollouts import RolloutParts
+from control_plane.bootstrap.traffic import TrafficParts
 from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
 from control_plane.services.figures import FleetFigures, RequestFigures, RolloutFigures
@@ -28,6 +29,7 @@ def make_metrics(
     catalogue: Catalogue,
     instances: Instances,
     path: RequestPath,
+    traffic: TrafficParts,
     rollouts: RolloutParts,
     jobs: JobParts,
     clock: MonotonicClock,
@@ -45,6 +47,7 @@ def make_metrics(
                 now_s=clock.now_s,
             ),
             Readings(_of_rollouts(moving, path)),
+            Readings({names.DRIFT: traffic.drifts}),
             EvidenceMetrics(moving.looks, clock.now_s),
             jobs.metrics,
             Readings(_of_work(jobs)),

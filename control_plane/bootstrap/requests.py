@@ -17,6 +17,7 @@ from control_plane.core.requests import Ended
 from control_plane.core.traffic import RequestCounts
 from control_plane.services.board import Board
 from control_plane.services.calling import Calling
+from control_plane.services.drift import ConfidenceDrift
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway
 from control_plane.services.measuring import Measuring
@@ -35,15 +36,25 @@ class RequestPath:
 
 
 def make_request_path(
-    settings: Settings, plane: str, board: Board, fleet: Fleet, clock: MonotonicClock
+    settings: Settings,
+    plane: str,
+    board: Board,
+    fleet: Fleet,
+    drift: ConfidenceDrift,
+    clock: MonotonicClock,
 ) -> RequestPath:
     counts = RequestCounts(clock.now_s())
+
+    def saw_confidence(engine: str, release: str, confidence: float, at_s: float) -> None:
+        counts.saw_confidence(engine, release, confidence, at_s)
+        drift.saw(engine, release, confidence)
+
     measuring = Measuring(
         plane=plane,
         table=lambda: board.table,
         clock=clock,
         options=measuring_options(settings),
-        saw_confidence=counts.saw_confidence,
+        saw_confidence=saw_confidence,
     )
 
     def ended(one: Ended) -> None:

@@ -29,12 +29,14 @@ from control_plane.bootstrap.registration import make_registration, make_registr
 from control_plane.bootstrap.requests import RequestPath, make_request_path
 from control_plane.bootstrap.rollouts import RolloutParts, make_rollouts, name_plane
 from control_plane.bootstrap.tracing import make_tracing
+from control_plane.bootstrap.traffic import TrafficParts, make_traffic
 from control_plane.core.state import State
 from control_plane.grpc_api.server import GrpcServer
 from control_plane.rest_api.server import HttpServer
 from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
 from control_plane.services.detection import Detection
+from control_plane.services.drift import ConfidenceDrift
 from control_plane.services.fleet import Fleet
 from control_plane.services.gateway import Gateway
 from control_plane.services.holding import Holding
@@ -42,7 +44,6 @@ from control_plane.services.jobs.depths import QueueDepths
 from control_plane.services.log_level import LogLevel
 from control_plane.services.operations import Operations, heal
 from control_plane.services.status import Status
-from control_plane.services.traffic import Traffic
 from control_plane.settings import Settings
 
 
@@ -60,6 +61,7 @@ class ControlPlane:
     instances: Instances
     rollouts: RolloutParts
     path: RequestPath
+    traffic: TrafficParts
     jobs: JobParts
     metrics: MetricsText
     log_level: LogLevel
@@ -74,6 +76,7 @@ class ControlPlane:
             *instances.scrapes,
             *instances.probes,
             self.path.measuring,
+            self.traffic.loop,
             rollouts.measure,
             rollouts.catalogue,
             rollouts.follow,
@@ -143,7 +146,9 @@ def _wire(
         clock=clock,
     )
     depths = QueueDepths(outside.queue)
-    path = make_request_path(settings, plane, board, instances.fleet, clock)
+    drift = ConfidenceDrift(outside.store, lambda: board.table)
+    path = make_request_path(settings, plane, board, instances.fleet, drift, clock)
+    traffic = make_traffic(plane, outside.store, board, path, drift, clock, calendar)
     holding = _holding(plane, board, outside, instances)
     rollouts = make_rollouts(
         settings,
@@ -178,7 +183,9 @@ def _wire(
     room = room_in_fleet(board, fleet, path.gateway, detection)
     unserved, record = unserved_in_fleet(board, fleet, detection), rollouts.rollouts
     jobs = make_jobs(settings, plane, outside, depths, detection, room, unserved, record, clock)
-    metrics = make_metrics(outside, board, catalogue, instances, path, rollouts, jobs, clock)
+    metrics = make_metrics(
+        outside, board, catalogue, instances, path, traffic, rollouts, jobs, clock
+    )
     services = Services(
         gateway=path.gateway,
         fleet=instances.fleet,
@@ -191,14 +198,14 @@ def _wire(
         rollouts=rollouts,
         jobs=jobs,
         metrics=metrics,
-        traffic=Traffic(path.counts, clock, calendar),
+        traffic=traffic.traffic,
         log_level=LogLevel(plane, ProcessLevel(), clock, calendar),
         tracing=make_tracing(settings, None),
         clock=clock,
     )
     grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)
     return ControlPlane(
-        status, instances, rollouts, path, jobs, metrics, services.log_level, grpc, http
+        status, instances, rollouts, path, traffic, jobs, metrics, services.log_level, grpc, http
     )
 
 

@@ -1,7 +1,7 @@
 """Feedback and accuracy: what was true of a photo, and how right each release is.
 
-    POST /api/v1/feedback                      ground truth for a finished detection
-    GET  /api/v1/engines/{engine}/accuracy     by release, with intervals
+POST /api/v1/feedback                      ground truth for a finished detection
+GET  /api/v1/engines/{engine}/accuracy     by release, with intervals
 """
 
 from __future__ import annotations

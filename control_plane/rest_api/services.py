@@ -13,7 +13,6 @@ from typing import Protocol
 from control_plane.core.detections import DetectionAnswer, DetectionRequest, Priority
 from control_plane.core.jobs import Job, JobFigures, JobFilter
 from control_plane.core.tracing import TraceView
-from control_plane.core.traffic import EngineSummary
 from control_plane.ports import Clock, PhotoSource
 from control_plane.rest_api.log_level import LogLevelService
 from control_plane.rest_api.registration import RegistrationService
@@ -23,7 +22,7 @@ from control_plane.services.rollout_requests import PlanDefaults, RolloutService
 from control_plane.services.standing import Standing
 from control_plane.services.status import ChangeView, EngineView, InstanceView
 from control_plane.services.tracing import NOT_TRACED, Tracer
-from control_plane.services.traffic import CurvesView
+from control_plane.services.traffic import CurvesView, TrafficView
 
 __all__ = [
     "DetectionService",
@@ -161,9 +160,7 @@ class MetricsText(Protocol):
 
 
 class TrafficService(Protocol):
-    def summary(self) -> Mapping[str, EngineSummary]:
-        """The last minutes, by engine."""
-        ...
+    def summary(self) -> TrafficView: ...
 
     def curves(self, engine: str, span_s: float) -> CurvesView: ...
 

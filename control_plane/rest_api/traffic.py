@@ -16,7 +16,7 @@ from control_plane.rest_api import traffic_schemas as schemas
 from control_plane.rest_api.problems import problems
 from control_plane.rest_api.services import RestServices
 from control_plane.rest_api.status import find_engine
-from control_plane.services.traffic import CurvesView
+from control_plane.services.traffic import CurvesView, EngineTrafficView
 
 NAMES: Mapping[int, str] = {60: "1m", 300: "5m", 900: "15m"}
 """What a span in seconds is called."""
@@ -28,21 +28,25 @@ def make_traffic_router(services: RestServices) -> APIRouter:
     @router.get(
         "/api/v1/orchestrator/metrics",
         summary="Rates, percentiles and confidence of the last minutes",
-        description="By engine and release, over 1, 5 and 15 minutes, as this control plane has "
-        "seen it; those of several are not merged. An engine or a release that had no request yet "
-        "is missing. Streams and results out of the cache are not in it.",
+        description="By engine and release, over 1, 5 and 15 minutes, as all control planes and "
+        "workers have seen it together; what the others counted in the last few seconds may be "
+        "missing. While the store is away it is what this one has seen, and `is_merged` is false. "
+        "An engine or a release that had no request yet is missing. Streams and results out of "
+        "the cache are not in it.",
         operation_id="traffic",
     )
     async def traffic() -> schemas.Traffic:
+        view = services.traffic.summary()
         return schemas.Traffic(
             plane=services.standing.now().plane,
-            engines={
-                name: schemas.EngineTraffic(
-                    total=_show(summary.total),
-                    releases={release: _show(spans) for release, spans in summary.releases.items()},
+            is_merged=view.is_merged,
+            planes=[
+                schemas.CoveredPlane(
+                    plane=one.plane, told_ago_s=round(one.told_ago_s, 1), is_gone=one.is_gone
                 )
-                for name, summary in services.traffic.summary().items()
-            },
+                for one in view.planes
+            ],
+            engines={name: _show_engine(one) for name, one in view.engines.items()},
         )
 
     @router.get(
@@ -92,6 +96,23 @@ def _show_curve(curve: Curve) -> schemas.Curve:
 
 def _all_rounded(values: Iterable[float | None]) -> list[float | None]:
     return [_rounded(value, 2) for value in values]
+
+
+def _show_engine(view: EngineTrafficView) -> schemas.EngineTraffic:
+    summary = view.summary
+    return schemas.EngineTraffic(
+        total=_show(summary.total),
+        releases={release: _show(spans) for release, spans in summary.releases.items()},
+        confidence_drift={
+            release: schemas.ConfidenceDrift(
+                index=_rounded(drift.index, 4),
+                samples=drift.samples,
+                against=drift.against.value,
+                reference_samples=drift.reference_samples,
+            )
+            for release, drift in view.drifts.items()
+        },
+    )
 
 
 def _show(spans: Mapping[int, Figures]) -> dict[str, schemas.TrafficFigures]:

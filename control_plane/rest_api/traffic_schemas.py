@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from control_plane.core.drift import LEAST_SAMPLES, REFERENCE_SAMPLES
+
 
 class TrafficFigures(BaseModel):
     """What one span of time came to."""
@@ -26,17 +28,45 @@ class TrafficFigures(BaseModel):
     )
 
 
+class ConfidenceDrift(BaseModel):
+    """How far the confidences of the last 15 minutes lie from what they are held to."""
+
+    index: float | None = Field(
+        description="The population stability index: below 0.1 no drift to speak of, above 0.25 "
+        f"a large one; null with less than {LEAST_SAMPLES} samples on either side."
+    )
+    samples: int
+    against: str = Field(
+        description="`stable`: the stable release over the same time. `reference`: how the "
+        f"stable release was at first, its first {REFERENCE_SAMPLES} confidences."
+    )
+    reference_samples: int = Field(description="Of what it is held to.")
+
+
 class EngineTraffic(BaseModel):
     """By span: `1m`, `5m` and `15m`."""
 
     total: dict[str, TrafficFigures]
     releases: dict[str, dict[str, TrafficFigures]]
+    confidence_drift: dict[str, ConfidenceDrift] = Field(description="By release.")
+
+
+class CoveredPlane(BaseModel):
+    """A control plane or a worker whose counts are in it."""
+
+    plane: str
+    told_ago_s: float = Field(description="How old its last word is.")
+    is_gone: bool = Field(description="It is heard no more; what it served still counts.")
 
 
 class Traffic(BaseModel):
     """The last minutes, by engine."""
 
-    plane: str = Field(description="The control plane that has seen it.")
+    plane: str = Field(description="The control plane that answers.")
+    is_merged: bool = Field(
+        description="Whether what the others have counted is in it; false while the store is away."
+    )
+    planes: list[CoveredPlane] = Field(description="Whose counts are in it, this one first.")
     engines: dict[str, EngineTraffic]
 
 

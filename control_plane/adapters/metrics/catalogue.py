@@ -43,6 +43,14 @@ CONFIDENCE = Family(
     "stable release otherwise.",
     ("engine", "release"),
 )
+DRIFT = Family(
+    "tidegate_confidence_drift",
+    Kind.GAUGE,
+    "How far the confidences of the last 15 minutes, of all control planes, lie from the stable "
+    "release's, and the stable release's from its first ones: the population stability index; "
+    "missing with few samples.",
+    ("engine", "release"),
+)
 RETRY_BUDGET = Family(
     "tidegate_retry_budget_remaining",
     Kind.GAUGE,
@@ -230,6 +238,7 @@ GROUPS: Mapping[str, tuple[Family, ...]] = {
         CALL_DURATION,
         ATTEMPTS,
         CONFIDENCE,
+        DRIFT,
         RETRY_BUDGET,
         ADMISSION_LIMIT,
         ADMISSION_IN_FLIGHT,

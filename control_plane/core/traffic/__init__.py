@@ -15,6 +15,7 @@ from control_plane.core.traffic.histogram import (
     LATENCY_BOUNDS_S,
     Distribution,
     Histogram,
+    bucket_of_confidence,
 )
 from control_plane.core.traffic.merging import (
     HeardPlane,
@@ -49,6 +50,7 @@ __all__ = [
     "ToldSlot",
     "Window",
     "added_up",
+    "bucket_of_confidence",
     "draw",
     "summarise",
 ]

@@ -16,6 +16,11 @@ LATENCY_BOUNDS_S = (
 CONFIDENCE_BOUNDS = tuple(tenth / 10 for tenth in range(1, 11))
 
 
+def bucket_of_confidence(confidence: float) -> int:
+    """Which bucket of ``CONFIDENCE_BOUNDS`` it lies in."""
+    return bisect_left(CONFIDENCE_BOUNDS, confidence)
+
+
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """A histogram at one moment.

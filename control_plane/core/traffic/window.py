@@ -11,13 +11,17 @@ of whole slots and of the one that is not over yet, and rates are by the time th
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, log2
 
-from control_plane.core.traffic.histogram import CONFIDENCE_BOUNDS, Distribution
+from control_plane.core.traffic.histogram import (
+    CONFIDENCE_BOUNDS,
+    Distribution,
+    bucket_of_confidence,
+)
 
 SLOT_S = 5.0
 SPANS_S = (60, 300, 900)
@@ -52,7 +56,7 @@ class Counted:
     def add_confidence(self, confidence: float) -> None:
         self.confidences += 1
         self.confidence_sum += confidence
-        bucket = bisect_left(CONFIDENCE_BOUNDS, confidence)
+        bucket = bucket_of_confidence(confidence)
         self.sureness[bucket] = self.sureness.get(bucket, 0) + 1
 
     def merge(self, other: Counted) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from control_plane.adapters.stores import MemoryStore
 from control_plane.core.admission import AdmissionStatistics
 from control_plane.core.detections import (
     DetectionAnswer,
@@ -23,6 +24,7 @@ from control_plane.core.detections import (
 from control_plane.core.traffic import RequestCounts
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.app import RestLimits, RestServices, create_app
+from control_plane.services.drift import ConfidenceDrift
 from control_plane.services.log_level import LogLevel
 from control_plane.services.operations import Action
 from control_plane.services.rollout_requests import PlanDefaults
@@ -41,6 +43,7 @@ from tests.unit.fake_logs import make_log_level
 from tests.unit.fakes import FakeCalendar
 from tests.unit.rest_api.fake_registration import FakeRegistration
 from tests.unit.rollouts import FakeRollouts
+from tests.unit.samples import TABLE
 
 PHOTO = b"\xff\xd8\xff\xe0 as good as a photo"
 DETECT = "/api/v1/orchestrator/detect"
@@ -238,6 +241,7 @@ class Edge:
     metrics: bytes = b"tidegate_up 1.0\n"
     counts: RequestCounts = field(default_factory=lambda: RequestCounts(900.0))
     log_level: LogLevel = field(default_factory=make_log_level)
+    store: MemoryStore = field(default_factory=lambda: MemoryStore(lambda: 0.0))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hastened: int = 0
     tracing: Any = NOT_TRACED
@@ -264,9 +268,17 @@ class Edge:
             intake=self.jobs,
             jobs=self.jobs,
             metrics=self,
-            traffic=Traffic(self.counts, self.clock, FakeCalendar()),
             log_level=self.log_level,
             traces=self.tracing,
+            traffic=Traffic(
+                "gate-1",
+                counts=self.counts,
+                share=self.store,
+                has_others=lambda: False,
+                drift=ConfidenceDrift(self.store, lambda: TABLE),
+                clock=self.clock,
+                calendar=FakeCalendar(),
+            ),
             stopping=self.stopping,
             hasten=self.hasten,
         )

@@ -26,7 +26,12 @@ async def traffic(edge: Edge) -> Any:
 
 
 async def test_before_the_first_request_there_is_nothing() -> None:
-    assert await traffic(Edge()) == {"plane": "gate-1", "engines": {}}
+    assert await traffic(Edge()) == {
+        "plane": "gate-1",
+        "is_merged": False,
+        "planes": [{"plane": "gate-1", "told_ago_s": 0.0, "is_gone": False}],
+        "engines": {},
+    }
 
 
 async def test_each_engine_is_shown_in_all_and_by_release_over_each_span() -> None:
@@ -47,6 +52,9 @@ async def test_each_engine_is_shown_in_all_and_by_release_over_each_span() -> No
     assert (minute["errors"], minute["shed"]) == (1, 1)
     assert 30.0 <= minute["p50_ms"] == minute["p99_ms"] <= 31.8
     assert minute["confidence_mean"] == 0.8765
+    assert damage["confidence_drift"] == {
+        "1.0.0": {"index": None, "samples": 1, "against": "reference", "reference_samples": 0}
+    }
 
 
 async def test_without_an_answer_there_are_no_percentiles() -> None:
