@@ -8,12 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from control_plane.adapters.metrics.catalogue import GROUPS, SCRAPE_UP
+from control_plane.adapters.metrics.catalogue import DRIFT, GROUPS, SCRAPE_UP
 from control_plane.adapters.metrics.family import Family
 from control_plane.adapters.metrics.fresh import MAX_AGE_S, TIMEOUT_S
 from control_plane.adapters.metrics.tritons import TIMEOUT_S as TRITON_TIMEOUT_S
-from control_plane.core.traffic import CONFIDENCE_BOUNDS, LATENCY_BOUNDS_S, SPANS_S
+from control_plane.core.drift import LARGE, LEAST_SAMPLES, MODERATE, REFERENCE_SAMPLES
+from control_plane.core.traffic import CONFIDENCE_BOUNDS, LATENCY_BOUNDS_S, SLOT_S, SPANS_S
 from control_plane.core.traffic.counts import MOST_INSTANCES, MOST_RELEASES, OTHERS
+from control_plane.core.traffic.curves import MOST_STEPS
 from control_plane.core.triton_series import MOST_FAMILIES, MOST_SERIES
 
 INTRODUCTION = f"""\
@@ -75,9 +77,22 @@ SUMMARY = f"""\
 `GET /api/v1/orchestrator/metrics` has for each engine, in all and by release, over
 {", ".join(f"{span_s // 60}" for span_s in SPANS_S[:-1])} and {SPANS_S[-1] // 60} minutes: requests,
 their rate, errors, what was shed, P50, P90, P95 and P99 in milliseconds (at most 6 % above the
-true ones), and the mean confidence. It is what this control plane has seen. The buckets beneath are
-the same everywhere, so that what several have seen can be added up; **nobody does that yet**:
-behind a load balancer, ask each, or ask a Prometheus.
+true ones), the mean confidence, and by release how far the confidences have drifted.
+
+It is what all control planes and workers have seen: they tell each other through the store, every
+few seconds, and percentiles are of the merged buckets. `planes` says whose counts are in it and how
+old the last word of each is; one that `is_gone` still counts with what it served. While the store
+is away `is_merged` is false, and it is what the plane that answers has seen itself.
+
+`GET /api/v1/engines/{{engine}}/series?span_s={SPANS_S[-1]}` has the same as curves: by release,
+requests and errors a second, P50, P95 and P99 for each step of {SLOT_S:g} s, or of as many slots of
+that length as make {MOST_STEPS} steps at most; and the histogram of the confidences.
+
+`{DRIFT.name}` is the population stability index of the confidences of the last
+{SPANS_S[-1] // 60} minutes: of a release that is not stable, against the stable one over the same
+time; of the stable one, against its first {REFERENCE_SAMPLES} since it became stable, which are
+kept in the store. Up to {MODERATE:g} is no drift to speak of, above {LARGE:g} it is large. With
+less than {LEAST_SAMPLES} on either side there is none.
 """
 
 
