@@ -18,6 +18,7 @@ from cli import (
     configuration,
     detection,
     diagnosis,
+    feedback,
     fleet,
     golden,
     jobs,
@@ -92,6 +93,8 @@ for moving in (releasing.promote, releasing.experiment, releasing.shadow, releas
     app.command()(moving)
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(jobs.app, name="jobs")
+app.command()(feedback.feedback)
+app.command()(feedback.accuracy)
 app.command()(audit.audit)
 app.command()(golden.golden)
 app.command()(diagnosis.doctor)

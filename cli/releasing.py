@@ -11,7 +11,7 @@ from cli.client import ControlPlane
 from cli.options import DEFAULT_URL, AsJson, Reason, Token, Url, Who, signed
 from cli.printing import print_json
 from cli.rollout import Interval, WatchRollout, watch_to_the_end
-from cli.rollout_options import ROLLOUTS, Engine, Ignored, Release, ignored_of
+from cli.rollout_options import ROLLOUTS, Engine, Ignored, Release, gate_of, ignored_of
 from cli.rollout_refusal import hinted
 from cli.rollout_story import begun_words, taken_back
 from cli.rollout_words import FINISHED_WELL
@@ -56,6 +56,27 @@ def promote(
         bool, typer.Option("--direct", help="All traffic at once, after it is loaded and proved.")
     ] = False,
     ignore: Ignored = None,
+    accuracy: Annotated[
+        str | None,
+        typer.Option(
+            "--accuracy",
+            metavar="f1|count|volume|right",
+            show_default=False,
+            help="Go on only with feedback that does not show it to be worse in this.",
+        ),
+    ] = None,
+    accuracy_margin: Annotated[
+        float | None,
+        typer.Option("--accuracy-margin", metavar="M", help="So much less of it is as good."),
+    ] = None,
+    min_feedback: Annotated[
+        int | None,
+        typer.Option("--min-feedback", metavar="N", help="Judged photos of each release."),
+    ] = None,
+    accuracy_proof: Annotated[
+        bool,
+        typer.Option("--accuracy-proof", help="Go on only when it is proved not to be worse."),
+    ] = False,
     reason: Reason = "",
     who: Who = None,
     is_watching: WatchRollout = False,
@@ -77,6 +98,12 @@ def promote(
         "--shadow": ("shadow_percent", shadow_percent),
         "--manual": ("manual", manual or None),
         "--ignore": ("ignore", ignored_of(ignore)),
+        "--accuracy": (
+            "accuracy",
+            gate_of(
+                accuracy, margin=accuracy_margin, least=min_feedback, is_proof_needed=accuracy_proof
+            ),
+        ),
     }
     said = {option: pair for option, pair in plan.items() if pair[1] is not None}
     if direct and said:

@@ -45,6 +45,20 @@ def ignored_of(said: str | None) -> list[str] | None:
     return None if said is None else [part.strip() for part in said.split(",")]
 
 
+def gate_of(
+    score: str | None, *, margin: float | None, least: int | None, is_proof_needed: bool
+) -> dict[str, object] | None:
+    """The accuracy gate of a body; None where none is asked for. Raises BadParameter."""
+    more = {"margin": margin, "least": least, "proof": is_proof_needed or None}
+    said = {name: value for name, value in more.items() if value is not None}
+    if score is None and said:
+        raise typer.BadParameter(
+            "is missing: --accuracy-margin, --min-feedback and --accuracy-proof belong to it",
+            param_hint="--accuracy",
+        )
+    return None if score is None else {"score": score, **said}
+
+
 def with_query(path: str, **query: object) -> str:
     """Without what is None."""
     said = urlencode({key: value for key, value in query.items() if value is not None})

@@ -91,6 +91,9 @@ def test_of(metric: str) -> Test:
     known = TESTS.get(metric)
     if known is not None:
         return known
+    score = metric.removeprefix("accuracy:")
+    if score != metric:
+        return Test(f"accuracy ({score})", f"mean {score} of judged photos", is_share=False)
     name = metric.removeprefix("query:")
     if name != metric:
         return Test(name, "the query's result", is_share=False, axis="result", is_one=True)

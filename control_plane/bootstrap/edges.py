@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from control_plane import __version__
 from control_plane.adapters.clock import MonotonicClock
 from control_plane.adapters.metrics_text import MetricsText
+from control_plane.bootstrap.feedback import FeedbackParts
 from control_plane.bootstrap.jobs import JobParts
 from control_plane.bootstrap.options import http_limits, plan_defaults, rest_limits
 from control_plane.bootstrap.rollouts import RolloutParts
@@ -50,6 +51,7 @@ class Services:
     operations: Operations
     rollouts: RolloutParts
     jobs: JobParts
+    feedback: FeedbackParts
     metrics: MetricsText
     traffic: Traffic
     log_level: LogLevel
@@ -130,6 +132,8 @@ def make_http_server(settings: Settings, services: Services) -> HttpServer:
         standing=rollouts.standings,
         intake=services.jobs.intake,
         jobs=services.jobs.desk,
+        feedback=services.feedback.desk,
+        accuracy=services.feedback.board,
         metrics=services.metrics,
         traffic=services.traffic,
         log_level=services.log_level,

@@ -10,17 +10,16 @@ import numpy as np
 from control_plane.adapters.clock import MonotonicClock, SystemCalendar
 from control_plane.adapters.metrics import catalogue as names
 from control_plane.adapters.metrics.readings import Readers
-from control_plane.adapters.stores import MemoryFeedback, SqlFeedback, SqlStore
+from control_plane.adapters.stores import MemoryFeedback, SqlFeedback
+from control_plane.bootstrap.outside import Outside
 from control_plane.core.catalogue import Engine
 from control_plane.loops.accuracy import AccuracyLoop
 from control_plane.loops.keep import KeepLoop
-from control_plane.ports import JobStore
 from control_plane.services.accuracy import AccuracyBoard
-from control_plane.services.accuracy_gate import AccuracyGates
 from control_plane.services.detection import Detection
 from control_plane.services.feedback import FeedbackDesk
 from control_plane.services.keeping import Keeping, KeepingOptions
-from control_plane.settings import Settings, analysis_by_engine, analysis_options
+from control_plane.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +47,13 @@ class FeedbackParts:
 
 def make_feedback(
     settings: Settings,
-    *,
-    store: SqlStore,
-    jobs: JobStore,
+    outside: Outside,
     engines: Mapping[str, Engine],
     clock: MonotonicClock,
     calendar: SystemCalendar,
 ) -> FeedbackParts:
     """engines: as they are now."""
-    said = SqlFeedback(store.database, most_judged=settings.feedback.most_judged)
+    said = SqlFeedback(outside.store.database, most_judged=settings.feedback.most_judged)
     keeping = _keeping(settings, said, clock)
     board = AccuracyBoard(
         said,
@@ -68,19 +65,7 @@ def make_feedback(
     loops: list[KeepLoop | AccuracyLoop] = [AccuracyLoop(board)]
     if keeping is not None:
         loops.append(KeepLoop(keeping))
-    return FeedbackParts(FeedbackDesk(said, jobs, keeping), board, keeping, tuple(loops))
-
-
-def make_accuracy_gates(
-    settings: Settings, store: SqlStore, clock: MonotonicClock
-) -> AccuracyGates:
-    of_all = analysis_options(settings.analysis)
-    by_engine = analysis_by_engine(settings.analysis)
-    return AccuracyGates(
-        SqlFeedback(store.database),
-        alpha=lambda engine: by_engine.get(engine, of_all).alpha,
-        clock=clock,
-    )
+    return FeedbackParts(FeedbackDesk(said, outside.jobs, keeping), board, keeping, tuple(loops))
 
 
 def _keeping(settings: Settings, said: SqlFeedback, clock: MonotonicClock) -> Keeping | None:

@@ -110,7 +110,7 @@ async def _serve(settings: Settings, *, with_tritons: bool) -> None:
         if embedded is not None:
             await embedded.start()
         loops: list[Loop] = [*plane.following_loops(), *plane.job_loops()]
-        loops += [plane.rollouts.lead, plane.jobs.depths]
+        loops += [plane.rollouts.lead, plane.jobs.depths, *plane.feedback.loops]
         if settings.jobs.work_here:
             loops.append(plane.jobs.work)
         await run_loops(loops, _drained(plane, settings, orders), *reports_of(plane, embedded))

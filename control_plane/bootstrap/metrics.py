@@ -11,6 +11,7 @@ from control_plane.adapters.metrics.readings import Readers, Readings
 from control_plane.adapters.metrics.requests import RequestMetrics
 from control_plane.adapters.metrics.tritons import TritonSeries
 from control_plane.adapters.metrics_text import MetricsText
+from control_plane.bootstrap.feedback import FeedbackParts
 from control_plane.bootstrap.instances import Instances
 from control_plane.bootstrap.jobs import JobParts
 from control_plane.bootstrap.outside import Outside
@@ -32,6 +33,7 @@ def make_metrics(
     traffic: TrafficParts,
     rollouts: RolloutParts,
     jobs: JobParts,
+    feedback: FeedbackParts,
     clock: MonotonicClock,
 ) -> MetricsText:
     engines, moving = catalogue.engines, RolloutFigures(board, outside.store)
@@ -51,6 +53,7 @@ def make_metrics(
             EvidenceMetrics(moving.looks, clock.now_s),
             jobs.metrics,
             Readings(_of_work(jobs)),
+            Readings(feedback.readers()),
             Readings(_of_the_plane(rollouts)),
             ProcessMetrics(__version__),
         ]

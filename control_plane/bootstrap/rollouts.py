@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from control_plane.adapters.clock import MonotonicClock, SystemCalendar
 from control_plane.adapters.prometheus import Prometheus, open_client
-from control_plane.adapters.stores import SqlStore
+from control_plane.adapters.stores import SqlFeedback, SqlStore
 from control_plane.bootstrap.instances import Instances
 from control_plane.bootstrap.options import (
     call_times,
@@ -25,6 +25,7 @@ from control_plane.loops.reconcile import ReconcileLoop
 from control_plane.loops.registry import RegistryLoop
 from control_plane.loops.rollout import RolloutLoop
 from control_plane.ports import ReleaseRegistry
+from control_plane.services.accuracy_gate import AccuracyGates
 from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
 from control_plane.services.fleet import Fleet
@@ -94,7 +95,7 @@ def make_rollouts(
     clock: MonotonicClock,
     calendar: SystemCalendar,
 ) -> RolloutParts:
-    judging = _judging(settings, store, measuring, gates)
+    judging = _judging(settings, store, measuring, gates, clock)
     leading = Leading(
         board=board,
         store=store,
@@ -188,14 +189,24 @@ def _standings(
 
 
 def _judging(
-    settings: Settings, store: SqlStore, measuring: Measuring, gates: Gates | None
+    settings: Settings,
+    store: SqlStore,
+    measuring: Measuring,
+    gates: Gates | None,
+    clock: MonotonicClock,
 ) -> Judging:
+    options, by_engine = analysis_options(settings.analysis), analysis_by_engine(settings.analysis)
     return Judging(
         store=store,
         measuring=measuring,
-        options=analysis_options(settings.analysis),
-        by_engine=analysis_by_engine(settings.analysis),
+        options=options,
+        by_engine=by_engine,
         try_s=call_times(settings).of_try,
         gates=gates,
+        accuracy=AccuracyGates(
+            SqlFeedback(store.database),
+            alpha=lambda engine: by_engine.get(engine, options).alpha,
+            clock=clock,
+        ),
         max_keys=settings.analysis.max_keys,
     )

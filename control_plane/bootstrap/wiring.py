@@ -19,6 +19,7 @@ from control_plane.bootstrap.checks import (
     read_fallbacks,
 )
 from control_plane.bootstrap.edges import Services, make_grpc_server, make_http_server
+from control_plane.bootstrap.feedback import FeedbackParts, make_feedback
 from control_plane.bootstrap.instances import Instances, make_instances
 from control_plane.bootstrap.jobs import JobParts, make_jobs, room_in_fleet, unserved_in_fleet
 from control_plane.bootstrap.metrics import make_metrics
@@ -43,6 +44,7 @@ from control_plane.services.holding import Holding
 from control_plane.services.jobs.depths import QueueDepths
 from control_plane.services.log_level import LogLevel
 from control_plane.services.operations import Operations, heal
+from control_plane.services.registration import Registration
 from control_plane.services.status import Status
 from control_plane.settings import Settings
 
@@ -63,6 +65,7 @@ class ControlPlane:
     path: RequestPath
     traffic: TrafficParts
     jobs: JobParts
+    feedback: FeedbackParts
     metrics: MetricsText
     log_level: LogLevel
     grpc: GrpcServer
@@ -166,37 +169,28 @@ def _wire(
         clock=clock,
         calendar=calendar,
     )
-    registration = make_registration(
-        settings,
-        catalogue=catalogue,
-        models=outside.folder,
-        registry=outside.registry,
-        fleet=instances.fleet,
-        board=board,
-        record=rollouts.rollouts.record,
-        clock=clock,
-        calendar=calendar,
-    )
     status = _status(catalogue, instances.fleet, board, path.gateway, clock, calendar)
     detection = _detection(settings, catalogue, path.gateway, outside, clock)
     fleet = instances.fleet
     room = room_in_fleet(board, fleet, path.gateway, detection)
     unserved, record = unserved_in_fleet(board, fleet, detection), rollouts.rollouts
     jobs = make_jobs(settings, plane, outside, depths, detection, room, unserved, record, clock)
+    feedback = make_feedback(settings, outside, catalogue.engines, clock, calendar)
     metrics = make_metrics(
-        outside, board, catalogue, instances, path, traffic, rollouts, jobs, clock
+        outside, board, catalogue, instances, path, traffic, rollouts, jobs, feedback, clock
     )
     services = Services(
         gateway=path.gateway,
         fleet=instances.fleet,
-        detection=detection,
+        detection=feedback.kept(detection),
         photos=outside.photos,
         status=status,
         catalogue=catalogue,
-        registration=registration,
+        registration=_registration(settings, catalogue, outside, instances, board, rollouts),
         operations=Operations(instances.fleet, lambda: board.table, instances.mender, holding),
         rollouts=rollouts,
         jobs=jobs,
+        feedback=feedback,
         metrics=metrics,
         traffic=traffic.traffic,
         log_level=LogLevel(plane, ProcessLevel(), clock, calendar),
@@ -205,7 +199,17 @@ def _wire(
     )
     grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)
     return ControlPlane(
-        status, instances, rollouts, path, traffic, jobs, metrics, services.log_level, grpc, http
+        status,
+        instances,
+        rollouts,
+        path,
+        traffic,
+        jobs,
+        feedback,
+        metrics,
+        services.log_level,
+        grpc,
+        http,
     )
 
 
@@ -217,6 +221,27 @@ def _holding(plane: str, board: Board, outside: Outside, instances: Instances) -
         audit=outside.store,
         fleet=instances.fleet,
         heal=lambda name, reason: heal(instances.fleet, instances.mender, name, reason),
+    )
+
+
+def _registration(
+    settings: Settings,
+    catalogue: Catalogue,
+    outside: Outside,
+    instances: Instances,
+    board: Board,
+    rollouts: RolloutParts,
+) -> Registration:
+    return make_registration(
+        settings,
+        catalogue=catalogue,
+        models=outside.folder,
+        registry=outside.registry,
+        fleet=instances.fleet,
+        board=board,
+        record=rollouts.rollouts.record,
+        clock=MonotonicClock(),
+        calendar=SystemCalendar(),
     )
 
 

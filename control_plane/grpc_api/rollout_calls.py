@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf.message import Message
 
+from control_plane.core.accuracy import AccuracyGate
+from control_plane.core.accuracy.comparing import DEFAULT_LEAST, DEFAULT_MARGIN
 from control_plane.core.detections import ALIASES
 from control_plane.core.rollout import Command, Kind
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
@@ -208,6 +210,17 @@ def _read_plan(asked: pb.StartRolloutRequest) -> PlanRequest:
         min_samples=said("min_samples"),
         is_manual=asked.manual,
         ignored=tuple(asked.ignore),
+        accuracy=_read_gate(asked.accuracy) if asked.HasField("accuracy") else None,
+    )
+
+
+def _read_gate(asked: pb.AccuracyGate) -> AccuracyGate:
+    """Raises InvalidArgument."""
+    return AccuracyGate(
+        asked.score,
+        asked.margin if asked.HasField("margin") else DEFAULT_MARGIN,
+        asked.least if asked.HasField("least") else DEFAULT_LEAST,
+        asked.proof,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from google.protobuf import json_format, struct_pb2, timestamp_pb2
 
+from control_plane.core.accuracy import AccuracyGate
 from control_plane.core.rollout import Assessment, Kind, MetricFigures, State, Verdict
 from control_plane.core.state import AuditRecord
 from control_plane.grpc_api.protos import operations_pb2 as pb
@@ -38,6 +39,14 @@ VERDICTS: Mapping[Verdict, pb.Verdict] = {
 }
 
 
+def _write_gate(gate: AccuracyGate | None) -> pb.AccuracyGate | None:
+    if gate is None:
+        return None
+    return pb.AccuracyGate(
+        score=gate.score, margin=gate.margin, least=gate.least, proof=gate.is_proof_needed
+    )
+
+
 def write_rollout(view: RolloutView) -> pb.Rollout:
     rollout, plan, look = view.rollout, view.rollout.plan, view.step_assessment
     paused_in = rollout.paused_in
@@ -64,6 +73,7 @@ def write_rollout(view: RolloutView) -> pb.Rollout:
         max_step_s=plan.max_step_s,
         min_samples=plan.min_samples,
         ignored=plan.ignored,
+        accuracy=_write_gate(plan.accuracy),
         instances=view.instances,
         verdict=VERDICTS[look.verdict] if look else pb.VERDICT_UNSPECIFIED,
         samples=look.samples if look else 0,

@@ -12,6 +12,7 @@ from control_plane.rest_api.dashboard import install_dashboard
 from control_plane.rest_api.detect import make_detect_router
 from control_plane.rest_api.detection_status import make_detection_status_router
 from control_plane.rest_api.docs import install_docs
+from control_plane.rest_api.feedback import make_feedback_router
 from control_plane.rest_api.fleet import make_fleet_router
 from control_plane.rest_api.jobs import make_jobs_router
 from control_plane.rest_api.log_level import make_log_level_router
@@ -69,6 +70,7 @@ def create_app(services: RestServices) -> FastAPI:
     app.include_router(make_fleet_router(services))
     app.include_router(make_rollouts_router(services))
     app.include_router(make_audit_router(services))
+    app.include_router(make_feedback_router(services))
     app.include_router(
         make_registration_router(
             services.registration, body_timeout_s=services.limits.body_timeout_s

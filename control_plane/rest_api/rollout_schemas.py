@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from control_plane.core.accuracy import Score
+from control_plane.core.accuracy.comparing import DEFAULT_LEAST, DEFAULT_MARGIN
 from control_plane.core.rollout import IGNORABLE
 from control_plane.rest_api.fleet_schemas import DEFAULT_WHO
 from control_plane.services.operations import DEFAULT_REASON, MAX_REASON_CHARACTERS
@@ -37,8 +39,8 @@ class Metric(BaseModel):
     """
 
     metric: str = Field(
-        description="`errors`, `latency`, `confidence`, `sample_ratio`, `detections` or "
-        "`query:NAME`.",
+        description="`errors`, `latency`, `confidence`, `sample_ratio`, `detections`, "
+        "`query:NAME` or `accuracy:SCORE`.",
         examples=["errors"],
     )
     verdict: str = Field(description=VERDICTS, examples=["undecided"])
@@ -77,6 +79,30 @@ class Assessment(BaseModel):
         description="Requests to the target that were counted in this step.", examples=[312]
     )
     metrics: list[Metric]
+
+
+class AccuracyGate(BaseModel):
+    """What feedback must say of a canary before it goes on. A key it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    score: str = Field(
+        description=f"Of single photos, 0 to 1: {', '.join(f'`{one.value}`' for one in Score)}.",
+        examples=["f1"],
+    )
+    margin: float = Field(
+        DEFAULT_MARGIN, description="A target whose mean score is lower by more than this is worse."
+    )
+    least: int = Field(
+        DEFAULT_LEAST,
+        description="Judged photos of each release, given since the rollout began, before it goes "
+        "on.",
+    )
+    proof: bool = Field(
+        False,
+        description="Whether it must be proved that it is not worse by the margin; else it is "
+        "enough that nothing has shown that it is.",
+    )
 
 
 class Rollout(BaseModel):
@@ -118,6 +144,9 @@ class Rollout(BaseModel):
     min_samples: int = Field(examples=[100])
     ignored: list[str] = Field(
         description="Of the plan: metrics that do not decide about it.", examples=[["confidence"]]
+    )
+    accuracy: AccuracyGate | None = Field(
+        description="Of the plan: what feedback must say before it goes on."
     )
     instances: dict[str, str] = Field(
         description="What the target is on each instance, in words.",
@@ -222,6 +251,9 @@ class StartBody(BaseModel):
         description="Metrics in which the target is meant to differ: they do not decide about this "
         f"rollout. What may be ignored: {', '.join(IGNORABLE)}. Not of a direct one.",
         examples=[["confidence"]],
+    )
+    accuracy: AccuracyGate | None = Field(
+        None, description="Of a canary: what feedback must say before it goes on."
     )
     reason: str = REASON
     who: str = WHO

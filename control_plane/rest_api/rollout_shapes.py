@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from math import isfinite
 
+from control_plane.core.accuracy import AccuracyGate
 from control_plane.core.rollout import Assessment, MetricFigures
 from control_plane.core.state import AuditRecord
 from control_plane.rest_api import rollout_schemas as schemas
@@ -41,12 +42,28 @@ def show_rollout(view: RolloutView) -> schemas.Rollout:
         max_step_s=plan.max_step_s,
         min_samples=plan.min_samples,
         ignored=list(plan.ignored),
+        accuracy=_show_gate(plan.accuracy),
         instances=dict(view.instances),
         verdict=look.verdict.value if look else None,
         samples=look.samples if look else 0,
         slow_s=view.slow_s,
         assessment=show_assessment(view.assessment) if view.assessment else None,
     )
+
+
+def _show_gate(gate: AccuracyGate | None) -> schemas.AccuracyGate | None:
+    if gate is None:
+        return None
+    return schemas.AccuracyGate(
+        score=gate.score, margin=gate.margin, least=gate.least, proof=gate.is_proof_needed
+    )
+
+
+def read_gate(asked: schemas.AccuracyGate | None) -> AccuracyGate | None:
+    """Raises InvalidArgument."""
+    if asked is None:
+        return None
+    return AccuracyGate(asked.score, asked.margin, asked.least, asked.proof)
 
 
 def show_assessment(look: Assessment) -> schemas.Assessment:

@@ -25,7 +25,7 @@ from control_plane.rest_api import rollout_schemas as schemas
 from control_plane.rest_api.fleet_schemas import DEFAULT_WHO
 from control_plane.rest_api.json_bodies import body_of, read_order
 from control_plane.rest_api.problems import problems
-from control_plane.rest_api.rollout_shapes import show_assessment, show_rollout
+from control_plane.rest_api.rollout_shapes import read_gate, show_assessment, show_rollout
 from control_plane.rest_api.services import RestServices
 from control_plane.services.operations import check_reason
 from control_plane.services.rollout_requests import PlanRequest, check_known, check_who
@@ -179,6 +179,7 @@ async def _start(services: RestServices, asked: schemas.StartBody) -> RolloutVie
         min_samples=asked.min_samples,
         is_manual=asked.manual,
         ignored=tuple(asked.ignore),
+        accuracy=read_gate(asked.accuracy),
     )
     who, reason = _signed(asked)
     engine = _engine(asked.engine)

@@ -16,6 +16,8 @@ from control_plane.core.tracing import TraceView
 from control_plane.ports import Clock, PhotoSource
 from control_plane.rest_api.log_level import LogLevelService
 from control_plane.rest_api.registration import RegistrationService
+from control_plane.services.accuracy import AccuracyService
+from control_plane.services.feedback import FeedbackService
 from control_plane.services.jobs.intake import Submission
 from control_plane.services.operations import Action
 from control_plane.services.rollout_requests import PlanDefaults, RolloutService
@@ -227,6 +229,8 @@ class RestServices:
     standing: StandingService
     intake: IntakeService
     jobs: JobDesk
+    feedback: FeedbackService
+    accuracy: AccuracyService
     metrics: MetricsText
     traffic: TrafficService
     log_level: LogLevelService

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
@@ -316,6 +316,7 @@ def start_entry(who: str, rollout: Rollout) -> AuditEntry:
             **_shown(rollout),
             "kind": plan.kind.value,
             **({"ignored": list(plan.ignored)} if plan.ignored else {}),
+            **({"accuracy": asdict(plan.accuracy)} if plan.accuracy else {}),
         },
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from control_plane.core.accuracy import AccuracyGate
 from control_plane.core.rollout import DEFAULT_STEPS_PERCENT, Assessment, Command, Kind, Plan
 from control_plane.core.state import AuditRecord
 from control_plane.errors import InvalidArgument
@@ -93,12 +94,13 @@ class PlanRequest:
     min_samples: int | None = None
     is_manual: bool | None = None
     ignored: tuple[str, ...] = ()
+    accuracy: AccuracyGate | None = None
 
 
 _KNOWN: Mapping[Kind, frozenset[str]] = {
     Kind.CANARY: frozenset(
         {"steps_percent", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "manual"}
-        | {"ignore"}
+        | {"ignore", "accuracy"}
     ),
     Kind.SHADOW: frozenset({"shadow_percent", "ignore"}),
     Kind.DIRECT: frozenset(),
@@ -160,6 +162,7 @@ class PlanDefaults:
             max_prepare_s=self.max_prepare_s,
             is_manual=bool(asked.is_manual),
             ignored=asked.ignored,
+            accuracy=asked.accuracy,
         )
 
 
@@ -173,6 +176,7 @@ def check_known(asked: PlanRequest) -> None:
         "min_samples": asked.min_samples is not None,
         "manual": bool(asked.is_manual),
         "ignore": bool(asked.ignored),
+        "accuracy": asked.accuracy is not None,
     }
     for field, is_said in said.items():
         if is_said and field not in _KNOWN[asked.kind]:

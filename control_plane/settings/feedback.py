@@ -11,6 +11,8 @@ from control_plane.settings.section import Section
 
 
 class FeedbackSettings(Section):
+    """What is kept so that somebody can say later whether an answer was right."""
+
     keep: Literal["store", "memory", "off"] = Field(
         default="store",
         description="where answers are kept so that somebody can say later whether they were "

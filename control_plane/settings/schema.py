@@ -3,7 +3,8 @@
 The sections say what may be set, with bounds, default and meaning: ``edges`` what meets callers,
 ``request_path`` what a request is held to, ``photos`` and ``s3`` where photos come from, ``jobs``
 the work that waits, ``worker`` where one who does it is looked at, ``queue`` what carries it,
-``results`` where what it comes to is sent, ``cache`` what is kept of answers, ``fleet`` the
+``results`` where what it comes to is sent, ``cache`` what is kept of answers,
+``feedback`` what is kept to be judged, ``fleet`` the
 Tritons, ``store`` the state, ``registry`` the releases, ``rollouts`` how they move, ``analysis``
 how a rollout is judged, ``tracing`` what is recorded of requests.
 
@@ -28,6 +29,7 @@ from control_plane.settings.edges import (
     LogSettings,
     ShutdownSettings,
 )
+from control_plane.settings.feedback import FeedbackSettings
 from control_plane.settings.fleet import (
     EmbeddedSettings,
     FleetSettings,
@@ -94,6 +96,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     results: ResultSettings = ResultSettings()
     queue: QueueSettings = QueueSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     registry: RegistrySettings = RegistrySettings()
     rollouts: RolloutSettings = RolloutSettings()
     leader: LeaderSettings = LeaderSettings()

@@ -164,6 +164,27 @@ UNCOUNTED = Family(
     "Requests that the analysis of rollouts left out, because too many waited to be counted.",
 )
 
+ACCURACY = Family(
+    "tidegate_accuracy",
+    Kind.GAUGE,
+    "How right the release is by the feedback in the state store: precision, recall, map50 and "
+    "right_share are 0 to 1, count_error is in objects a photo, volume_error a share of the true "
+    "volume. The same on every control plane; take it from any.",
+    ("engine", "release", "metric"),
+)
+FEEDBACK = Family(
+    "tidegate_feedback_photos",
+    Kind.GAUGE,
+    "Answers of the release that somebody has said the truth about, as far as they are kept. The "
+    "same on every control plane.",
+    ("engine", "release"),
+)
+ANSWERS_UNKEPT = Family(
+    "tidegate_answers_not_kept_total",
+    Kind.COUNTER,
+    "Answers that no feedback can be given on, because too many waited to be stored.",
+)
+
 LEADER = Family(
     "tidegate_is_leader", Kind.GAUGE, "1 on the control plane that moves rollouts, 0 elsewhere."
 )
@@ -257,6 +278,7 @@ GROUPS: Mapping[str, tuple[Family, ...]] = {
         EVIDENCE_UP,
         UNCOUNTED,
     ),
+    "Accuracy": (ACCURACY, FEEDBACK, ANSWERS_UNKEPT),
     "Jobs": (
         QUEUE_DEPTH,
         OLDEST_AGE,

@@ -359,7 +359,7 @@ class RolloutAssessment(_message.Message):
     def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., step: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reason: _Optional[str] = ..., samples: _Optional[int] = ..., metrics: _Optional[_Iterable[_Union[RolloutMetric, _Mapping]]] = ...) -> None: ...
 
 class Rollout(_message.Message):
-    __slots__ = ("id", "engine", "kind", "state", "paused_in", "step", "steps_percent", "weight_bp", "shadow_bp", "stable", "target", "reason", "started_at", "since", "is_finished", "is_manual", "is_reversal", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "instances", "verdict", "samples", "assessment", "ignored", "slow_s")
+    __slots__ = ("id", "engine", "kind", "state", "paused_in", "step", "steps_percent", "weight_bp", "shadow_bp", "stable", "target", "reason", "started_at", "since", "is_finished", "is_manual", "is_reversal", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "instances", "verdict", "samples", "assessment", "ignored", "slow_s", "accuracy")
     class InstancesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -394,6 +394,7 @@ class Rollout(_message.Message):
     ASSESSMENT_FIELD_NUMBER: _ClassVar[int]
     IGNORED_FIELD_NUMBER: _ClassVar[int]
     SLOW_S_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
     id: str
     engine: str
     kind: RolloutKind
@@ -421,10 +422,11 @@ class Rollout(_message.Message):
     assessment: RolloutAssessment
     ignored: _containers.RepeatedScalarFieldContainer[str]
     slow_s: float
-    def __init__(self, id: _Optional[str] = ..., engine: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., state: _Optional[_Union[RolloutState, str]] = ..., paused_in: _Optional[_Union[RolloutState, str]] = ..., step: _Optional[int] = ..., steps_percent: _Optional[_Iterable[int]] = ..., weight_bp: _Optional[int] = ..., shadow_bp: _Optional[int] = ..., stable: _Optional[str] = ..., target: _Optional[str] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_finished: _Optional[bool] = ..., is_manual: _Optional[bool] = ..., is_reversal: _Optional[bool] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., instances: _Optional[_Mapping[str, str]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., samples: _Optional[int] = ..., assessment: _Optional[_Union[RolloutAssessment, _Mapping]] = ..., ignored: _Optional[_Iterable[str]] = ..., slow_s: _Optional[float] = ...) -> None: ...
+    accuracy: AccuracyGate
+    def __init__(self, id: _Optional[str] = ..., engine: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., state: _Optional[_Union[RolloutState, str]] = ..., paused_in: _Optional[_Union[RolloutState, str]] = ..., step: _Optional[int] = ..., steps_percent: _Optional[_Iterable[int]] = ..., weight_bp: _Optional[int] = ..., shadow_bp: _Optional[int] = ..., stable: _Optional[str] = ..., target: _Optional[str] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_finished: _Optional[bool] = ..., is_manual: _Optional[bool] = ..., is_reversal: _Optional[bool] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., instances: _Optional[_Mapping[str, str]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., samples: _Optional[int] = ..., assessment: _Optional[_Union[RolloutAssessment, _Mapping]] = ..., ignored: _Optional[_Iterable[str]] = ..., slow_s: _Optional[float] = ..., accuracy: _Optional[_Union[AccuracyGate, _Mapping]] = ...) -> None: ...
 
 class StartRolloutRequest(_message.Message):
-    __slots__ = ("engine", "release", "kind", "steps_percent", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "manual", "reason", "who", "ignore")
+    __slots__ = ("engine", "release", "kind", "steps_percent", "shadow_percent", "min_step_s", "max_step_s", "min_samples", "manual", "reason", "who", "ignore", "accuracy")
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -437,6 +439,7 @@ class StartRolloutRequest(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
     IGNORE_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
     engine: str
     release: str
     kind: RolloutKind
@@ -449,7 +452,20 @@ class StartRolloutRequest(_message.Message):
     reason: str
     who: str
     ignore: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, engine: _Optional[str] = ..., release: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., steps_percent: _Optional[_Iterable[int]] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., manual: _Optional[bool] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., ignore: _Optional[_Iterable[str]] = ...) -> None: ...
+    accuracy: AccuracyGate
+    def __init__(self, engine: _Optional[str] = ..., release: _Optional[str] = ..., kind: _Optional[_Union[RolloutKind, str]] = ..., steps_percent: _Optional[_Iterable[int]] = ..., shadow_percent: _Optional[int] = ..., min_step_s: _Optional[float] = ..., max_step_s: _Optional[float] = ..., min_samples: _Optional[int] = ..., manual: _Optional[bool] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., ignore: _Optional[_Iterable[str]] = ..., accuracy: _Optional[_Union[AccuracyGate, _Mapping]] = ...) -> None: ...
+
+class AccuracyGate(_message.Message):
+    __slots__ = ("score", "margin", "least", "proof")
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    score: str
+    margin: float
+    least: int
+    proof: bool
+    def __init__(self, score: _Optional[str] = ..., margin: _Optional[float] = ..., least: _Optional[int] = ..., proof: _Optional[bool] = ...) -> None: ...
 
 class StartExperimentRequest(_message.Message):
     __slots__ = ("engine", "split", "reason", "who", "ignore")

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from control_plane.adapters.stores import MemoryStore
+from control_plane.core.accuracy import Accuracy, Judged
 from control_plane.core.admission import AdmissionStatistics
 from control_plane.core.detections import (
     DetectionAnswer,
@@ -25,6 +26,7 @@ from control_plane.core.traffic import RequestCounts
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.app import RestLimits, RestServices, create_app
 from control_plane.services.drift import ConfidenceDrift
+from control_plane.services.feedback import SaidFeedback, TakenFeedback, TakenPart
 from control_plane.services.log_level import LogLevel
 from control_plane.services.operations import Action
 from control_plane.services.rollout_requests import PlanDefaults
@@ -224,6 +226,38 @@ class FakeOperations:
 
 
 @dataclass
+class FakeFeedback:
+    """Remembers what was said; judges as it is told to."""
+
+    said: list[SaidFeedback] = field(default_factory=list)
+    judged: Judged = field(default_factory=lambda: Judged(is_right=True))
+    error: ControlPlaneError | None = None
+
+    async def give(self, said: SaidFeedback) -> TakenFeedback:
+        if self.error is not None:
+            raise self.error
+        self.said.append(said)
+        return TakenFeedback(
+            said.request_id or UUID,
+            said.detection_id or DETECTION_ID,
+            {engine: TakenPart("1.1.0", self.judged, has_replaced=False) for engine in said.truth},
+        )
+
+
+@dataclass
+class FakeAccuracy:
+    found: Mapping[str, Accuracy] = field(default_factory=dict)
+    asked: list[tuple[str, float | None]] = field(default_factory=list)
+    error: ControlPlaneError | None = None
+
+    async def of(self, engine: str, *, since_s: float | None = None) -> Mapping[str, Accuracy]:
+        if self.error is not None:
+            raise self.error
+        self.asked.append((engine, since_s))
+        return self.found
+
+
+@dataclass
 class Edge:
     """A REST application over fakes, and a client of it."""
 
@@ -238,6 +272,8 @@ class Edge:
     rollouts: FakeRollouts = field(default_factory=FakeRollouts)
     plan_defaults: PlanDefaults = PLAN_DEFAULTS
     jobs: FakeJobs = field(default_factory=FakeJobs)
+    feedback: FakeFeedback = field(default_factory=FakeFeedback)
+    accuracy: FakeAccuracy = field(default_factory=FakeAccuracy)
     metrics: bytes = b"tidegate_up 1.0\n"
     counts: RequestCounts = field(default_factory=lambda: RequestCounts(900.0))
     log_level: LogLevel = field(default_factory=make_log_level)
@@ -267,6 +303,8 @@ class Edge:
             plan_defaults=self.plan_defaults,
             intake=self.jobs,
             jobs=self.jobs,
+            feedback=self.feedback,
+            accuracy=self.accuracy,
             metrics=self,
             log_level=self.log_level,
             traces=self.tracing,
