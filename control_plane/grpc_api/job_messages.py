@@ -21,6 +21,7 @@ from control_plane.core.jobs import (
     JobFigures,
     JobFilter,
 )
+from control_plane.core.redaction import without_secrets
 from control_plane.errors import ErrorCode, InvalidArgument
 from control_plane.grpc_api.protos import operations_pb2 as pb
 
@@ -109,7 +110,7 @@ def write_job(job: Job) -> pb.Job:
         published_at=_time(job.published_at_s),
         run=job.run,
         attempts=job.attempts,
-        raw=_unicode(job.raw)[:MAX_RAW_CHARACTERS],
+        raw=_told(job.raw)[:MAX_RAW_CHARACTERS],
     )
     if job.claim is not None:
         message.claim.CopyFrom(_write_claim(job.claim))
@@ -120,7 +121,7 @@ def write_job(job: Job) -> pb.Job:
     if request is not None:
         message.correlation_id = request.correlation_id
         message.engines.extend(request.engines)
-        message.photo_url = _unicode(request.photo_url)
+        message.photo_url = _told(request.photo_url)
         message.photo_id = request.photo_id or ""
         message.releases.update(request.releases)
         message.metadata.update(request.metadata)
@@ -150,7 +151,7 @@ def _write_claim(claim: Claim) -> pb.JobClaim:
 def _write_error(error: JobError) -> pb.JobError:
     return pb.JobError(
         code=error.code.value,
-        message=_unicode(error.message),
+        message=_told(error.message),
         at=_time(error.at_s),
         field=_unicode(error.field),
     )
@@ -163,7 +164,7 @@ def _write_handover(handover: Handover) -> pb.JobHandover:
         due_at=_time(handover.due_at_s),
         delivered_at=_time(handover.delivered_at_s),
         is_given_up=handover.is_given_up,
-        error=_unicode(handover.error),
+        error=_told(handover.error),
     )
 
 
@@ -199,6 +200,11 @@ def _seconds(asked: pb.JobFilter, name: str) -> float | None:
 
 def _time(at_s: float | None) -> datetime | None:
     return None if at_s is None else datetime.fromtimestamp(at_s, UTC)
+
+
+def _told(text: str | None) -> str:
+    """Without what opens a door: the address of a photo is often signed."""
+    return _unicode(without_secrets(text or ""))
 
 
 def _unicode(text: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from control_plane.core.answer_document import write_answer
 from control_plane.core.jobs import Handover, Job
 from control_plane.core.jobs.answers import answer_of
+from control_plane.core.redaction import without_secrets
 from control_plane.rest_api import job_schemas as schemas
 from control_plane.rest_api.schemas import Detection
 
@@ -19,11 +20,11 @@ def show_job(job: Job) -> schemas.Job:
 
 
 def show_whole(job: Job) -> schemas.WholeJob:
-    raw = job.raw
+    raw = _told(job.raw)
     if raw is not None and len(raw) > MAX_RAW_CHARACTERS:
         raw = raw[:MAX_RAW_CHARACTERS] + "…"
     document = write_answer(answer_of(job))
-    return schemas.WholeJob(**_fields(job), answer=Detection(**document), raw=_unicode(raw))
+    return schemas.WholeJob(**_fields(job), answer=Detection(**document), raw=raw)
 
 
 def _fields(job: Job) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def _fields(job: Job) -> dict[str, Any]:
         "dead": job.dead and job.dead.value,
         "correlation_id": request and request.correlation_id,
         "engines": list(request.engines) if request else [],
-        "photo_url": request and _unicode(request.photo_url),
+        "photo_url": request and _told(request.photo_url),
         "photo_id": request and request.photo_id,
         "is_uploaded": job.is_uploaded,
         "releases": dict(request.releases) if request else {},
@@ -58,7 +59,7 @@ def _fields(job: Job) -> dict[str, Any]:
         "error": job.error
         and schemas.JobError(
             code=job.error.code.value,
-            message=_unicode(job.error.message) or "",
+            message=_told(job.error.message) or "",
             at=datetime.fromtimestamp(job.error.at_s, UTC),
             field=_unicode(job.error.field),
         ),
@@ -74,12 +75,17 @@ def _show_handover(handover: Handover) -> schemas.JobHandover:
         attempts=handover.attempts,
         due_at=_time(handover.due_at_s),
         delivered_at=_time(handover.delivered_at_s),
-        error=_unicode(handover.error),
+        error=_told(handover.error),
     )
 
 
 def _time(at_s: float | None) -> datetime | None:
     return None if at_s is None else datetime.fromtimestamp(at_s, UTC)
+
+
+def _told(text: str | None) -> str | None:
+    """Without what opens a door: the address of a photo is often signed."""
+    return _unicode(text and without_secrets(text))
 
 
 def _unicode(text: str | None) -> str | None:
