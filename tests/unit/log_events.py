@@ -1,8 +1,8 @@
 """Every line that the control plane may log, found in its code.
 
-A line is a call as ``log.info("event", field=…)``, also by ``self._log``, by a logger that was bound
-to more (``doing = log.bind(…)``) and by a method that was picked before (``write = log.info if …``).
-An event that is no constant stands in ``SPOKEN``.
+A line is a call as ``log.info("event", field=…)``, also by ``self._log``, by a logger that was
+bound to more (``doing = log.bind(…)``) and by a method that was picked before
+(``write = log.info if …``). An event that is no constant stands in ``SPOKEN``.
 """
 
 from __future__ import annotations
