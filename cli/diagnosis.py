@@ -33,7 +33,8 @@ def doctor(
     """Say what is wrong here, and how to mend it.
 
     Looks at the settings, this machine, the models, the stores, what the settings name elsewhere
-    (queue, Redis, S3, webhook, Prometheus), the ports and the control plane; changes nothing.
+    (queue, Redis, S3, webhook, Prometheus, collector), the ports and the control plane. It changes
+    nothing.
     Every line is ok, warn or fail, with its remedy. Exit status 1 when one is fail.
     """
     from cli.checks import Level

@@ -1,4 +1,5 @@
-"""What ``tidegate doctor`` says of what lies outside: queue, cache, S3, webhook, Prometheus.
+"""What ``tidegate doctor`` says of what lies outside: queue, cache, S3, webhook, Prometheus,
+collector of traces.
 
 By the settings, so also while no control plane runs. It asks the least that tells whether the
 thing is there and lets us in, for a few seconds at most, all side by side. Nothing is sent, made,
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 TIMEOUT_S = 8.0
 """Generous: AWS's client alone takes a second or two to be made."""
 QUEUE, CACHE, S3, WEBHOOK, PROMETHEUS = "queue", "cache", "S3", "webhook", "Prometheus"
+COLLECTOR = "collector"
 
-HARMLESS = frozenset({CACHE})
-"""Without it requests take longer, and none fails."""
+HARMLESS = frozenset({CACHE, COLLECTOR})
+"""Without it requests take longer or are seen by fewer, and none fails."""
 
 Look = Callable[["Settings"], Awaitable[list[Check]]]
 
@@ -70,6 +72,7 @@ async def _look(settings: Settings) -> list[Check]:
         (S3, _s3, _has_s3(settings)),
         (WEBHOOK, _webhook, settings.results.is_sent),
         (PROMETHEUS, _prometheus, settings.analysis.prometheus.url is not None),
+        (COLLECTOR, _collector, bool(settings.tracing.endpoint)),
     ]
     wanted = [_bounded(name, look, settings) for name, look, is_named in looks if is_named]
     return [check for found in await asyncio.gather(*wanted) for check in found]
@@ -211,8 +214,21 @@ async def _s3(settings: Settings) -> list[Check]:
 
 
 async def _webhook(settings: Settings) -> list[Check]:
-    """Connects, and over TLS sees to its certificate; a result is not sent for a try."""
-    parts = urlsplit(settings.results.webhook_url)
+    """A result is not sent for a try."""
+    remedy = "start the receiver, or mend results.webhook_url; results wait and are sent then"
+    place = await _connected(settings.results.webhook_url, remedy)
+    return [Check(Level.OK, WEBHOOK, f"{place} accepts connections; nothing was sent")]
+
+
+async def _collector(settings: Settings) -> list[Check]:
+    remedy = "start the collector, or mend tracing.endpoint; what waits too long is dropped"
+    place = await _connected(settings.tracing.endpoint, remedy)
+    return [Check(Level.OK, COLLECTOR, f"{place} accepts connections; nothing was sent")]
+
+
+async def _connected(url: str, remedy: str) -> str:
+    """The place that was connected to; over TLS its certificate was seen to. Raises Trouble."""
+    parts = urlsplit(url)
     is_tls = parts.scheme == "https"
     port = parts.port or (443 if is_tls else 80)
     place = f"{parts.hostname}:{port}"
@@ -221,14 +237,13 @@ async def _webhook(settings: Settings) -> list[Check]:
             parts.hostname, port, ssl=ssl.create_default_context() if is_tls else None
         )
     except ssl.SSLCertVerificationError as error:
-        remedy = "give the receiver a certificate that this machine trusts"
-        raise Trouble(f"{place}: {error.verify_message}", remedy) from None
+        mend = "give it a certificate that this machine trusts"
+        raise Trouble(f"{place}: {error.verify_message}", mend) from None
     except OSError as error:
         why = (error.strerror or str(error) or type(error).__name__).lower()
-        remedy = "start the receiver, or mend results.webhook_url; results wait and are sent then"
         raise Trouble(f"{place}: {why}", remedy) from None
     writer.close()
-    return [Check(Level.OK, WEBHOOK, f"{place} accepts connections; nothing was sent")]
+    return place
 
 
 def _revealed(secret: SecretStr | None) -> str:

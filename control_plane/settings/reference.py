@@ -141,7 +141,9 @@ def _setting(path: str, schema: Mapping[str, Any], *, is_required: bool) -> Sett
         limits=_limits(value),
         default="must be given" if is_required else _shown(schema.get("default")),
         meaning=_plain(schema.get("description", "")),
-        is_secret=bool(value.get("writeOnly")),
+        is_secret=any(
+            one.get("writeOnly") for one in (value, value.get("additionalProperties") or {})
+        ),
     )
 
 
@@ -154,7 +156,7 @@ def _kind(path: str, value: Mapping[str, Any]) -> str:
             what = "as below" if "$ref" in inner else f"of {_kind('', inner)}s"
             return f"list {what}"
         case "object":
-            return "names with values, as below"
+            return "names with values" + (", as below" if "patternProperties" in value else "")
         case "boolean":
             return "`true` or `false`"
         case "string":
@@ -192,6 +194,8 @@ def _shown(default: Any) -> str:
             return "not set"
         case bool():
             return f"`{str(default).lower()}`"
+        case dict():
+            return "none"
         case list():
             return f"`{', '.join(map(str, default))}`" if default else "none"
         case int() | float():

@@ -19,6 +19,8 @@ HeaderValue = Annotated[SecretStr, Field(max_length=4096)]
 
 
 class TracingSettings(Section):
+    """What is recorded of requests, remembered here, and sent to a collector."""
+
     enabled: bool = Field(
         default=True,
         description="whether requests are recorded; without, there is nothing to look at or export",

@@ -65,6 +65,8 @@ def test_nothing_is_looked_at_that_is_not_named() -> None:
                 "s3": {"endpoint_url": "http://127.0.0.1:{port}", "region": "eu-west-1",
                        "access_key_id": "ada", "secret_access_key": "{pw}"}}),
         ("webhook", {"results": {"webhook_url": "http://127.0.0.1:{port}/?key={pw}"}}),
+        ("collector", {"tracing": {"endpoint": "http://127.0.0.1:{port}",
+                                   "headers": {"authorization": "{pw}"}}}),
         ("Prometheus", {"analysis": {"prometheus": {"url": "http://127.0.0.1:{port}",
                                                     "token": "{pw}"}}}),
     ],
@@ -78,9 +80,9 @@ def test_what_is_away_is_said_in_time(
         (found,) = look(**filled(values, port))
         assert found.name == name
         # Whoever accepts a connection is there, as far as a webhook can be asked.
-        is_there = name == "webhook" and port == mute_port
+        is_there = name in ("webhook", "collector") and port == mute_port
         assert (found.level is Level.OK) == is_there
-        assert (found.level is Level.WARN) == (name == "cache")
+        assert is_there or (found.level is Level.WARN) == (name in ("cache", "collector"))
 
 
 def filled(values: Any, port: int) -> Any:

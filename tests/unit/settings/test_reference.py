@@ -58,6 +58,7 @@ def test_what_is_secret_says_so() -> None:
     assert {"store.url", "queue.url", "cache.url", "s3.secret_access_key"} <= secrets
     assert {"results.webhook_secret", "analysis.prometheus.token"} <= secrets
     assert "results.webhook_url" not in secrets
+    assert "tracing.headers" in secrets  # each value is one
 
 
 def test_every_variable_is_one_that_is_read() -> None:
