@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import hmac
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -106,20 +106,23 @@ class Webhook:
     ) -> None:
         await self._client.aclose()
 
-    async def send(self, result_id: str, body: bytes) -> None:
+    async def send(
+        self, result_id: str, body: bytes, *, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
         """Returns once the receiver has confirmed. Raises ResultUnsent, ResultRefused."""
         timestamp = int(self._now().timestamp())
-        headers = {
+        sent = {
+            **dict(headers),
             "content-type": "application/json",
             "accept-encoding": "identity",  # what it says is shown as it comes
             "webhook-id": result_id,
             "webhook-timestamp": str(timestamp),
         }
         if self._key is not None:
-            headers["webhook-signature"] = signature(self._key, result_id, timestamp, body)
+            sent["webhook-signature"] = signature(self._key, result_id, timestamp, body)
         try:
             async with self._client.stream(
-                "POST", self._url, content=body, headers=headers
+                "POST", self._url, content=body, headers=sent
             ) as response:
                 if response.is_success:
                     with suppress(httpx.HTTPError):

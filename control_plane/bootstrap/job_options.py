@@ -5,6 +5,7 @@ from __future__ import annotations
 from control_plane.adapters.stores.location import locate
 from control_plane.core.detections import Priority
 from control_plane.core.jobs import DrainOptions, JobRetryOptions
+from control_plane.core.tracing import Propagation
 from control_plane.loops.work import WorkOptions
 from control_plane.services.jobs.adopting import AdoptionOptions
 from control_plane.services.jobs.attempt import AttemptOptions
@@ -26,7 +27,9 @@ def intake_options(settings: Settings) -> IntakeOptions:
 
 def adoption_options(settings: Settings) -> AdoptionOptions:
     return AdoptionOptions(
-        deadline_s=settings.jobs.deadline_s, max_deadline_s=settings.jobs.max_deadline_s
+        deadline_s=settings.jobs.deadline_s,
+        max_deadline_s=settings.jobs.max_deadline_s,
+        propagation=Propagation(settings.tracing.propagation),
     )
 
 

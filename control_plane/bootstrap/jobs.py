@@ -42,6 +42,7 @@ from control_plane.services.jobs.intake import Intake
 from control_plane.services.jobs.upkeep import Upkeep
 from control_plane.services.jobs.watching import Watching
 from control_plane.services.rollouts import Rollouts
+from control_plane.services.tracing import Tracer
 from control_plane.settings import Settings
 
 
@@ -68,6 +69,7 @@ def make_jobs(
     room: Callable[[Priority], int],
     unserved: Callable[[], Sequence[str] | None],
     rollouts: Rollouts,
+    tracing: Tracer,
     clock: MonotonicClock,
 ) -> JobParts:
     store, queue, uploads = outside.jobs, outside.queue, outside.uploads
@@ -99,7 +101,7 @@ def make_jobs(
         uploads=uploads,
         options=upkeep_options(settings),
     )
-    attempts = _attempts(settings, plane, outside, detection, clock)
+    attempts = _attempts(settings, plane, outside, detection, tracing, clock)
     return JobParts(
         intake=intake,
         desk=desk,
@@ -107,7 +109,7 @@ def make_jobs(
         attempts=attempts,
         work=_work(settings, outside, attempts, room, unserved, clock),
         upkeep=UpkeepLoop(upkeep, clock=clock, rng=make_rng()),
-        deliver=_deliver(settings, outside),
+        deliver=_deliver(settings, outside, tracing),
         depths=DepthsLoop(depths, rng=make_rng()),
     )
 
@@ -117,6 +119,7 @@ def _attempts(
     plane: str,
     outside: Outside,
     detection: Detection,
+    tracing: Tracer,
     clock: MonotonicClock,
 ) -> Attempts:
     adoption = Adoption(
@@ -135,6 +138,7 @@ def _attempts(
         clock=clock,
         rng=make_rng(),
         options=attempt_options(settings),
+        tracing=tracing,
     )
 
 
@@ -159,7 +163,7 @@ def _work(
     )
 
 
-def _deliver(settings: Settings, outside: Outside) -> DeliverLoop | None:
+def _deliver(settings: Settings, outside: Outside, tracing: Tracer) -> DeliverLoop | None:
     if outside.sink is None:
         return None
     delivering = Delivering(
@@ -168,6 +172,7 @@ def _deliver(settings: Settings, outside: Outside) -> DeliverLoop | None:
         sink=outside.sink,
         rng=make_rng(),
         options=delivery_options(settings),
+        tracing=tracing,
     )
     return DeliverLoop(delivering, rng=make_rng(), concurrency=settings.results.concurrency)
 

@@ -11,6 +11,7 @@ from control_plane.adapters.metrics.readings import Readers, Readings
 from control_plane.adapters.metrics.requests import RequestMetrics
 from control_plane.adapters.metrics.tritons import TritonSeries
 from control_plane.adapters.metrics_text import MetricsText
+from control_plane.adapters.tracing.outcomes import Outcome
 from control_plane.bootstrap.feedback import FeedbackParts
 from control_plane.bootstrap.instances import Instances
 from control_plane.bootstrap.jobs import JobParts
@@ -55,6 +56,7 @@ def make_metrics(
             Readings(_of_work(jobs)),
             Readings(feedback.readers()),
             Readings(_of_the_plane(rollouts)),
+            Readings(_of_traces(outside)),
             ProcessMetrics(__version__),
         ]
     )
@@ -100,6 +102,14 @@ def _of_work(jobs: JobParts) -> Readers:
         names.JOB_ATTEMPTS: endings,
         names.JOBS_IN_HAND: lambda: {(): jobs.work.in_hand},
     }
+
+
+def _of_traces(outside: Outside) -> Readers:
+    def outcomes() -> dict[tuple[str, ...], float]:
+        seen = {} if outside.spans is None else outside.spans.outcomes
+        return {(outcome.value,): seen.get(outcome, 0) for outcome in Outcome}
+
+    return {names.TRACES: outcomes}
 
 
 def _of_the_plane(rollouts: RolloutParts) -> Readers:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from control_plane.adapters.clock import MonotonicClock
 from control_plane.adapters.model_folder import ModelFolder
@@ -29,16 +30,20 @@ from control_plane.bootstrap.instances import make_rng
 from control_plane.bootstrap.options import store_bounds
 from control_plane.bootstrap.photos import open_photos, open_uploads
 from control_plane.bootstrap.rollouts import make_gates
+from control_plane.bootstrap.tracing import open_spans
 from control_plane.ports import JobQueue, ResultSink
 from control_plane.services.gates import Gates
 from control_plane.services.result_cache import ResultReuse
 from control_plane.settings import Settings
 
+if TYPE_CHECKING:
+    from control_plane.adapters.tracing.otlp import OtlpSink
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
     """By the instance's name where there is one for each. sink: None where nothing is sent;
-    reuse: where no results are kept."""
+    reuse: where no results are kept; spans: where no traces are sent."""
 
     store: SqlStore
     folder: ModelFolder
@@ -52,6 +57,7 @@ class Outside:
     uploads: FileUploads | S3Uploads
     sink: ResultSink | None
     reuse: ResultReuse | None
+    spans: OtlpSink | None
 
 
 async def open_state(settings: Settings, stack: AsyncExitStack) -> SqlStore:
@@ -98,6 +104,7 @@ async def open_outside(
         uploads=await open_uploads(settings, stack, MonotonicClock()),
         sink=await _open_sink(settings, stack),
         reuse=await open_reuse(settings, stack, MonotonicClock()),
+        spans=await open_spans(settings, stack),
     )
 
 

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from control_plane import __version__
 from control_plane.adapters.clock import MonotonicClock, SystemCalendar
 from control_plane.bootstrap.instances import make_rng
 from control_plane.core.tracing import Propagation, RecentOptions
 from control_plane.ports import SpanSink
 from control_plane.services.tracing import NOT_TRACED, NotTraced, Tracing, TracingOptions
 from control_plane.settings import Settings
+
+if TYPE_CHECKING:
+    from control_plane.adapters.tracing.otlp import OtlpSink
+
+
+async def open_spans(settings: Settings, stack: AsyncExitStack) -> OtlpSink | None:
+    """None where no traces are sent anywhere."""
+    tracing = settings.tracing
+    if not (tracing.enabled and tracing.is_exported):
+        return None
+    # OpenTelemetry takes a third of a second to import, which most who start this need not wait.
+    from control_plane.adapters.tracing.otlp import OtlpOptions, open_otlp
+
+    options = OtlpOptions(
+        endpoint=tracing.endpoint,
+        protocol=tracing.protocol,
+        headers={name: value.get_secret_value() for name, value in tracing.headers.items()},
+        resource={
+            "service.name": tracing.service_name,
+            "service.version": __version__,
+            "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
+        },
+        timeout_s=tracing.timeout_s,
+        max_waiting=tracing.max_waiting,
+    )
+    return await stack.enter_async_context(open_otlp(options))
 
 
 def make_tracing(settings: Settings, sink: SpanSink | None) -> Tracing | NotTraced:

@@ -174,7 +174,10 @@ def _wire(
     fleet = instances.fleet
     room = room_in_fleet(board, fleet, path.gateway, detection)
     unserved, record = unserved_in_fleet(board, fleet, detection), rollouts.rollouts
-    jobs = make_jobs(settings, plane, outside, depths, detection, room, unserved, record, clock)
+    tracing = make_tracing(settings, outside.spans)
+    jobs = make_jobs(
+        *(settings, plane, outside, depths, detection, room, unserved, record, tracing, clock)
+    )
     feedback = make_feedback(settings, outside, catalogue.engines, clock, calendar)
     metrics = make_metrics(
         outside, board, catalogue, instances, path, traffic, rollouts, jobs, feedback, clock
@@ -194,7 +197,7 @@ def _wire(
         metrics=metrics,
         traffic=traffic.traffic,
         log_level=LogLevel(plane, ProcessLevel(), clock, calendar),
-        tracing=make_tracing(settings, None),
+        tracing=tracing,
         clock=clock,
     )
     grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)

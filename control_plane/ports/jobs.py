@@ -107,6 +107,7 @@ class Delivery:
     body: not more than MAX_MESSAGE_BYTES of it. is_cut: whether there was more.
     deliveries: how often it was handed out, this time included, as far as the queue knows.
     is_dead: whether the queue itself has given it up, after too many of them.
+    carried: the headers of its sender's trace, by their names in lower case.
     receipt: the queue's own.
     """
 
@@ -116,6 +117,7 @@ class Delivery:
     deliveries: int = 1
     is_dead: bool = False
     is_cut: bool = False
+    carried: Mapping[str, str] = field(default_factory=dict)
     receipt: object = field(default=None, repr=False, compare=False)
 
 
@@ -188,10 +190,13 @@ class ResultUnsent(Exception):
 class ResultSink(Protocol):
     """Where results are sent, for instance the metadata service."""
 
-    async def send(self, result_id: str, body: bytes) -> None:
+    async def send(
+        self, result_id: str, body: bytes, *, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
         """Returns once the receiver has confirmed.
 
-        result_id: the same for every try of one result, and never for two contents.
+        result_id: the same for every try of one result, and never for two contents. headers: that
+        go along, of the trace that it belongs to.
         Raises ResultUnsent, and ResultRefused.
         """
         ...

@@ -27,6 +27,7 @@ from control_plane.core.identifiers import (
 from control_plane.core.jobs import JobRequest
 from control_plane.core.jobs.checks import check_request
 from control_plane.core.jobs.orders import ForeignOrder, JobReference, OrderMessage
+from control_plane.core.tracing.w3c import read_traceparent
 from control_plane.errors import InvalidArgument
 from control_plane.rest_api.forms import check_form
 from control_plane.rest_api.json_bodies import check_object, parse_json
@@ -66,6 +67,13 @@ class MessageBody(DetectBody):
         description=f"An id for the log, of letters, digits and `._:/-`: at most "
         f"{MAX_KEY_CHARACTERS} characters. One is made when it is missing.",
     )
+    traceparent: str | None = Field(
+        None,
+        description="The trace that it belongs to, as the header of W3C Trace Context has it; "
+        "what is none is not used. It may be a header of the message as well.",
+        examples=["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+    )
+    tracestate: str | None = Field(None, description="Goes along with `traceparent`.")
     deadline: str | None = Field(
         None,
         description="Not worked on after this: RFC 3339 with its zone.",
@@ -104,6 +112,7 @@ def read_message(
         releases=form.releases,
         metadata=form.metadata,
         routing_key=check_routing_key(asked.routing_key or "", "routing_key") or None,
+        trace=read_traceparent(asked.traceparent or "", asked.tracestate or ""),
     )
     key = asked.idempotency_key
     return ForeignOrder(

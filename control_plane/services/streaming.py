@@ -23,6 +23,7 @@ from typing import Any
 from control_plane.core.catalogue import Release
 from control_plane.core.identifiers import CORRELATION_ID
 from control_plane.core.outcomes import MEANINGS, classify
+from control_plane.core.tracing import SpanKind
 from control_plane.core.wire import (
     MalformedMessage,
     RequestHead,
@@ -38,6 +39,7 @@ from control_plane.services.byte_budget import ByteBudget
 from control_plane.services.explaining import own_words
 from control_plane.services.fleet import Fleet
 from control_plane.services.instance import Place
+from control_plane.services.tracing import Traced, outgoing, span
 
 WAITING_MESSAGES = 16
 """Messages held for one instance's stream, and answers held for the caller."""
@@ -65,18 +67,22 @@ class _Leg:
 
     room: what the messages held for all instances share.
     is_drained: whether the instance has taken everything, the end included.
+    asked, answered: messages to it, and from it.
     """
 
     place: Place
     release: Release
     room: ByteBudget
     is_drained: bool = False
+    asked: int = 0
+    answered: int = 0
     inbox: asyncio.Queue[bytes | _End] = field(
         default_factory=lambda: asyncio.Queue(WAITING_MESSAGES)
     )
 
     async def messages(self) -> AsyncIterator[bytes]:
         while not isinstance(message := await self.inbox.get(), _End):
+            self.asked += 1
             yield message
             self.room.give_back(len(message))
         self.is_drained = True
@@ -260,31 +266,50 @@ class InferStream:
         return leg
 
     async def _pump(self, leg: _Leg) -> None:
+        release = leg.release
+        with span(
+            "attempt",
+            kind=SpanKind.CLIENT,
+            engine=release.engine,
+            release=release.version,
+            instance=leg.place.instance.name,
+        ) as traced:
+            try:
+                await self._exchange(leg, traced)
+            finally:
+                traced.put(requests=leg.asked, answers=leg.answered)
+
+    async def _exchange(self, leg: _Leg, traced: Traced) -> None:
         """Whatever ends it is an answer: the caller waits for one, not for this task."""
         suffix = stream_target_suffix(leg.release.engine, leg.release.version)
         reword = partial(own_words, release=leg.release)
         try:
             timeout_s = None if self._ends_at_s is None else self._ends_at_s - self._now_s()
-            metadata = ((CORRELATION_ID, self._correlation_id),)
+            metadata = ((CORRELATION_ID, self._correlation_id), *outgoing(only_if_sampled=True))
             stream = leg.place.instance.calls.stream(
                 leg.messages(), timeout_s=timeout_s, metadata=metadata
             )
             async for raw in stream:
                 leg.place.answered()
+                leg.answered += 1
                 answer = reword_stream_error(raw, reword)
                 await self._put_answer(answer + suffix if has_stream_response(answer) else answer)
             if not leg.is_drained:
                 code, reason = ErrorCode.BACKEND_UNAVAILABLE, "it ended before the caller's did"
-                await self._answers.put(_broken(leg, code, reason))
+                await self._break(traced, _broken(leg, code, reason))
         except CallFailed as failed:
             meaning = MEANINGS[classify(failed.failure, is_cut_short=self._ends_at_s is not None)]
             leg.place.settle(meaning.verdict)
             code = meaning.code or ErrorCode.INTERNAL
-            await self._answers.put(_broken(leg, code, reword(failed.failure.message)))
+            await self._break(traced, _broken(leg, code, reword(failed.failure.message)))
         except MalformedMessage as error:
-            await self._answers.put(_broken(leg, ErrorCode.BACKEND_FAULT, error.message))
+            await self._break(traced, _broken(leg, ErrorCode.BACKEND_FAULT, error.message))
         except Exception as error:
-            await self._answers.put(error)
+            await self._break(traced, error)
+
+    async def _break(self, traced: Traced, error: Exception) -> None:
+        traced.tell(error)
+        await self._answers.put(error)
 
 
 def _broken(leg: _Leg, code: ErrorCode, reason: str) -> ControlPlaneError:

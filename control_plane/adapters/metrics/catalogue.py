@@ -200,6 +200,13 @@ COMPLAINTS = Family(
     "How many things are wrong with the catalogue or between control planes; the health has the "
     "words.",
 )
+TRACES = Family(
+    "tidegate_traces_total",
+    Kind.COUNTER,
+    "Traces that were to be exported: sent, dropped for want of room, or failed because the "
+    "collector did not take them.",
+    ("outcome",),
+)
 BUILD = Family(
     "tidegate_build_info",
     Kind.GAUGE,
@@ -292,7 +299,7 @@ GROUPS: Mapping[str, tuple[Family, ...]] = {
         FIGURES_UP,
         QUEUE_UP,
     ),
-    "The control plane": (LEADER, STORE_AWAY, REVISION, COMPLAINTS, BUILD),
+    "The control plane": (LEADER, STORE_AWAY, REVISION, COMPLAINTS, TRACES, BUILD),
 }
 
 FAMILIES: tuple[Family, ...] = tuple(family for group in GROUPS.values() for family in group)

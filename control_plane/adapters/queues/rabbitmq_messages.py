@@ -16,6 +16,7 @@ import aio_pika
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from control_plane.core.detections import Priority
+from control_plane.core.tracing import CARRIERS
 from control_plane.ports import MAX_MESSAGE_BYTES, Delivery, Message
 
 ID = "tidegate-message-id"
@@ -24,6 +25,8 @@ DEAD = "tidegate-dead"
 CUT = "tidegate-cut"
 # More than any message ever was: what somebody writes there must fit on the wire again, with one.
 MOST_DELIVERIES = 1_000_000_000
+MOST_CARRIED = 1024
+"""Characters of a header of the sender's trace."""
 # The broker's: how often it has delivered this message in vain.
 BROKER_COUNT = "x-delivery-count"
 
@@ -63,7 +66,8 @@ def copy_of(delivery: Delivery, *, is_counted: bool) -> aio_pika.Message:
     is_counted: whether the delivery was one; it was not if nobody took it.
     """
     headers: dict[str, str | int | bool] = {
-        DELIVERIES: delivery.deliveries - (0 if is_counted else 1)
+        **delivery.carried,
+        DELIVERIES: delivery.deliveries - (0 if is_counted else 1),
     }
     if delivery.message_id is not None:
         headers[ID] = delivery.message_id
@@ -105,6 +109,7 @@ def read_delivery(
         deliveries=earlier + 1,
         is_dead=is_dead or headers.get(DEAD) is True,
         is_cut=len(message.body) > MAX_MESSAGE_BYTES or headers.get(CUT) is True,
+        carried=_carried(headers),
         # Only what was fetched without acknowledgement has no tag.
         receipt=Held(message.channel, message.delivery_tag or 0, source),
     )
@@ -116,6 +121,17 @@ def priority_of_dead(message: DeliveredMessage) -> Priority:
         return Priority(message.routing_key or "")
     except ValueError:
         return Priority.NORMAL
+
+
+def _carried(headers: Mapping[str, object]) -> dict[str, str]:
+    """What there is of the sender's trace."""
+    return {
+        lower: value
+        for name, value in headers.items()
+        if (lower := name.lower()) in CARRIERS
+        and isinstance(value, str)
+        and len(value) <= MOST_CARRIED
+    }
 
 
 def _count(value: object) -> int:

@@ -18,14 +18,20 @@ from botocore.exceptions import (
 
 from control_plane.core.detections import Priority
 from control_plane.core.printable import printable
+from control_plane.core.tracing import CARRIERS
+from control_plane.core.tracing.xray import HEADER as XRAY
 from control_plane.ports import MAX_MESSAGE_BYTES, Delivery, Message
 
 ID = "tidegate-message-id"
 PRIORITY = "tidegate-priority"
 DELIVERIES = "tidegate-deliveries"
 CUT = "tidegate-cut"
-SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "DeadLetterQueueSourceArn"]
-ATTRIBUTES = [ID, PRIORITY, DELIVERIES, CUT]
+TRACE = "AWSTraceHeader"
+"""Where SQS itself carries the header of X-Ray."""
+SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "DeadLetterQueueSourceArn", TRACE]
+ATTRIBUTES = [ID, PRIORITY, DELIVERIES, CUT, *sorted(CARRIERS)]
+MOST_CARRIED = 1024
+"""Characters of a header of the sender's trace."""
 
 Wire = dict[str, Any]
 
@@ -51,6 +57,7 @@ def order_of(message: Message) -> Wire:
 def copy_of(delivery: Delivery, *, is_counted: bool) -> Wire:
     """The message, to be delivered again. is_counted: whether the delivery was one."""
     attributes = {
+        **delivery.carried,
         PRIORITY: delivery.priority.value,
         DELIVERIES: str(delivery.deliveries - (0 if is_counted else 1)),
     }
@@ -80,8 +87,16 @@ def read_delivery(wire: Wire, *, queue: str, priority: Priority | None) -> Deliv
         + max(1, _count(own.get("ApproximateReceiveCount"))),
         is_dead=priority is None,
         is_cut=len(body) > MAX_MESSAGE_BYTES or _value(named, CUT) is not None,
+        carried=_carried(named, own),
         receipt=Held(queue, wire["ReceiptHandle"]),
     )
+
+
+def _carried(named: Wire, own: Wire) -> dict[str, str]:
+    """What there is of the sender's trace."""
+    found = {name: _value(named, name) for name in CARRIERS}
+    found[XRAY] = found[XRAY] or own.get(TRACE)
+    return {name: text for name, text in found.items() if text and len(text) <= MOST_CARRIED}
 
 
 def _priority_of_dead(named: Wire, own: Wire) -> Priority:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 import structlog
@@ -24,6 +24,7 @@ from control_plane.core.jobs import (
 )
 from control_plane.core.jobs.fingerprint import fingerprint
 from control_plane.core.jobs.transitions import bury
+from control_plane.core.tracing import Propagation, read_context
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.ports import MAX_MESSAGE_BYTES, Delivery, JobStore
 
@@ -49,6 +50,7 @@ class AdoptionOptions:
 
     deadline_s: float
     max_deadline_s: float
+    propagation: Propagation = Propagation.W3C
 
 
 class Adoption:
@@ -95,6 +97,9 @@ class Adoption:
     async def _adopt(self, delivery: Delivery, order: ForeignOrder) -> tuple[str, Origin]:
         """The job that another service asks for: the same however often its message comes."""
         asked = fingerprint(order.request)
+        # What the message itself says counts more than what carried it.
+        trace = order.request.trace or read_context(delivery.carried, self._options.propagation)
+        request = replace(order.request, trace=trace)
 
         def make(now_s: float) -> Job:
             # Who sent it is not there to be refused a deadline that is too far away.
@@ -104,7 +109,7 @@ class Adoption:
                 deadline_at_s = min(order.deadline_at.timestamp(), latest_s)
             return Job(
                 job_id=_id_of(delivery),
-                request=order.request,
+                request=request,
                 priority=delivery.priority,
                 created_at_s=now_s,
                 updated_at_s=now_s,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -44,6 +44,7 @@ from control_plane.core.jobs import (
 )
 from control_plane.core.jobs.applying import apply
 from control_plane.core.jobs.transitions import bury, claim
+from control_plane.core.tracing import SpanKind
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import (
     Clock,
@@ -59,6 +60,15 @@ from control_plane.services.jobs.adopting import Adoption, Origin
 from control_plane.services.jobs.ends import tell_end
 from control_plane.services.jobs.hold import Hold
 from control_plane.services.photo_fetch import fetch_photo
+from control_plane.services.tracing import (
+    NOT_TRACED,
+    NOTHING,
+    Traced,
+    Tracer,
+    name_subject,
+    record,
+    span,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -147,6 +157,8 @@ class _Hand:
     job_id: str = ""
     hold: Hold | None = None
     is_preparing: bool = True
+    traced: Traced = NOTHING
+    trace: ExitStack = field(default_factory=ExitStack)
 
 
 class Attempts:
@@ -168,8 +180,10 @@ class Attempts:
         clock: Clock,
         rng: Rng,
         options: AttemptOptions,
+        tracing: Tracer = NOT_TRACED,
         step: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._tracing = tracing
         self._worker = worker
         self._store = store
         self._queue = queue
@@ -203,17 +217,20 @@ class Attempts:
         return self._handle(_Hand(delivery))
 
     async def _handle(self, hand: _Hand) -> Ending:
-        delivery = hand.delivery
-        try:
-            self._step("taken")
-            ending, retry_in_s = await self._look(hand)
-            await self._settle(delivery, retry_in_s)
-            self._step("settled")
-        except asyncio.CancelledError:
-            await self._let_go(hand)
-            raise
-        finally:
-            self._prepared(hand)
+        # Nobody knows what trace it belongs to before its job is known.
+        with hand.trace:
+            try:
+                self._step("taken")
+                ending, retry_in_s = await self._look(hand)
+                hand.traced.put(ending=ending.value)
+                with span("settle"):
+                    await self._settle(hand.delivery, retry_in_s)
+                self._step("settled")
+            except asyncio.CancelledError:
+                await self._let_go(hand)
+                raise
+            finally:
+                self._prepared(hand)
         self._endings[ending] += 1
         return ending
 
@@ -276,7 +293,28 @@ class Attempts:
             return await self._after(job, job)
         # So that what photo, gateway and store say of it has both.
         with bound_contextvars(job_id=job.job_id, correlation_id=asked.correlation_id):
+            self._trace(hand, job, asked, asked_s)
             return await self._work(hand, job, asked, mine, asked_s)
+
+    def _trace(self, hand: _Hand, job: Job, asked: JobRequest, asked_s: float) -> None:
+        """From here on it is recorded, within the trace that the job was accepted in."""
+        hand.traced = self._tracing.root(
+            "job",
+            correlation_id=asked.correlation_id,
+            parent=asked.trace,
+            kind=SpanKind.CONSUMER,
+            started_s=asked_s,
+            engines=",".join(job.engines_left),
+            priority=job.priority.value,
+            run=job.run,
+            attempt=job.attempts,
+            worker=self._worker,
+            # By the store's clock.
+            waited_s=round(job.updated_at_s - job.created_at_s, 3),
+        )
+        hand.trace.enter_context(hand.traced)
+        name_subject(job.job_id)
+        record("claim", started_s=asked_s, ended_s=self._clock.now_s())
 
     async def _work(
         self, hand: _Hand, job: Job, asked: JobRequest, mine: Claim, asked_s: float
@@ -294,7 +332,10 @@ class Attempts:
         self._step("claimed")
         verdict = await hold.during(self._find_out(job, asked, hand))
         self._step("detected")
-        after = await hold.write(lambda job, now_s: self._settled(job, now_s, mine, verdict))
+        if isinstance(verdict, ControlPlaneError):
+            hand.traced.tell(verdict)
+        with span("store"):
+            after = await hold.write(lambda job, now_s: self._settled(job, now_s, mine, verdict))
         hand.hold = None
         self._step("stored")
         return await self._after(after, job)
@@ -335,8 +376,10 @@ class Attempts:
     async def _request(self, job: Job, asked: JobRequest, deadline: Deadline) -> DetectionRequest:
         """What is asked of the engines, with the photo. Raises ControlPlaneError."""
         if asked.photo_url is None:
-            async with asyncio.timeout(deadline.remaining_s(self._clock.now_s())):
-                photo = await self._uploads.get(job.job_id)
+            with span("photo", scheme="upload") as traced:
+                async with asyncio.timeout(deadline.remaining_s(self._clock.now_s())):
+                    photo = await self._uploads.get(job.job_id)
+                traced.put(bytes=len(photo))
         else:
             photo = await fetch_photo(self._photos, asked.photo_url, deadline, self._clock)
         left = job.engines_left

@@ -20,6 +20,7 @@ from control_plane.core.answer_document import write_answer
 from control_plane.core.backoff import Rng, backoff_s
 from control_plane.core.jobs import Job, NotDue, answer_of, result_id_of
 from control_plane.core.jobs.handing import NoHandover, arrived, begin, give_up, put_off
+from control_plane.core.tracing import SpanKind
 from control_plane.errors import ControlPlaneError
 from control_plane.ports import (
     Due,
@@ -29,6 +30,14 @@ from control_plane.ports import (
     ResultSink,
     ResultUnsent,
     StoreUnavailable,
+)
+from control_plane.services.tracing import (
+    NOT_TRACED,
+    NOTHING,
+    Traced,
+    Tracer,
+    name_subject,
+    outgoing,
 )
 
 log = structlog.get_logger(__name__)
@@ -70,7 +79,9 @@ class Delivering:
         sink: ResultSink,
         rng: Rng,
         options: DeliveryOptions,
+        tracing: Tracer = NOT_TRACED,
     ) -> None:
+        self._tracing = tracing
         self._store = store
         self._upkeep = upkeep
         self._sink = sink
@@ -89,15 +100,36 @@ class Delivering:
             job = await self._store.change(
                 job_id, lambda job, now_s: begin(job, now_s, hold_s=hold_s)
             )
-            return await self._send(job)
         except (NoHandover, NotDue, ControlPlaneError):
             return Sent.PASSED
+        with self._traced(job) as traced:
+            name_subject(job.job_id)
+            try:
+                sent = await self._send(job)
+            except (NoHandover, ControlPlaneError):
+                sent = Sent.PASSED
+            traced.put(sent=sent.value)
+            return sent
+
+    def _traced(self, job: Job) -> Traced:
+        """Within the trace that the job was accepted in."""
+        asked = job.request
+        if asked is None:
+            return NOTHING
+        return self._tracing.root(
+            "deliver",
+            correlation_id=asked.correlation_id,
+            parent=asked.trace,
+            kind=SpanKind.CLIENT,
+            run=job.run,
+            attempt=None if job.handover is None else job.handover.attempts,
+        )
 
     async def _send(self, job: Job) -> Sent:
         run = job.run
         try:
             async with asyncio.timeout(self._options.timeout_s):
-                await self._sink.send(result_id_of(job), body_of(job))
+                await self._sink.send(result_id_of(job), body_of(job), headers=outgoing())
         except ResultRefused as refused:
             return await self._give_up(job, str(refused))
         except ResultUnsent as unsent:

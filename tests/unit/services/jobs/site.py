@@ -261,7 +261,9 @@ class FakeSink:
     sends: int = 0
     takes_s: float = 0.0
 
-    async def send(self, result_id: str, body: bytes) -> None:
+    async def send(
+        self, result_id: str, body: bytes, *, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self.sends += 1
         self.received.setdefault(result_id, set()).add(body)
         if self.takes_s:
