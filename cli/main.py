@@ -28,6 +28,7 @@ from cli import (
     registration,
     releasing,
     rollout,
+    trace,
 )
 from cli.failure import Refused, complain
 
@@ -96,6 +97,7 @@ app.add_typer(jobs.app, name="jobs")
 app.command()(feedback.feedback)
 app.command()(feedback.accuracy)
 app.command()(audit.audit)
+app.command()(trace.trace)
 app.command()(golden.golden)
 app.command()(diagnosis.doctor)
 app.command("log-level")(log_level.log_level)
