@@ -14,6 +14,7 @@ import uvloop
 from control_plane import __version__
 from control_plane.adapters.logs import LEVELS, set_up_logs
 from control_plane.bootstrap.job_options import store_shown
+from control_plane.bootstrap.tracing import triton_arguments
 from control_plane.bootstrap.wiring import ControlPlane, Loop, wired
 from control_plane.bootstrap.worker import looked_at
 from control_plane.embedded.fleet import EmbeddedFleet
@@ -172,5 +173,6 @@ def embedded_fleet(settings: Settings) -> EmbeddedFleet:
             base_port=settings.embedded.base_port,
             start_timeout_s=settings.embedded.start_timeout_s,
             on_log=write,
+            extra_arguments=triton_arguments(settings),
         )
     )

@@ -62,3 +62,19 @@ def make_tracing(settings: Settings, sink: SpanSink | None) -> Tracing | NotTrac
         ),
         sink=sink,
     )
+
+
+def triton_arguments(settings: Settings) -> tuple[str, ...]:
+    """What an embedded Triton is started with, so that it sends spans of its own.
+
+    Its rate stays 0: it traces the requests that bring a context along, which are the sampled.
+    """
+    tracing = settings.tracing
+    if not (tracing.enabled and tracing.triton_endpoint):
+        return ()
+    return (
+        "--trace-config=mode=opentelemetry",
+        "--trace-config=level=TIMESTAMPS",
+        f"--trace-config=opentelemetry,url={tracing.triton_endpoint}",
+        f"--trace-config=opentelemetry,resource=service.name={tracing.service_name}-triton",
+    )

@@ -292,6 +292,7 @@ class Gateway:
         facts = {
             "engine": release.engine,
             "release": release.version,
+            "instance": request.tries[-1].instance,
             "instances": tried,
             "ending": failed.ending,
         }

@@ -64,6 +64,12 @@ class TracingSettings(Section):
         description="OTLP collector that traces are sent to, http://HOST:4317 for grpc or "
         "http://HOST:4318/v1/traces for http; https:// with TLS; nowhere if not set",
     )
+    triton_endpoint: str = Field(
+        default="",
+        max_length=2048,
+        description="OTLP collector that the embedded Tritons send their own spans of sampled "
+        "requests to, over HTTP: http://HOST:4318/v1/traces; nowhere if not set",
+    )
     protocol: Literal["grpc", "http"] = Field(
         default="grpc", description="what the collector speaks: OTLP over gRPC, or over HTTP"
     )
@@ -92,7 +98,7 @@ class TracingSettings(Section):
     def is_exported(self) -> bool:
         return bool(self.endpoint)
 
-    @field_validator("endpoint")
+    @field_validator("endpoint", "triton_endpoint")
     @classmethod
     def _is_an_endpoint(cls, value: str) -> str:
         matched = _ENDPOINT.fullmatch(value)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.jobs.receiving import SECRET, Receiver, receiving
 from tests.integration.running import ROOT, RunningTidegate, options_of, wait_until
+from tests.servers.otlp import Collector, collecting
 
 MAX_PHOTO_BYTES = 2 * 1024 * 1024
 MAX_PHOTO_PIXELS = 8_000_000
@@ -30,8 +31,18 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="session")
+def collector() -> Iterator[Collector]:
+    """Where traces are sent."""
+    with collecting() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
 def tidegate(
-    tmp_path_factory: pytest.TempPathFactory, photo_root: Path, receiver: Receiver
+    tmp_path_factory: pytest.TempPathFactory,
+    photo_root: Path,
+    receiver: Receiver,
+    collector: Collector,
 ) -> Iterator[RunningTidegate]:
     running = RunningTidegate(
         folder=tmp_path_factory.mktemp("tidegate"),
@@ -52,6 +63,11 @@ def tidegate(
                 "results.webhook_url": receiver.url,
                 "results.webhook_secret": SECRET,
                 "results.first_retry_s": 0.2,
+                "tracing.endpoint": collector.grpc,
+                "tracing.triton_endpoint": collector.http,
+                # Only what a caller wants to be sampled, or what fails.
+                "tracing.sample_ratio": 0,
+                "tracing.slow_s": 300,
             }
         ),
     )

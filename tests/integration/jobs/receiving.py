@@ -19,12 +19,14 @@ class Receiver:
     """answers: by correlation id, what to say to the next requests about it; then 204.
 
     received: by the result's id. forged: the ids of those that were not signed as they should be.
+    parents: the ``traceparent`` of each try, by the result's id.
     """
 
     def __init__(self) -> None:
         self.received: defaultdict[str, list[bytes]] = defaultdict(list)
         self.answers: dict[str, list[int]] = {}
         self.forged: list[str] = []
+        self.parents: defaultdict[str, list[str]] = defaultdict(list)
         self.url = ""
         self._lock = threading.Lock()
 
@@ -36,6 +38,7 @@ class Receiver:
             if headers["webhook-signature"] != f"v1,{base64.b64encode(digest).decode()}":
                 self.forged.append(result_id)
             self.received[result_id].append(body)
+            self.parents[result_id].append(headers.get("traceparent", ""))
             left = self.answers.get(json.loads(body)["correlation_id"])
             return left.pop(0) if left else 204
 
