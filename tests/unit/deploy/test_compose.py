@@ -66,6 +66,8 @@ def test_what_else_there_is_goes_by_profile(services: dict[str, Service]) -> Non
         "mlflow": ["mlflow"],
         "prometheus": ["monitoring"],
         "grafana": ["monitoring"],
+        "collector": ["tracing"],
+        "jaeger": ["tracing"],
     }
 
 
@@ -121,6 +123,7 @@ def test_ports_are_published_on_this_host_only(
         "mlflow": ["127.0.0.1:5000:5000"],
         "prometheus": ["127.0.0.1:9090:9090"],
         "grafana": ["127.0.0.1:3000:3000"],
+        "jaeger": ["127.0.0.1:16686:16686"],
     }
     assert (settings.http.port, settings.grpc.port) == (9000, 9001)
     assert flags(services["mlflow"])["--port"] == "5000"
