@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 
 from control_plane.core.health import State as HealthState
@@ -57,7 +58,7 @@ class Seen:
     traffic: Mapping[str, EngineSummary]
     rollouts: Sequence[RolloutView] = ()
     jobs: Reading[JobFigures] = field(default_factory=Reading)
-    store: Reading[object] = field(default_factory=Reading)
+    store: Reading[Any] = field(default_factory=Reading)
 
 
 class Attention:
@@ -145,7 +146,7 @@ def _of_traffic(seen: Seen) -> Iterator[Finding]:
                 f"shed {name}",
                 WARN,
                 name,
-                f"{words.counted(last.shed, 'request')} refused in the last minute for want of room.",
+                f"{words.counted(last.shed, 'request')} refused in the last minute: no room.",
                 "Add instances, or send less at once; high priority is refused last.",
                 engine_href(name),
             )

@@ -1,0 +1,97 @@
+"""The overview: what it shows of what there is, and what it says where there is nothing."""
+
+from __future__ import annotations
+
+import re
+
+from control_plane.core.rollout import Plan, State
+from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.services.standing import Standing
+from tests.unit.rest_api.fakes import Edge, FakeStatus, engine_view, instance_view
+from tests.unit.rollouts import assessment
+
+
+def text_of(html: str) -> str:
+    """What a person reads of a page, any space as one."""
+    body = re.sub(r"(?s)<svg.*?</svg>|<noscript>.*?</noscript>", " ", html)
+    return " ".join(re.sub(r"<[^>]*>", " ", body.partition("<main")[2]).split())
+
+
+async def read(edge: Edge, path: str = "/") -> str:
+    async with edge.client() as client:
+        return text_of((await client.get(path)).text)
+
+
+def asked(edge: Edge, count: int, *, errors: int = 0) -> None:
+    """Requests to ``damage`` of which some failed, just now."""
+    release = edge.counts._engine("damage").release("1.1.0", edge.clock.now_s())
+    for number in range(count):
+        release.window.add(edge.clock.now_s(), 0.05, is_error=number < errors)
+
+
+async def test_an_engine_in_figures() -> None:
+    edge = Edge()
+    asked(edge, 300, errors=6)
+    page = await read(edge, "/?span=1m")
+    assert "2 % errors" in page
+    assert "requests 300" in page
+    assert "3 of 40 in flight" in page
+    assert "1.0.0 0 % shadow of 5 %, ready nowhere" in page
+    assert "1.1.0 100 % stable" in page
+
+
+async def test_what_was_not_counted_is_not_shown_as_nothing() -> None:
+    page = await read(Edge(), "/?span=15m")
+    assert "No requests in the last 15 min." in page
+    assert "0 % errors" not in page
+    assert "p95" not in page
+
+
+async def test_a_rollout_in_a_line() -> None:
+    edge = Edge()
+    view = await edge.rollouts.start("damage", "1.1.0", Plan(), who="ada", reason="try")
+    edge.rollouts.move(view.rollout.rollout_id, state=State.STEP, step=2)
+    edge.rollouts.looks[view.rollout.rollout_id] = [assessment(2)]
+    page = await read(edge)
+    assert "canary 1.0.0 → 1.1.0 in step 2 of 5 undecided yet" in page
+    edge.rollouts.move(view.rollout.rollout_id, state=State.COMPLETED)
+    assert "canary 1.0.0 → 1.1.0" not in await read(edge)
+
+
+async def test_instances_queues_and_what_happened() -> None:
+    page = await read(Edge())
+    assert "triton-0 healthy all is well ( 2025-01-31 12:00:00 UTC ) 1 fit closed 2" in page
+    assert "low 40 12 s" in page
+    assert "2 dead letters 2 failed" in page
+    assert "triton-0 unknown → healthy all is well" in page
+
+
+async def test_with_nothing_at_all_every_part_says_so() -> None:
+    edge = Edge(status=FakeStatus(engine_views=(), instance_views=()))
+    page = await read(edge)
+    assert "No engine is known" in page
+    assert "No instance is configured." in page
+    assert "Nothing happened since this control plane began." in page
+
+
+async def test_while_the_store_is_away_it_is_said_where_it_matters() -> None:
+    edge = Edge()
+    away = ControlPlaneError(ErrorCode.STORE_UNAVAILABLE, "the state store does not answer")
+    edge.rollouts.error = edge.jobs.error = away
+    edge.standing.standing = Standing("gate-1", is_store_away=True)
+    page = await read(edge)
+    assert "Requests are served by what was read before" in page
+    assert "figures are of this control plane only" in page
+    assert re.search("The audit cannot be read since .*: the state store does not answer", page)
+    assert re.search("What waits cannot be read since .*: the state store does not answer", page)
+    # What needs no store is there.
+    assert "triton-0 healthy" in page
+
+
+async def test_all_is_well() -> None:
+    view = engine_view()
+    calm = FakeStatus(engine_views=(view,), instance_views=(instance_view(),))
+    edge = Edge(status=calm)
+    page = await read(edge)
+    assert "All is well." not in page  # a pool panics, and there are dead letters
+    assert "are out that requests are sent to them all the same" in page
