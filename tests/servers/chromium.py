@@ -97,6 +97,7 @@ class Chromium:
 
         Raises AssertionError at its end if the browser complained of what was not expected.
         """
+        before = asyncio._get_running_loop()  # of another tab, if there is one
         asyncio._set_running_loop(self._loop)
         context: BrowserContext = self._browser.new_context(
             **{"viewport": DESKTOP, "locale": "en-GB", "timezone_id": "UTC", **options}
@@ -116,4 +117,4 @@ class Chromium:
             assert tab.unexpected() == [], tab.unexpected()
         finally:
             context.close()
-            asyncio._set_running_loop(None)
+            asyncio._set_running_loop(before)
