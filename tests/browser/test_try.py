@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -217,14 +218,15 @@ def test_a_photo_is_dropped_or_pasted(tidegate: RunningTidegate, tab: Tab, how: 
     page.evaluate(
         """([how, bytes]) => {
              const data = new DataTransfer();
-             data.items.add(new File([new Uint8Array(bytes)], "roof.jpg", { type: "image/jpeg" }));
+             const content = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+             data.items.add(new File([content], "roof.jpg", { type: "image/jpeg" }));
              const init = { bubbles: true, cancelable: true };
              const event = how === "drop"
                ? new DragEvent("drop", { ...init, dataTransfer: data })
                : new ClipboardEvent("paste", { ...init, clipboardData: data });
              document.querySelector("#drop").dispatchEvent(event);
            }""",
-        [how, list(ROOF.read_bytes())],
+        [how, base64.b64encode(ROOF.read_bytes()).decode()],
     )
     assert "roof.jpg" in page.locator("#chosen").inner_text()
     assert boxes_of(detect(tab))

@@ -33,7 +33,8 @@ def make_instance_page(services: RestServices, now: Callable[[], datetime]) -> P
             engines=services.status.engines(),
             now=now(),
         )
-        return {"shown": shown, "load": show_load(view)}
+        load = show_load(getattr(view, "load", None), getattr(view, "load_reason", ""))
+        return {"shown": shown, "load": load}
 
     return Page("instance", PATH, FRAGMENTS, look)
 

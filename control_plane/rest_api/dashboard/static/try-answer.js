@@ -88,7 +88,8 @@ function showErrors(errors) {
 
 function showTools() {
   const { marks, view } = current;
-  const engines = [...new Set(marks.map((mark) => mark.engine))];
+  const drawn = new Set(marks.map((mark) => mark.engine));
+  const engines = Object.keys(current.answer.results ?? {}).filter((engine) => drawn.has(engine));
   byId("tools").hidden = !marks.length;
   byId("tool-engines").replaceChildren(
     ...engines.map((engine) => {

@@ -9,6 +9,8 @@ const PAPER = "#f5f6f8";
 const MOST_BOXES = 1000;
 const MOST_LABELS = 120;
 const TEXT_PX = 12;
+const SMALL_TEXT_PX = 10;
+const NARROW_PX = 520;
 const PAD_PX = 4;
 
 // Okabe and Ito's palette, as the command line draws with: told apart by everyone.
@@ -78,7 +80,9 @@ export function draw(svg, picture, marks, view) {
   const width = picture.naturalWidth;
   const height = picture.naturalHeight;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const unit = width / (picture.clientWidth || width); // photo pixels in one of the screen
+  const shownPx = picture.clientWidth || width;
+  const unit = width / shownPx; // photo pixels in one of the screen
+  const textPx = shownPx < NARROW_PX ? SMALL_TEXT_PX : TEXT_PX;
   const boxes = document.createDocumentFragment();
   const shown = [];
   marks.forEach((mark, index) => {
@@ -86,7 +90,7 @@ export function draw(svg, picture, marks, view) {
     shown.push({ mark, index });
     boxes.append(outlineOf(mark, index));
   });
-  const { labels, without } = labelsOf(shown, { width, height, unit });
+  const { labels, without } = labelsOf(shown, { width, height, unit, textPx });
   svg.replaceChildren(boxes, labels);
   return without;
 }
@@ -111,21 +115,29 @@ export function textOf(mark) {
   return [wordOf(mark.name), mark.brand, sure].filter(Boolean).join(" ");
 }
 
-function labelsOf(shown, { width, height, unit }) {
+// The fullest first; where there is no room the colour says the class.
+function wordingsOf(mark) {
+  const short = mark.confidence === null ? [] : [mark.confidence.toFixed(2)];
+  return [textOf(mark), ...short];
+}
+
+function labelsOf(shown, { width, height, unit, textPx }) {
   const labels = make("g", { class: "labels" });
-  const size = TEXT_PX * unit;
+  const size = textPx * unit;
   const pad = PAD_PX * unit;
   const tall = size + 2 * pad;
   const measure = document.createElement("canvas").getContext("2d");
-  measure.font = `600 ${TEXT_PX}px system-ui, sans-serif`;
+  measure.font = `600 ${textPx}px system-ui, sans-serif`;
   const placed = [];
   for (const { mark } of shown.slice(0, MOST_LABELS)) {
-    const text = textOf(mark);
-    const wide = measure.measureText(text).width * unit + 2 * pad;
-    const plate = freePlace(mark.box, { wide, tall, width, height }, placed);
-    if (!plate) continue;
-    placed.push(plate);
-    labels.append(labelOf(text, plate, { size, pad, colour: colourOf(mark.name) }));
+    for (const text of wordingsOf(mark)) {
+      const wide = measure.measureText(text).width * unit + 2 * pad;
+      const plate = freePlace(mark.box, { wide, tall, width, height }, placed);
+      if (!plate) continue;
+      placed.push(plate);
+      labels.append(labelOf(text, plate, { size, pad, colour: colourOf(mark.name) }));
+      break;
+    }
   }
   return { labels, without: shown.length - placed.length };
 }

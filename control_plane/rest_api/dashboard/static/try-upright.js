@@ -1,5 +1,5 @@
-// The engines see every photo upright, as its EXIF orientation says; browsers turn JPEGs, but not
-// every WebP and PNG. Such a photo is turned here, for the eye alone: what is sent is the file.
+// The engines see every photo upright, as its EXIF orientation says; browsers turn JPEGs and PNGs,
+// but Chromium no WebP. Such a photo is turned here, for the eye alone: what is sent is the file.
 
 const ORIENTATION_TAG = 0x0112;
 const MOST_CHUNKS = 4096;
@@ -39,25 +39,17 @@ async function turned(file, turn) {
   return new Promise((resolve) => canvas.toBlob((copy) => resolve(copy ?? file), "image/jpeg", 0.92));
 }
 
-// Of a WebP or a PNG; of anything else 1: the browser knows a JPEG's.
+// Of a WebP; of anything else 1: the browser turns it by itself. RFC 9649, 2.7: chunks of a name, a
+// size and so many bytes, padded to an even number.
 async function storedOrientation(file) {
   const head = await view(file, 0, 12);
-  if (text(head, 0, 4) === "RIFF" && text(head, 8, 4) === "WEBP") {
-    return inChunks(file, { at: 12, name: "EXIF", nameAt: 0, sizeAt: 4, isLittle: true, after: 0 });
-  }
-  if (text(head, 1, 3) === "PNG") {
-    return inChunks(file, { at: 8, name: "eXIf", nameAt: 4, sizeAt: 0, isLittle: false, after: 4 });
-  }
-  return 1;
-}
-
-async function inChunks(file, { at, name, nameAt, sizeAt, isLittle, after }) {
+  if (text(head, 0, 4) !== "RIFF" || text(head, 8, 4) !== "WEBP") return 1;
+  let at = 12;
   for (let chunks = 0; chunks < MOST_CHUNKS && at + 8 <= file.size; chunks += 1) {
     const chunk = await view(file, at, 8);
-    const size = chunk.getUint32(sizeAt, isLittle);
-    if (text(chunk, nameAt, 4) === name) return inExif(await view(file, at + 8, Math.min(size, 65_536)));
-    // A RIFF chunk is padded to an even size; a PNG's is followed by its checksum.
-    at += 8 + size + after + (isLittle ? size % 2 : 0);
+    const size = chunk.getUint32(4, true);
+    if (text(chunk, 0, 4) === "EXIF") return inExif(await view(file, at + 8, Math.min(size, 65_536)));
+    at += 8 + size + (size % 2);
   }
   return 1;
 }
