@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from control_plane.rest_api.dashboard import tones
 from control_plane.rest_api.dashboard.actions import Act, Order
 from control_plane.rest_api.dashboard.instance_view import show_instance
 from control_plane.rest_api.dashboard.load_view import show_load
@@ -34,7 +35,7 @@ def make_instance_page(services: RestServices, now: Callable[[], datetime]) -> P
             now=now(),
         )
         load = show_load(getattr(view, "load", None), getattr(view, "load_reason", ""))
-        return {"shown": shown, "load": load}
+        return {"shown": shown, "load": load, "tones": tones}
 
     return Page("instance", PATH, FRAGMENTS, look)
 

@@ -10,7 +10,7 @@ from control_plane.core.detections import DetectionStatus, Priority
 from control_plane.core.identifiers import check_job_id
 from control_plane.core.jobs import Job, JobFilter
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
-from control_plane.rest_api.dashboard import words
+from control_plane.rest_api.dashboard import tones, words
 from control_plane.rest_api.dashboard.actions import Act as Done
 from control_plane.rest_api.dashboard.actions import Order
 from control_plane.rest_api.dashboard.bulk_view import (
@@ -54,6 +54,7 @@ def make_jobs_page(services: RestServices, readings: Readings, now: Callable[[],
         dead = await readings.read("jobs: dead", lambda: desk.find(DEAD, limit=MOST_READ + 1))
         return {
             "query": query,
+            "tones": tones,
             "figures": queues,
             "queues": queues.value,
             "dead": dead,
@@ -69,7 +70,7 @@ def make_jobs_page(services: RestServices, readings: Readings, now: Callable[[],
 def make_job_page(services: RestServices) -> Page:
     async def look(asked: Asked) -> dict[str, object]:
         job = await services.jobs.get(check_job_id(asked["job"], "job"))
-        return {"job": show_job_page(job), "clock": words.clock}
+        return {"job": show_job_page(job), "clock": words.clock, "tones": tones}
 
     return Page("job", JOB, ("state", "outcome"), look, nav="jobs")
 

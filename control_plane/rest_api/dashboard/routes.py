@@ -34,7 +34,7 @@ from control_plane.rest_api.dashboard.overview import make_overview
 from control_plane.rest_api.dashboard.pages import EVENTS, Asked, Page
 from control_plane.rest_api.dashboard.readings import Readings
 from control_plane.rest_api.dashboard.templating import make_environment, render_fragments
-from control_plane.rest_api.dashboard.traces import add_waterfall, make_trace_page
+from control_plane.rest_api.dashboard.traces import add_waterfall, find_in, make_trace_page
 from control_plane.rest_api.dashboard.trying import make_try_page
 from control_plane.rest_api.event_streams import EventStream, Watchers
 from control_plane.rest_api.problems import correlation_id_of, status_of
@@ -130,24 +130,25 @@ def install_dashboard(app: FastAPI, services: RestServices) -> Dashboard:
     add_page(router, dashboard, make_overview(services, dashboard.readings, dashboard.now))
     add_page(router, dashboard, make_engine_page(services, dashboard.readings))
     add_actions(router, dashboard, make_engine_actions(services))
-    _add_work(router, dashboard)
+    _add_work(app, router, dashboard)
     app.include_router(router)
     return dashboard
 
 
-def _add_work(router: APIRouter, dashboard: Dashboard) -> None:
+def _add_work(app: FastAPI, router: APIRouter, dashboard: Dashboard) -> None:
     """What is worked with: instances, jobs, one request."""
     services, readings = dashboard.services, dashboard.readings
+    find_trace = find_in(services)
 
-    def find_trace(name: str) -> Mapping[str, Any] | None:
-        return None
+    def has_feedback() -> bool:
+        return any(getattr(route, "path", "") == "/api/v1/feedback" for route in app.routes)
 
     for page in (
         make_instance_page(services, dashboard.now),
         make_jobs_page(services, readings, dashboard.now),
         make_job_page(services),
         make_trace_page(find_trace),
-        make_try_page(services),
+        make_try_page(services, has_feedback),
     ):
         add_page(router, dashboard, page)
     add_waterfall(router, find_trace, dashboard.render)

@@ -10,6 +10,8 @@ from starlette.responses import HTMLResponse, Response
 
 from control_plane.rest_api.dashboard.pages import Asked, Page
 from control_plane.rest_api.dashboard.waterfall import waterfall_of
+from control_plane.rest_api.services import RestServices
+from control_plane.rest_api.traces import show_trace
 
 PATH = "/dashboard/traces/{trace}"
 MISSING = (
@@ -19,6 +21,14 @@ MISSING = (
 
 Find = Callable[[str], Mapping[str, Any] | None]
 """The trace that an id names, of a trace, a correlation, a request or a job, as REST shows it."""
+
+
+def find_in(services: RestServices) -> Find:
+    def find(name: str) -> Mapping[str, Any] | None:
+        view = services.traces.find(name)
+        return None if view is None else show_trace(view).model_dump()
+
+    return find
 
 
 def make_trace_page(find: Find) -> Page:

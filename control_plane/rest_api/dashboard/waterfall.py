@@ -81,7 +81,7 @@ def waterfall_of(trace: Document) -> Waterfall:
         is_complete=bool(trace.get("is_complete", True)),
         rows=tuple(rows),
         ticks=ticks_of(length_ms),
-        left_out=len(spans) - len(rows),
+        left_out=len(spans) - len(rows) + int(_number(trace.get("spans_left_out")) or 0),
     )
 
 

@@ -1,4 +1,67 @@
-// "Was that right?", by engine, for the accuracy of its releases. Nothing is shown until there is
-// an answer to judge.
+// "Was that right?", by engine: what is said is held for the accuracy of the release that answered.
+// What was said last is what counts, so a verdict may be changed.
 
-export function offerFeedback(answer) {}
+import { make } from "./try-answer.js";
+
+const FEEDBACK = "/api/v1/feedback";
+
+// answer: finished, at least in part. place: where it is offered; empty where no engine answered.
+export function offerFeedback(answer, place) {
+  const engines = Object.keys(answer.results ?? {});
+  if (!engines.length) {
+    place.replaceChildren();
+    return;
+  }
+  place.replaceChildren(
+    make("h3", {}, "Was that right?"),
+    make("div", { class: "rows" }, ...engines.map((engine) => rowOf(answer, engine))),
+    make("p", { class: "quiet small" }, "It counts for the accuracy of the release that answered."),
+  );
+}
+
+function rowOf(answer, engine) {
+  const said = make("span", { class: "small", role: "status" });
+  const row = make("div", { class: "verdict", "data-verdict": engine }, make("b", {}, engine));
+  const buttons = [
+    ["Right", true],
+    ["Wrong", false],
+  ].map(([word, isRight]) => {
+    const button = make(
+      "button",
+      { type: "button", class: "button", "aria-pressed": "false", "aria-label": `${word}: ${engine}` },
+      word,
+    );
+    button.addEventListener("click", () => give({ answer, engine, isRight, said, buttons, button }));
+    return button;
+  });
+  row.append(...buttons, said);
+  return row;
+}
+
+async function give({ answer, engine, isRight, said, buttons, button }) {
+  for (const one of buttons) one.disabled = true;
+  said.textContent = "";
+  try {
+    const response = await fetch(FEEDBACK, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({
+        request_id: answer.request_id,
+        truth: { [engine]: { is_right: isRight } },
+        who: window.tidegate?.remembered.get("who") || "dashboard",
+      }),
+    });
+    const taken = await response.json();
+    if (response.ok) {
+      for (const one of buttons) one.setAttribute("aria-pressed", String(one === button));
+      const release = taken.engines?.[engine]?.release ?? "the release";
+      said.textContent = `Noted for ${release}: ${isRight ? "right" : "wrong"}.`;
+    } else {
+      said.textContent = `Not noted: ${taken.detail ?? response.status}.`;
+    }
+  } catch {
+    said.textContent = "Not noted: no answer came from the control plane.";
+  }
+  for (const one of buttons) one.disabled = false;
+  button.focus();
+}

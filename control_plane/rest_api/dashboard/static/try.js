@@ -154,7 +154,7 @@ function send() {
   }
   clear();
   byId("waterfall").replaceChildren();
-  byId("feedback").replaceChildren();
+  byId("feedback")?.replaceChildren();
   request = new XMLHttpRequest(); // fetch cannot say how much was sent
   request.open("POST", DETECT);
   if (form.elements.fresh.checked) request.setRequestHeader("Cache-Control", "no-cache");
@@ -215,7 +215,8 @@ function answered(tookMs) {
   if (status === 200 || answer.errors) {
     show(answer, picture, tookMs);
     byId("answer").scrollIntoView({ block: "nearest" });
-    offerFeedback(answer);
+    const place = byId("feedback");
+    if (place) offerFeedback(answer, place);
   }
   if (answer.correlation_id) showTrace(answer.correlation_id);
 }
