@@ -15,10 +15,14 @@ from tests.servers.chromium import Tab
 SAMPLE = (ROOT / "samples" / "roof-1.jpg").read_bytes()
 
 
-def dead_letter(tidegate: RunningTidegate, folder: Path, **fields: str) -> tuple[str, Path]:
+def dead_letter(
+    tidegate: RunningTidegate, folder: Path, priority: str = "normal"
+) -> tuple[str, Path]:
     """A job whose photo is not there, and where it would have to be."""
     missing = folder / f"{uuid.uuid4()}.jpg"
-    sent = submit(tidegate, photo_url=missing.as_uri(), detection_types=["damage"], **fields)
+    sent = submit(
+        tidegate, photo_url=missing.as_uri(), detection_types=["damage"], priority=priority
+    )
     job_id = accepted(sent)
     finished(tidegate, job_id)
     return job_id, missing
@@ -101,7 +105,7 @@ def test_the_filters_are_in_the_address(
     tab.open(f"{tidegate.url}/dashboard/jobs")
     page = tab.page
     page.get_by_label("Priority").select_option("low")
-    page.get_by_label("Dead letter").select_option("any")
+    page.get_by_label("Dead letter").select_option(value="any")
     page.get_by_role("button", name="Filter").click()
     tab.wait_live()
     assert "priority=low" in page.url

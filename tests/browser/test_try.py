@@ -33,6 +33,21 @@ def detect(tab: Tab) -> dict[str, Any]:
     return answer
 
 
+def shoot(tab: Tab, name: str) -> None:
+    """From the top: what sticks to the window would be in the middle of the picture."""
+    tab.page.evaluate("scrollTo(0, 0)")
+    tab.shoot(name)
+
+
+def tab_to(tab: Tab, wanted: str) -> None:
+    """Presses Tab until the element has the focus."""
+    for _ in range(40):
+        tab.page.keyboard.press("Tab")
+        if tab.page.evaluate("document.activeElement.id") == wanted:
+            return
+    raise AssertionError(f"#{wanted} is not reached with the keyboard")
+
+
 def boxes_of(answer: dict[str, Any]) -> list[list[float]]:
     found = [
         one["box"]
@@ -92,7 +107,17 @@ def test_what_the_engines_find_is_drawn_where_they_say(tidegate: RunningTidegate
     assert answer["served_by"]["damage"]["instance"] in served
     assert page.locator("#answer-id").inner_text() == answer["correlation_id"]
     page.locator("#waterfall .panel").wait_for()
-    tab.shoot("try")
+    steps = page.locator("#waterfall .fall-span")
+    steps.first.wait_for()
+    assert steps.count() >= 4
+    assert "attempt" in page.locator("#waterfall").inner_text()
+    steps.nth(1).locator("summary").click()
+    steps.nth(1).locator("dl").wait_for()
+    shoot(tab, "try")
+    page.locator("#answer-trace").click()
+    tab.wait_live()
+    assert page.locator("#waterfall .fall-span").count() >= 4
+    tab.shoot("trace")
 
 
 def test_engines_and_confidence_choose_what_is_drawn(tidegate: RunningTidegate, tab: Tab) -> None:
@@ -142,12 +167,12 @@ def test_a_photo_that_was_held_otherwise_has_its_boxes_in_the_right_places(
     box = page.locator("#picture").bounding_box()
     assert box is not None
     assert box["width"] / box["height"] == pytest.approx(upright, rel=0.02)
-    tab.shoot(f"try-held-{orientation}-{kind.lower()}")
+    shoot(tab, f"try-held-{orientation}-{kind.lower()}")
 
 
 def small_png(orientation: int) -> bytes:
-    image = Image.open(ROOF)
-    image = image.resize((image.width // 2, image.height // 2))
+    with Image.open(ROOF) as whole:
+        image = whole.resize((whole.width // 2, whole.height // 2))
     exif = Image.Exif()
     exif[0x0112] = orientation
     stream = io.BytesIO()
@@ -171,7 +196,7 @@ def test_a_bad_file_is_refused_in_words_beside_the_field(
     assert "JPEG" in error.inner_text()
     assert page.locator("#photo").get_attribute("aria-invalid") == "true"
     assert page.title() == "Try it · Tidegate"
-    tab.shoot("try-refused")
+    shoot(tab, "try-refused")
     # And the next one is taken.
     page.set_input_files("#photo", ROOF)
     assert not error.is_visible()
@@ -183,8 +208,8 @@ def test_a_photo_that_is_too_large_is_not_sent(tidegate: RunningTidegate, tab: T
     page = tab.page
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    large = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"\xff" * (2 * 1024 * 1024 + 1)}
-    page.set_input_files("#photo", large)
+    content = b"\xff" * (2 * 1024 * 1024 + 1)
+    page.set_input_files("#photo", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": content})
     page.get_by_role("button", name="Detect", exact=True).click()
     assert "the limit of a photo is 2097152" in page.locator("#photo-error").inner_text()
     assert not any("detect" in url for url in asked)
@@ -195,18 +220,12 @@ def test_a_photo_is_chosen_and_sent_with_the_keyboard_alone(
 ) -> None:
     open_page(tab, tidegate)
     page = tab.page
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.id") == "photo":
-            break
+    tab_to(tab, "photo")
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        page.keyboard.press("Space")
     chooser.value.set_files(ROOF)
     page.locator("#send:not([disabled])").wait_for()
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.id") == "send":
-            break
+    tab_to(tab, "send")
     page.keyboard.press("Enter")
     page.locator("#answer").wait_for()
 
@@ -274,7 +293,7 @@ def test_a_partial_and_hostile_answer_is_text(tidegate: RunningTidegate, tab: Ta
     assert page.locator("#overlay text").text_content() == f"{HOSTILE} 0.90"
     assert page.locator("main img").count() == 1
     assert page.title() == "Try it · Tidegate"
-    tab.shoot("try-partial")
+    shoot(tab, "try-partial")
 
 
 def test_a_lost_connection_and_a_cancel_are_told(tidegate: RunningTidegate, tab: Tab) -> None:
@@ -298,7 +317,7 @@ def test_the_other_samples(tidegate: RunningTidegate, dark_tab: Tab, sample: str
     dark_tab.page.set_input_files("#photo", SAMPLES / sample)
     answer = detect(dark_tab)
     assert drawn(dark_tab) == boxes_of(answer)
-    dark_tab.shoot(f"try-{Path(sample).stem}-dark")
+    shoot(dark_tab, f"try-{Path(sample).stem}-dark")
 
 
 def test_it_is_usable_on_a_phone(tidegate: RunningTidegate, phone: Tab) -> None:
@@ -306,4 +325,4 @@ def test_it_is_usable_on_a_phone(tidegate: RunningTidegate, phone: Tab) -> None:
     phone.page.set_input_files("#photo", ROOF)
     detect(phone)
     assert phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    phone.shoot("try-phone")
+    shoot(phone, "try-phone")

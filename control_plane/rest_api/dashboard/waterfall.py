@@ -18,6 +18,8 @@ MOST_ATTRIBUTES = 24
 MOST_DEPTH = 12
 MOST_CHARACTERS = 300
 TICKS = 4
+TOLD_BY = ("engine", "instance", "model", "photo_host", "engines")
+"""The attributes that tell spans of one name from each other, the first that is there."""
 NARROWEST = 0.4
 """Of the whole width, in percent: what took no time is seen all the same."""
 
@@ -29,10 +31,12 @@ Document = Mapping[str, Any]
 class Row:
     """One span. left, width: of its bar, in percent. depth: how many spans it is within.
 
+    detail: what tells it from others of its name, such as the engine; empty where nothing does.
     duration_ms: None for a span whose end is not known; its bar then reaches to the trace's.
     """
 
     name: str
+    detail: str
     depth: int
     start_ms: float
     duration_ms: float | None
@@ -129,6 +133,7 @@ def _row(span: Document, depth: int, length_ms: float) -> Row:
     attributes = span.get("attributes") or {}
     return Row(
         name=_text(span.get("name")) or "?",
+        detail=next((_text(attributes[one]) for one in TOLD_BY if attributes.get(one)), ""),
         depth=depth,
         start_ms=start_ms,
         duration_ms=duration_ms,

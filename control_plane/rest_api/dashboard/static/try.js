@@ -259,6 +259,7 @@ async function showTrace(id) {
       target: place,
       swap: "innerHTML",
     });
+    window.tidegate.showAges(place);
     if (place.querySelector("[data-complete=true]")) return;
     await new Promise((resolve) => setTimeout(resolve, TRACE_EVERY_MS));
   }

@@ -83,6 +83,21 @@ def test_a_failure_has_its_words_and_the_attributes_their_order() -> None:
     assert shown.rows[0].attributes == (("b", "1"), ("a", "x"))
 
 
+def test_spans_of_one_name_are_told_apart_by_their_engine_or_instance() -> None:
+    shown = waterfall_of(
+        trace(
+            span("engine", attributes={"engine": "damage", "instance": "triton-0"}),
+            span("attempt", attributes={"instance": "triton-0", "ending": "success"}),
+            span("encode"),
+        )
+    )
+    assert [row.detail for row in shown.rows] == ["damage", "triton-0", ""]
+
+
+def test_spans_that_were_left_out_before_are_counted_too() -> None:
+    assert waterfall_of(trace(span("a"), spans_left_out=3)).left_out == 3
+
+
 def test_a_span_without_an_end_reaches_to_that_of_the_trace() -> None:
     row = waterfall_of(trace(span("queue", start_ms=40, duration_ms=None))).rows[0]
     assert (row.left, row.width, row.duration_ms) == (40.0, 60.0, None)
