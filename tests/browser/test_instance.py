@@ -38,7 +38,7 @@ def whole(tidegate: RunningTidegate) -> Iterator[RunningTidegate]:
     wait_until(tidegate.are_all_ready, timeout_s=60, what="both Tritons are ready again")
 
 
-def act(tab: Tab, verb: str, *, reason: str = "", force: bool = False) -> str:
+def act(tab: Tab, verb: str, *, reason: str = "", force: bool = False, shot: str = "") -> str:
     """Presses a button and agrees; returns what the dialog had said."""
     page = tab.page
     page.get_by_role("button", name=verb, exact=True).first.click()
@@ -48,6 +48,8 @@ def act(tab: Tab, verb: str, *, reason: str = "", force: bool = False) -> str:
         dialog.get_by_label("Why").fill(reason)
     if force:
         dialog.locator("input[name=force]").check()
+    if shot:
+        tab.shoot(shot)
     dialog.get_by_role("button", name=verb, exact=True).click()
     page.wait_for_selector("#said .notice")
     return said
@@ -103,7 +105,7 @@ def test_the_last_one_is_not_drained_by_mistake(whole: RunningTidegate, tab: Tab
     tab.expected.append("409")
     tab.open(address(whole, "triton-0"))
     page = tab.page
-    said = act(tab, "Drain")
+    said = act(tab, "Drain", shot="instance-confirm")
     assert "this is refused, unless you tick the box" in said
     refused = page.locator("[data-refused=conflict]")
     assert "last instance" in refused.inner_text()

@@ -84,7 +84,7 @@ def test_dead_letters_of_one_kind_are_replayed_and_discarded_together(
     tab.shoot("jobs")
     count = int(row.locator("td.number").inner_text())
     assert count >= len(letters)
-    said = act(tab, f"Replay {count}")
+    said = act(tab, f"Replay {count}", shot="jobs-confirm")
     assert f"all {count} dead letters that are unprocessable with photo_not_found" in said
     assert f"{count} were replayed" in page.locator("#said").inner_text()
     for job_id, _ in letters:

@@ -203,6 +203,50 @@ def test_a_bad_file_is_refused_in_words_beside_the_field(
     assert boxes_of(detect(tab))
 
 
+def test_a_photo_of_18_megabytes_is_shown_and_sent_as_it_is(
+    tidegate: RunningTidegate, tab: Tab, tmp_path: Path
+) -> None:
+    """The system of the tests takes less, so its answer is made up; what is sent is real."""
+    large = tmp_path / "large.jpg"
+    noise = Image.effect_noise((4000, 3000), 90).convert("RGB")
+    noise.save(large, quality=97, subsampling=0)
+    assert large.stat().st_size > 10_000_000
+    sent: list[int] = []
+
+    def answer(route: Any) -> None:
+        sent.append(int(route.request.headers.get("content-length", "0")) or 1)
+        route.fulfill(json=answer_of({"damage": {"detections": [box_at(3990, 2990)]}}))
+
+    tab.page.route("**/orchestrator/detect", answer)
+    open_page(tab, tidegate)
+    tab.page.evaluate("document.forms[0].dataset.maxBytes = '50000000'")
+    tab.page.set_input_files("#photo", large)
+    detect(tab)
+    assert sent
+    assert tab.page.evaluate("picture.src").startswith("blob:")
+    assert drawn(tab) == [[10, 10, 3990, 2990]]
+
+
+def box_at(right: float, bottom: float, name: str = "hail") -> dict[str, Any]:
+    box = {"x_min": 10, "y_min": 10, "x_max": right, "y_max": bottom}
+    return {"class": name, "confidence": 0.9, "box": box}
+
+
+def answer_of(results: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "request_id": "r-1",
+        "detection_id": "d-1",
+        "correlation_id": "c-1",
+        "status": "completed",
+        "results": results,
+        "errors": {},
+        "processing_time_ms": 12.5,
+        "model_versions": {},
+        "served_by": {},
+        **more,
+    }
+
+
 def test_a_photo_that_is_too_large_is_not_sent(tidegate: RunningTidegate, tab: Tab) -> None:
     open_page(tab, tidegate)
     page = tab.page
@@ -268,21 +312,14 @@ def test_what_was_chosen_outlives_a_reload(tidegate: RunningTidegate, tab: Tab) 
 
 
 def test_a_partial_and_hostile_answer_is_text(tidegate: RunningTidegate, tab: Tab) -> None:
-    box = {"x_min": 10, "y_min": 10, "x_max": 200, "y_max": 200}
-    answer = {
-        "request_id": "r-1",
-        "detection_id": "d-1",
-        "correlation_id": HOSTILE,
-        "status": "partial",
-        "results": {
-            HOSTILE: {"detections": [{"class": HOSTILE, "confidence": 0.9, "box": box}]},
-            "odd": {"text": HOSTILE},
-        },
-        "errors": {"volume": {"code": "backend_fault", "message": HOSTILE, "retry_after_s": 3}},
-        "processing_time_ms": 12.5,
-        "model_versions": {HOSTILE: HOSTILE},
-        "served_by": {HOSTILE: {"release": "1.0.0", "instance": HOSTILE, "attempts": 2}},
-    }
+    answer = answer_of(
+        {HOSTILE: {"detections": [box_at(200, 200, HOSTILE)]}, "odd": {"text": HOSTILE}},
+        correlation_id=HOSTILE,
+        status="partial",
+        errors={"volume": {"code": "backend_fault", "message": HOSTILE, "retry_after_s": 3}},
+        model_versions={HOSTILE: HOSTILE},
+        served_by={HOSTILE: {"release": "1.0.0", "instance": HOSTILE, "attempts": 2}},
+    )
     tab.page.route("**/orchestrator/detect", lambda route: route.fulfill(json=answer))
     open_page(tab, tidegate)
     page = tab.page

@@ -10,11 +10,13 @@ import pytest
 
 from control_plane.core.detections import Priority
 from control_plane.core.jobs import DeadReason, JobFilter
+from control_plane.core.tracing import SpanView, TraceView
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.operations import Action
 from control_plane.services.status import EngineThereView
+from control_plane.services.tracing import NotTraced
 from tests.unit.fake_jobs import JOB_ID, dead_job, finished, make_job
-from tests.unit.rest_api.fakes import Edge, instance_view
+from tests.unit.rest_api.fakes import NOON, Edge, instance_view
 
 OWN = {
     "hx-request": "true",
@@ -210,3 +212,56 @@ async def test_a_trace_that_is_not_kept_is_told_and_no_error(edge: Edge) -> None
     assert "No trace is kept" in page
     assert fragment.status_code == 200
     assert 'data-complete="false"' in fragment.text
+
+
+class OneTrace(NotTraced):
+    """Keeps one trace, of a stranger's making."""
+
+    def find(self, name: str) -> TraceView | None:
+        if name != OTHER:
+            return None
+        attempt = SpanView("s-2", "s-1", HOSTILE, 0.025, None, HOSTILE, {HOSTILE: HOSTILE})
+        return TraceView(
+            trace_id=HOSTILE,
+            correlation_id=OTHER,
+            subject="",
+            name="detect",
+            started_at=NOON,
+            duration_s=0.1,
+            error=HOSTILE,
+            is_sampled=False,
+            is_complete=True,
+            engines=("damage",),
+            left_out=2,
+            parent_id=None,
+            spans=(SpanView("s-1", None, "detect", 0.0, 0.1, "", {}), attempt),
+        )
+
+
+@pytest.mark.parametrize("path", ["", "/waterfall"])
+async def test_a_trace_is_drawn_and_what_strangers_wrote_is_text(edge: Edge, path: str) -> None:
+    edge.tracing = OneTrace()
+    async with edge.client() as client:
+        text = (await client.get(f"/dashboard/traces/{OTHER}{path}")).text
+    assert HOSTILE not in text
+    assert text.count(ESCAPED) >= 4
+    assert 'x="25.0%"' in text
+    assert 'width="75.0%"' in text
+    assert 'data-complete="true"' in text
+    assert "2 more spans are not shown" in text
+    assert "style=" not in text
+
+
+async def test_feedback_is_asked_for_where_somebody_takes_it(edge: Edge) -> None:
+    async def take() -> None:
+        """Nothing: it is only there."""
+
+    async with edge.client() as client:
+        app = client._transport.app  # type: ignore[attr-defined]
+        is_taken = any(getattr(one, "path", "") == "/api/v1/feedback" for one in app.routes)
+        before = (await client.get("/dashboard/try")).text
+        if not is_taken:
+            app.post("/api/v1/feedback")(take)
+        after = (await client.get("/dashboard/try")).text
+    assert ('id="feedback"' in before) == is_taken
+    assert 'id="feedback"' in after
