@@ -217,7 +217,7 @@ async def test_a_trace_that_is_not_kept_is_told_and_no_error(edge: Edge) -> None
 class OneTrace(NotTraced):
     """Keeps one trace, of a stranger's making."""
 
-    def find(self, name: str) -> TraceView | None:
+    def find(self, name: str) -> TraceView | None:  # type: ignore[override]
         if name != OTHER:
             return None
         attempt = SpanView("s-2", "s-1", HOSTILE, 0.025, None, HOSTILE, {HOSTILE: HOSTILE})
