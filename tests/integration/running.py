@@ -87,7 +87,7 @@ class RunningTidegate:
     def __post_init__(self) -> None:
         self.http_port = free_port()
         self.grpc_port = free_port()
-        self.triton_base_port = free_ports(10 * self.tritons)
+        self.triton_base_port = free_ports(10 * max(1, self.tritons))
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.grpc = f"127.0.0.1:{self.grpc_port}"
         self.log_file = self.folder / "log.jsonl"

@@ -13,7 +13,7 @@ from tests.integration.tritons import (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tritons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTritons]:
     """Two Tritons on the repository's models, nothing loaded at first.
 

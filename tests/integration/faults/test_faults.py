@@ -14,7 +14,7 @@ from tests.integration.faults.scenarios import dying, flapping, lying, overload,
 from tests.integration.faults.shown import Shown
 from tests.integration.running import RunningTidegate
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 FLAPPING_S = 12.0
 Scenario = Callable[[RunningTidegate], Shown]

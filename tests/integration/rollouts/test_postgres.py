@@ -26,7 +26,7 @@ from tests.integration.rollouts.steering import Steering
 from tests.integration.running import wait_until
 from tests.servers.postgres import PostgresServer
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 FROZEN_AT = (2, 14)
 """The end of the first load, and of the first twin that is taken away: more is to be done there."""

@@ -17,7 +17,7 @@ from tests.integration.rollouts.scenarios.turning import FAULTS, Fault, turn_bac
 from tests.integration.rollouts.steering import Steering
 from tests.integration.running import RunningTidegate
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 
 def test_a_good_release_through_all_steps_and_back(fleet: RunningTidegate) -> None:

@@ -22,7 +22,7 @@ from tests.integration.rollouts.split import LEAST_P, chi_square_p
 from tests.integration.rollouts.steering import Steering
 from tests.integration.running import RunningTidegate, command_line, wait_until
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 COUNTED = 250
 SHADOW_PERCENT = 50

@@ -25,7 +25,7 @@ from tests.integration.rollouts.steering import Steering
 from tests.integration.running import RunningTidegate, wait_until
 from tests.integration.tritons import RunningTritons
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 AWAY_S = 4.0
 BACK_WITHIN_S = 1.0

@@ -33,7 +33,7 @@ from tests.integration.rollouts.stage import (
 from tests.integration.rollouts.steering import Steering
 from tests.integration.running import wait_until
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 POINTS = (1, 4, 8, 13)
 """Beginnings (odd) and ends (even) of a direct rollout's actions: a load, a twin and a proof on
