@@ -207,6 +207,7 @@ def test_no_request_that_was_accepted_fails(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.alone
 def test_told_twice_it_cuts_what_is_under_way_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with (
         running(tmp_path, **{"shutdown.notice_s": 600, "shutdown.grace_s": 600}) as tidegate,
