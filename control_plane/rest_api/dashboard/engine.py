@@ -83,7 +83,8 @@ async def _read_history(
 
 def _rows(services: RestServices, view: EngineView, span_s: int) -> list[ReleaseRow]:
     toned = tones.release_tones(release.release for release in view.releases)
-    summary = services.traffic.summary().get(view.name)
+    told = services.traffic.summary().engines.get(view.name)
+    summary = told.summary if told is not None else None
     rows = []
     for release in view.releases:
         spans = summary.releases.get(release.release) if summary is not None else None

@@ -34,7 +34,8 @@ def make_overview(services: RestServices, readings: Readings, now: Callable[[], 
         )  # fmt: skip
         engines, instances = services.status.engines(), services.status.instances()
         standing = services.standing.now()
-        traffic = services.traffic.summary()
+        told = services.traffic.summary().engines
+        traffic = {name: view.summary for name, view in told.items()}
         seen = Seen(
             now=now(),
             engines=engines,
