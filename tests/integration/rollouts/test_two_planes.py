@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.integration.rollouts.killing import (
     target_of,
 )
 from tests.integration.rollouts.load import scored, wait_for
-from tests.integration.rollouts.repository import executions
+from tests.integration.rollouts.repository import ENGINE, executions
 from tests.integration.rollouts.routes import RouteSight, routes_watched
 from tests.integration.rollouts.stage import (
     LEASE_S,
@@ -70,6 +71,37 @@ def test_both_follow_the_routes_as_they_change(planes: Pair) -> None:
     assert [one.weights_bp for one in here] == [one.weights_bp for one in there]
     assert len(here) == 4  # all, 20, 50 and 100 %
     assert max(map(lag_s, here[1:], there[1:])) < FOLLOWED_WITHIN_S
+
+
+def test_each_shows_what_both_have_served(planes: Pair) -> None:
+    before = [requests_of(shown_by(plane)) for plane in planes]
+    with scored(planes[0].grpc, least=100) as here, scored(planes[1].grpc, least=50) as there:
+        pass
+    asked = len(here) + len(there)
+
+    def is_whole(plane: ServingPlane) -> bool:
+        shown = shown_by(plane)
+        return shown["is_merged"] and requests_of(shown) >= max(before) + asked
+
+    for plane in planes:
+        wait_until(lambda plane=plane: is_whole(plane), timeout_s=30, what="both planes' requests")
+    first, second = (shown_by(plane) for plane in planes)
+    assert requests_of(first) == requests_of(second)
+    names = [
+        {one["plane"] for one in shown["planes"] if not one["is_gone"]} for shown in (first, second)
+    ]
+    assert names[0] == names[1] == {first["plane"], second["plane"]}
+    chart = planes[1].get(f"/api/v1/engines/{ENGINE}/series")
+    assert chart["is_merged"]
+
+
+def shown_by(plane: ServingPlane) -> Any:
+    return plane.get("/api/v1/orchestrator/metrics")
+
+
+def requests_of(shown: Any) -> int:
+    engines = shown["engines"]
+    return int(engines[ENGINE]["total"]["15m"]["requests"]) if ENGINE in engines else 0
 
 
 def lag_s(here: RouteSight, there: RouteSight) -> float:
