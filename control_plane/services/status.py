@@ -15,7 +15,7 @@ from control_plane.core.versions import in_order
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import Calendar, Clock
 from control_plane.services.fleet import Fleet
-from control_plane.services.instance import Instance, Scraped, label
+from control_plane.services.instance import Instance, label
 
 READY, LOADING, UNREACHABLE = "ready", "loading", "unreachable"
 UNPROBED = "unprobed"
@@ -66,7 +66,7 @@ class LoadView:
     """What an instance says of its load; None for what it does not say.
 
     scraped_ago_s: the age of it. queue_ms: the mean time in the queue between the last two
-    scrapes, by engine and release ("damage 1.0.0"), of those that had requests.
+    scrapes, by engine and release ("damage 1.0.0"), of those that are served and had requests.
     """
 
     scraped_ago_s: float
@@ -280,7 +280,7 @@ class Status:
         seen_s = instance.observed_at_s
         health = self._fleet.health(instance.name)
         changed = [change for change in health.history if change.engine is None]
-        load = self._load_view(instance.scraped)
+        load = self._load_view(instance)
         return InstanceView(
             name=instance.name,
             url=instance.url,
@@ -304,7 +304,8 @@ class Status:
             load_reason="" if load else instance.scraped.reason or "not scraped any more",
         )
 
-    def _load_view(self, scraped: Scraped) -> LoadView | None:
+    def _load_view(self, instance: Instance) -> LoadView | None:
+        scraped = instance.scraped
         load, now_s = scraped.load, self._clock.now_s()
         if load is None or now_s > scraped.until_s:
             return None
@@ -314,6 +315,7 @@ class Status:
             queue_ms={
                 label(served): round(1000 * queue_s, 3)
                 for served, queue_s in sorted(load.queue_s.items())
+                if served in instance.serving
             },
             gpu_utilization=load.gpu_utilization,
             gpu_memory_used_bytes=load.gpu_memory_used_bytes,

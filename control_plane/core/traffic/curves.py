@@ -71,25 +71,25 @@ def draw(releases: Mapping[str, Slots], *, now_s: float, span_s: float, counted_
         if not version:  # what was never routed
             continue
         found = [Counted() for _ in steps]
+        whole = Counted()
         for number, counted in seen.items():
             step = number // slots
             if first <= step <= last:
                 found[step - first].merge(counted)
+                whole.merge_confidences(counted)
         curves[version] = _curve(found, lasted_s)
-        whole = Counted()
-        for one in found:
-            whole.merge(one)
         confidences[version] = whole.confidence_distribution()
     return Curves(step_s, tuple(step * step_s for step in steps), curves, confidences)
 
 
 def _curve(steps: Sequence[Counted], lasted_s: Sequence[float]) -> Curve:
+    percentiles = [one.percentiles_ms(0.5, 0.95, 0.99) for one in steps]
     return Curve(
         requests_per_s=_rates([one.requests for one in steps], lasted_s),
         errors_per_s=_rates([one.errors for one in steps], lasted_s),
-        p50_ms=tuple(one.percentile_ms(0.5) for one in steps),
-        p95_ms=tuple(one.percentile_ms(0.95) for one in steps),
-        p99_ms=tuple(one.percentile_ms(0.99) for one in steps),
+        p50_ms=tuple(p50 for p50, _, _ in percentiles),
+        p95_ms=tuple(p95 for _, p95, _ in percentiles),
+        p99_ms=tuple(p99 for _, _, p99 in percentiles),
     )
 
 

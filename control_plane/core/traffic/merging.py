@@ -105,11 +105,17 @@ class OtherPlanes:
 
 
 def added_up(*parts: Mapping[str, Slots]) -> dict[str, dict[int, Counted]]:
-    """By release and slot; the parts stay as they are."""
+    """By release and slot; the parts stay as they are, and what only one has is not copied."""
     whole: dict[str, dict[int, Counted]] = {}
     for part in parts:
         for release, slots in part.items():
             of = whole.setdefault(release, {})
             for number, counted in slots.items():
-                of.setdefault(number, Counted()).merge(counted)
+                known = of.get(number)
+                if known is None:
+                    of[number] = counted
+                else:
+                    both = of[number] = Counted()
+                    both.merge(known)
+                    both.merge(counted)
     return whole

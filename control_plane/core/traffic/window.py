@@ -63,18 +63,17 @@ class Counted:
         self.requests += other.requests
         self.errors += other.errors
         self.shed += other.shed
+        _add(self.latencies, other.latencies)
+        self.merge_confidences(other)
+
+    def merge_confidences(self, other: Counted) -> None:
         self.confidences += other.confidences
         self.confidence_sum += other.confidence_sum
-        for mine, others in (
-            (self.latencies, other.latencies),
-            (self.sureness, other.sureness),
-        ):
-            for bucket, count in others.items():
-                mine[bucket] = mine.get(bucket, 0) + count
+        _add(self.sureness, other.sureness)
 
     def figures(self, covered_s: float) -> Figures:
         """covered_s: the time in which it was counted."""
-        p50, p90, p95, p99 = (self.percentile_ms(share) for share in (0.5, 0.9, 0.95, 0.99))
+        p50, p90, p95, p99 = self.percentiles_ms(0.5, 0.9, 0.95, 0.99)
         return Figures(
             requests=self.requests,
             rate_per_s=self.requests / covered_s if covered_s > 0 else 0.0,
@@ -91,14 +90,19 @@ class Counted:
         counts = tuple(self.sureness.get(bucket, 0) for bucket in range(len(CONFIDENCE_BOUNDS) + 1))
         return Distribution(CONFIDENCE_BOUNDS, counts, self.confidence_sum)
 
-    def percentile_ms(self, share: float) -> float | None:
-        """The upper edge of the bucket in which it lies; None if there is nothing."""
-        left = ceil(sum(self.latencies.values()) * share)
+    def percentiles_ms(self, *shares: float) -> tuple[float | None, ...]:
+        """The upper edges of the buckets in which they lie; None if there is nothing.
+
+        shares: in rising order.
+        """
+        whole, seen = sum(self.latencies.values()), 0
+        found: list[float] = []
+        wanted = [ceil(whole * share) for share in shares] if whole else []
         for bucket in sorted(self.latencies):
-            left -= self.latencies[bucket]
-            if left <= 0:
-                return 1000.0 * edge_s(bucket)
-        return None
+            seen += self.latencies[bucket]
+            while len(found) < len(wanted) and seen >= wanted[len(found)]:
+                found.append(1000.0 * edge_s(bucket))
+        return tuple(found) if whole else (None,) * len(shares)
 
 
 Slots = Mapping[int, Counted]
@@ -168,6 +172,11 @@ class Window:
         if slot is None or slot.number != number:
             slot = self._slots[number % SLOTS] = _Slot(number)
         return slot.counted
+
+
+def _add(to: dict[int, int], more: dict[int, int]) -> None:
+    for bucket, count in more.items():
+        to[bucket] = to.get(bucket, 0) + count
 
 
 def spans(slots: Slots, now_s: float) -> tuple[Counted, ...]:

@@ -280,7 +280,7 @@ def test_a_load_is_shown_as_long_as_it_is_believed() -> None:
     now_s = clock.now_s()
     load = InstanceLoad(
         pending=3,
-        queue_s={("damage", "1.0.0"): 0.0123456},
+        queue_s={("damage", "1.0.0"): 0.0123456, ("damage", "1.1.0"): 0.5},
         gpu_utilization=0.5,
         gpu_memory_used_bytes=1,
         gpu_memory_total_bytes=2,

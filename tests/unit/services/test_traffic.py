@@ -13,7 +13,7 @@ from control_plane.core.requests import Try
 from control_plane.core.traffic import RequestCounts, ToldSlot
 from control_plane.ports import OwnSlot, StoreUnavailable
 from control_plane.services.drift import ConfidenceDrift
-from control_plane.services.traffic import GONE_S, HEARD_S, Traffic
+from control_plane.services.traffic import FRESH_S, GONE_S, HEARD_S, MOST_MADE, Traffic
 from tests.unit.core.traffic.test_counts import ended
 from tests.unit.fakes import FakeCalendar, FakeClock
 from tests.unit.samples import TABLE
@@ -173,6 +173,21 @@ async def test_the_rate_is_by_the_time_that_any_of_them_has_counted(store: Share
     b = Plane("b", store)
     await exchange(a, b)
     assert b.traffic.summary().engines[DAMAGE].summary.total[60].rate_per_s == pytest.approx(1.0)
+
+
+async def test_many_who_ask_at_once_cost_one_adding_up(store: Shared) -> None:
+    a = Plane("a", store)
+    assert a.requests() == 0
+    a.serve(1)
+    assert a.requests() == 0, "made a moment ago"
+    first = a.traffic.curves(DAMAGE, 60.0)
+    assert a.traffic.curves(DAMAGE, 60.0) is first
+    assert a.traffic.curves(DAMAGE, 61.0) is not first
+    for span_s in range(MOST_MADE):
+        a.traffic.curves(DAMAGE, 100.0 + span_s)
+    assert a.traffic.curves(DAMAGE, 60.0) is not first, "no more are remembered than that"
+    store.clock.advance(FRESH_S)
+    assert a.requests() == 1
 
 
 async def test_drift_is_of_what_all_planes_saw(store: Shared) -> None:
