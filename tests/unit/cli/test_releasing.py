@@ -61,7 +61,8 @@ def test_the_first_promotion_says_what_happens_and_how_to_stop_it(
 def test_all_of_a_plan_can_be_said(tidegate: Tidegate, promoting: Plane) -> None:
     options = ["--canary", "2, 20", "--min-step-s", 5, "--max-step-s", 50.5, "--min-samples", 7]
     more = ["--shadow", 10, "--manual", "--reason", "new data", "--who", "ada"]
-    more += ["--ignore", "confidence, latency"]
+    more += ["--ignore", "confidence, latency", "--accuracy", "f1", "--accuracy-margin", 0.05]
+    more += ["--min-feedback", 40, "--accuracy-proof"]
     result = tidegate("promote", "damage", "1.1.0", *options, *more, "--url", promoting.url)
 
     assert result.exit_code == 0
@@ -76,9 +77,18 @@ def test_all_of_a_plan_can_be_said(tidegate: Tidegate, promoting: Plane) -> None
         "shadow_percent": 10,
         "manual": True,
         "ignore": ["confidence", "latency"],
+        "accuracy": {"score": "f1", "margin": 0.05, "least": 40, "proof": True},
         "who": "ada",
         "reason": "new data",
     }
+
+
+def test_what_belongs_to_a_gate_is_refused_without_one(
+    tidegate: Tidegate, promoting: Plane
+) -> None:
+    result = tidegate("promote", "damage", "1.1.0", "--min-feedback", 40, "--url", promoting.url)
+    assert result.exit_code == 2
+    assert "--accuracy" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from control_plane.core.accuracy import AccuracyGate, Comparison, compare
 from control_plane.core.analysis import (
     AnalysisOptions,
     ArmCounts,
@@ -16,6 +17,8 @@ from control_plane.core.analysis import (
 from control_plane.core.analysis import Verdict as Judged
 from control_plane.core.assessing import (
     Found,
+    accuracy_found,
+    accuracy_missing,
     conclude,
     detection_figures,
     figures_of,
@@ -153,3 +156,51 @@ def test_gates_that_hold_a_release_are_all_named() -> None:
 
 def test_answers_none_of_which_agree() -> None:
     assert detection_figures({"compared": 4}).target == 0.0
+
+
+RIGHT = AccuracyGate("right", margin=0.1, least=10)
+
+
+def compared(stable: float, target: float, pairs: int) -> Comparison:
+    return compare([stable] * pairs, [target] * pairs, RIGHT, alpha=0.01)
+
+
+def test_too_few_judged_photos_are_waited_for() -> None:
+    found = accuracy_found(RIGHT, compared(1.0, 1.0, 9))
+    assert found.figures.verdict is U
+    assert found.words == "accuracy:right: 9 of at least 10 judged photos of each release"
+    assert accuracy_found(RIGHT, compared(1.0, 1.0, 10)).figures.verdict is N
+
+
+def test_what_is_worse_is_so_with_few_photos_too() -> None:
+    late = AccuracyGate("right", margin=0.1, least=1000)
+    found = accuracy_found(late, compared(1.0, 0.0, 30))
+    assert found.figures.verdict is W
+    assert found.words == "accuracy:right is worse by more than 0.1: 1.00 → 0.00"
+    assert found.figures.metric == "accuracy:right"
+    assert found.figures.log_e > found.figures.log_threshold > 0
+    assert (found.figures.stable, found.figures.target) == (1.0, 0.0)
+
+
+def test_a_gate_that_wants_proof_waits_for_it() -> None:
+    strict = AccuracyGate("right", margin=0.1, least=10, is_proof_needed=True)
+    waiting = accuracy_found(strict, compared(1.0, 1.0, 20))
+    assert waiting.figures.verdict is U
+    assert waiting.words == "accuracy:right: not proved yet to be within 0.1: 1.00 → 1.00"
+    proved = accuracy_found(strict, compared(1.0, 1.0, 200))
+    assert proved.figures.verdict is N
+    assert proved.figures.clear_log_e is not None
+    assert accuracy_found(RIGHT, compared(1.0, 1.0, 20)).figures.clear_log_e is None
+
+
+def test_without_a_mean_none_is_told() -> None:
+    nothing = compare([], [], RIGHT, alpha=0.01)
+    strict = AccuracyGate("right", least=1, is_proof_needed=True)
+    found = accuracy_found(strict, Comparison(5, nothing.alarm, nothing.all_clear, None, 1.0))
+    assert found.words == "accuracy:right: not proved yet to be within 0.1"
+
+
+def test_feedback_that_cannot_be_read_says_nothing() -> None:
+    found = accuracy_missing(RIGHT, "the store is away")
+    assert found.figures.verdict is E
+    assert found.words == "accuracy:right: the store is away"

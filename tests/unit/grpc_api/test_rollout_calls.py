@@ -12,6 +12,7 @@ import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from control_plane.core.accuracy import AccuracyGate
 from control_plane.core.rollout import Kind, Plan, State, Verdict
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.grpc_api.protos import operations_pb2 as pb
@@ -76,14 +77,25 @@ async def test_all_of_a_plan_may_be_said(edge: Edge) -> None:
         who="ada",
         reason="new data",
         ignore=["latency", "confidence"],
+        accuracy=pb.AccuracyGate(score="f1", least=40),
     )
     begun = await ask(edge, request)
     assert (begun.engine, begun.shadow_percent, begun.is_manual) == ("materials", 25, True)
     (made,) = edge.rollouts.all
     ignored = ("confidence", "latency")
     assert made.plan == Plan(
-        Kind.CANARY, (2, 20), 25, 0, 50.5, 7, 600, is_manual=True, ignored=ignored
+        Kind.CANARY,
+        (2, 20),
+        25,
+        0,
+        50.5,
+        7,
+        600,
+        is_manual=True,
+        ignored=ignored,
+        accuracy=AccuracyGate("f1", 0.1, 40),
     )
+    assert begun.accuracy == pb.AccuracyGate(score="f1", margin=0.1, least=40)
     assert tuple(begun.ignored) == ignored
     (record,) = edge.rollouts.records
     assert (record.entry.who, record.entry.reason) == ("ada", "new data")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from control_plane.core.accuracy import AccuracyGate
 from control_plane.core.rollout import Kind, MetricFigures, Plan, State, Verdict
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api import rollout_schemas as schemas
@@ -44,6 +45,7 @@ BEGUN = {
     "max_step_s": 600.0,
     "min_samples": 20,
     "ignored": [],
+    "accuracy": None,
     "instances": {"triton-0": "ready", "triton-1": "loading"},
     "verdict": None,
     "samples": 0,
@@ -86,13 +88,24 @@ async def test_all_of_a_plan_may_be_said(edge: Edge) -> None:
         "min_samples": 7,
         "manual": True,
         "ignore": ["latency", "confidence"],
+        "accuracy": {"score": "f1", "margin": 0.05, "least": 40, "proof": True},
     }
     begun = await begin(edge, **plan, kind="canary", who=" ada ", reason=" new data ")
     (made,) = edge.rollouts.all
     ignored = ("confidence", "latency")
     assert made.plan == Plan(
-        Kind.CANARY, (2, 20), 25, 5, 50.5, 7, 600, is_manual=True, ignored=ignored
+        Kind.CANARY,
+        (2, 20),
+        25,
+        5,
+        50.5,
+        7,
+        600,
+        is_manual=True,
+        ignored=ignored,
+        accuracy=AccuracyGate("f1", 0.05, 40, is_proof_needed=True),
     )
+    assert begun["accuracy"] == plan["accuracy"]
     assert begun["ignored"] == list(ignored)
     (record,) = edge.rollouts.records
     assert (record.entry.who, record.entry.reason) == ("ada", "new data")
@@ -133,6 +146,10 @@ async def test_an_engine_is_known_by_its_other_name_too(edge: Edge) -> None:
         ({"kind": "direct", "ignore": ["latency"]}, "ignore"),
         ({"kind": "experiment", "split": SPLIT, "ignore": ["errors"]}, "ignore"),
         ({"ignore": ["sample_ratio"]}, "ignore"),
+        ({"accuracy": {"score": "map50"}}, "accuracy.score"),
+        ({"accuracy": {"score": "f1", "margin": 0.9}}, "accuracy.margin"),
+        ({"accuracy": {"score": "f1", "leest": 3}}, "accuracy.leest"),
+        ({"kind": "direct", "accuracy": {"score": "f1"}}, "accuracy"),
         ({"ignore": ["latency", "latency"]}, "ignore"),
         ({"ignore": "latency"}, "ignore"),
         ({"split": SPLIT}, "split"),

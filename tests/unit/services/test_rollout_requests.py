@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from control_plane.core.accuracy import AccuracyGate
 from control_plane.core.rollout import Kind, Plan
 from control_plane.errors import ErrorCode, InvalidArgument
 from control_plane.services.rollout_requests import PlanDefaults, PlanRequest, check_who
@@ -69,6 +70,8 @@ def test_two_limits_that_contradict_each_other_are_refused() -> None:
         (PlanRequest(Kind.DIRECT, shadow_percent=1), "shadow_percent"),
         (PlanRequest(Kind.DIRECT, ignored=("confidence",)), "ignore"),
         (PlanRequest(ignored=("errors",)), "ignore"),
+        (PlanRequest(Kind.DIRECT, accuracy=AccuracyGate("f1")), "accuracy"),
+        (PlanRequest(Kind.SHADOW, accuracy=AccuracyGate("f1")), "accuracy"),
         (PlanRequest(Kind.SHADOW, max_step_s=1.0), "max_step_s"),
         (PlanRequest(Kind.SHADOW, min_samples=1), "min_samples"),
         (PlanRequest(Kind.SHADOW, is_manual=True), "manual"),

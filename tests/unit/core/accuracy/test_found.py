@@ -45,6 +45,7 @@ def test_what_is_kept_reads_the_same_and_holds_nothing_else() -> None:
     assert read_found(kept_of(findings)) == read_found(findings)
     assert kept_of({"volume_m3": 2.5, "confidence": 0.9}) == {"volume_m3": 2.5}
     assert kept_of({"EMBEDDING": [0.0] * 1000}) == {}
+    assert kept_of({"volume_m3": [0.0] * 1000}) == {}
 
 
 def test_of_very_many_boxes_so_many_are_kept() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan
 from typing import Any
 
 import pytest
 
+from control_plane.core.accuracy import AccuracyGate
 from control_plane.core.rollout import IGNORABLE, Kind, Plan, read_split
 from control_plane.errors import InvalidArgument
 
@@ -224,3 +226,13 @@ def test_a_wrong_split_is_refused(split: dict[str, int], field: str, message: st
     with pytest.raises(InvalidArgument) as refused:
         read_split(split, "1.0.0")
     assert (refused.value.field, refused.value.message) == (field, message)
+
+
+def test_feedback_is_asked_of_a_canary_only() -> None:
+    gate = AccuracyGate("f1")
+    assert Plan(accuracy=gate).accuracy is gate
+    for plan in (Plan.direct(), Plan.shadow(5), Plan.experiment(50)):
+        with pytest.raises(InvalidArgument) as refused:
+            replace(plan, accuracy=gate)
+        assert refused.value.field == "accuracy"
+        assert refused.value.message == (f"accuracy means nothing to a rollout of kind {plan.kind}")
