@@ -24,7 +24,12 @@ WHAT_NEXT = "the same again waits on, undrain brings it back"
 
 app = typer.Typer(invoke_without_command=True, add_completion=False)
 
-Name = Annotated[str, typer.Argument(metavar="INSTANCE", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="INSTANCE", show_default=False, help="Its name, as `tidegate fleet` shows it."
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option("--force", help="Also the last instance where a release takes requests."),

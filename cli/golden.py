@@ -14,7 +14,10 @@ from cli.printing import print_json
 
 DEFAULT_GRPC = "127.0.0.1:9001"
 
-Engine = Annotated[str, typer.Argument(metavar="ENGINE", show_default=False)]
+Engine = Annotated[
+    str,
+    typer.Argument(metavar="ENGINE", show_default=False, help="As `tidegate engines` names it."),
+]
 Input = Annotated[
     Path,
     typer.Argument(

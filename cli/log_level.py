@@ -8,7 +8,7 @@ import typer
 
 from cli.client import ControlPlane
 from cli.durations import seconds_of
-from cli.options import DEFAULT_URL, AsJson, Reason, Token, Url, Who, signed
+from cli.options import DEFAULT_URL, AsJson, Token, Url, signed
 from cli.printing import print_json
 
 PATH = "/api/v1/log-level"
@@ -19,7 +19,7 @@ def log_level(
     level: Annotated[
         str | None,
         typer.Argument(
-            metavar="[debug|info|warning|error]",
+            metavar="debug|info|warning|error",
             show_default=False,
             help="Least severe message to write from now on; without it, the level is shown.",
         ),
@@ -33,8 +33,19 @@ def log_level(
             help="Go back to the settings' level after so long (s, min, h, d).",
         ),
     ] = None,
-    reason: Reason = "",
-    who: Who = None,
+    reason: Annotated[
+        str,
+        typer.Option("--reason", metavar="TEXT", show_default=False, help="Why, for the log."),
+    ] = "",
+    who: Annotated[
+        str | None,
+        typer.Option(
+            "--who",
+            metavar="NAME",
+            show_default=False,
+            help="Who asks, for the log; else the user of this machine.",
+        ),
+    ] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: AsJson = False,

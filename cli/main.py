@@ -52,6 +52,8 @@ app = typer.Typer(
     name="tidegate",
     cls=Commands,
     help="Tidegate routes detection requests to engines on a fleet of Triton servers.",
+    epilog="At first: `tidegate up` in one terminal, `tidegate detect PHOTO` in another. When "
+    "something is wrong: `tidegate doctor`.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

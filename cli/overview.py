@@ -115,7 +115,7 @@ def _admission_cells(admission: Mapping[str, Any]) -> list[str]:
 
 def releases(
     engine: Annotated[
-        str | None, typer.Argument(metavar="[ENGINE]", show_default=False, help="Only this engine.")
+        str | None, typer.Argument(metavar="ENGINE", show_default=False, help="Only this engine.")
     ] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,

@@ -15,8 +15,13 @@ ROLLOUTS = "/api/v1/rollouts"
 AUDIT = "/api/v1/audit"
 LOOKED_THROUGH = 200
 
-Engine = Annotated[str, typer.Argument(metavar="ENGINE", show_default=False)]
-Release = Annotated[str, typer.Argument(metavar="RELEASE", show_default=False)]
+Engine = Annotated[
+    str,
+    typer.Argument(metavar="ENGINE", show_default=False, help="As `tidegate engines` names it."),
+]
+Release = Annotated[
+    str, typer.Argument(metavar="RELEASE", show_default=False, help="A version, as in 1.2.0.")
+]
 Named = Annotated[
     str | None,
     typer.Argument(
