@@ -6,6 +6,12 @@ of them in turn, several rounds, so that a machine whose speed drifts slows all 
 medians over the rounds and the ratios to the direct path, as Markdown.
 
     python benchmarks/gateway_overhead.py [--rounds 3] [--window-ms 1500] [--json FILE]
+
+With ``--observability`` it compares two Tidegates instead, in pairs that follow each other at once:
+one with metrics that are scraped, logs, and traces of which 1 % are sent to a collector, and one
+with nothing of that (``unobserved.py``).
+
+    python benchmarks/gateway_overhead.py --observability [--rounds 15] [--window-ms 1000]
 """
 
 from __future__ import annotations
@@ -20,22 +26,29 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+import psutil
 from rich.progress import Progress
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-PERF_ANALYZER = ROOT / ".venv" / "perf_analyzer" / "perf_analyzer"
+PERF_ANALYZER = Path(
+    os.environ.get("PERF_ANALYZER", ROOT / ".venv" / "perf_analyzer" / "perf_analyzer")
+)
 PATHS = ("direct", "bare proxy", "tidegate")
 SIZES = {"64 B": 16, "1 MB": 262_144}
 CONCURRENCIES = (1, 8)
+COUNTED = "nv_inference_request_success"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +65,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all paths (3)")
     parser.add_argument("--window-ms", type=int, default=1500, help="one of 3 windows (1500)")
     parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--observability", action="store_true", help="with it against without")
     options = parser.parse_args()
     if not PERF_ANALYZER.exists():
         sys.exit("perf_analyzer is missing: run scripts/install_test_servers.sh")
     with ExitStack() as stack:
+        if options.observability:
+            pairs = measure_pairs(stack, rounds=options.rounds, window_ms=options.window_ms)
+            print_pairs(pairs)
+            if options.json:
+                options.json.write_text(json.dumps(pairs, indent=2))
+            return
         urls = start_everything(stack)
         figures = measure_all(urls, rounds=options.rounds, window_ms=options.window_ms)
     print_table(figures)
@@ -83,6 +103,140 @@ def start_everything(stack: ExitStack) -> dict[str, str]:
     for url in urls.values():
         wait_ready(url)
     return urls
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A Tidegate that is measured. triton_metrics: where its requests are counted."""
+
+    url: str
+    process: psutil.Process
+    triton_metrics: str
+
+    def figures(self, concurrency: int, window_ms: int) -> tuple[float, float]:
+        """Requests a second, and microseconds of its process's own time for each request.
+
+        The second hardly changes with what else the machine has to do.
+        """
+        began_s, begun = self._cpu_s(), self._requests()
+        throughput = perf_analyzer(self.url, SIZES["64 B"], concurrency, window_ms).throughput
+        requests = self._requests() - begun
+        return throughput, 1e6 * (self._cpu_s() - began_s) / requests
+
+    def _cpu_s(self) -> float:
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    def _requests(self) -> float:
+        text = urllib.request.urlopen(self.triton_metrics, timeout=30).read().decode()
+        counts = [line for line in text.splitlines() if line.startswith(COUNTED)]
+        return sum(float(line.rpartition(" ")[2]) for line in counts)
+
+
+def start_pair(stack: ExitStack) -> dict[str, Measured]:
+    """Two Tidegates before one Triton."""
+    collector = stack.enter_context(collecting())
+    triton_port = free_port_range(3)
+    ports = free_ports(4)
+    urls = {name: f"127.0.0.1:{port}" for name, port in zip(("on", "off"), ports[2:], strict=True)}
+    common = ["--model-repository", str(HERE / "models")]
+    on = [str(Path(sys.executable).parent / "tidegate"), "up", "--tritons", "1", *common]
+    on += ["--triton-base-port", str(triton_port), "--log-level", "info"]
+    off = [sys.executable, str(HERE / "unobserved.py"), "serve", *common]
+    traced = {"TIDEGATE_TRACING__ENDPOINT": collector, "TIDEGATE_TRACING__SAMPLE_RATIO": "0.01"}
+    there = {"name": "triton-0", "grpc_url": f"127.0.0.1:{triton_port + 1}"}
+    instances = {"TIDEGATE_INSTANCES": json.dumps([there])}
+    metrics = f"http://127.0.0.1:{triton_port + 2}/metrics"
+    pair = {}
+    for name, command, http, grpc_port, more in (
+        ("on", on, ports[0], ports[2], traced),
+        ("off", off, ports[1], ports[3], instances),
+    ):
+        command += ["--state-dir", stack.enter_context(tempfile.TemporaryDirectory())]
+        command += ["--http-port", str(http), "--grpc-port", str(grpc_port)]
+        pid = stack.enter_context(process(command, PYTHONPATH=str(ROOT), **more))
+        pair[name] = Measured(urls[name], psutil.Process(pid), metrics)
+    for url in urls.values():
+        wait_ready(url)
+    stack.enter_context(scraping(f"http://127.0.0.1:{ports[0]}/metrics"))
+    return pair
+
+
+def measure_pairs(stack: ExitStack, *, rounds: int, window_ms: int) -> dict[str, dict[str, float]]:
+    """By concurrency: the median of each, and of the ratios of what was measured in pairs."""
+    pair = start_pair(stack)
+    for one in pair.values():
+        one.figures(8, window_ms)  # warm
+    ratios: dict[int, list[dict[str, float]]] = {one: [] for one in CONCURRENCIES}
+    for number in range(rounds):
+        for concurrency, found in ratios.items():
+            # Who is first changes, so that a machine that slows down favours neither.
+            order = ("on", "off") if number % 2 else ("off", "on")
+            seen = {name: pair[name].figures(concurrency, window_ms) for name in order}
+            (on, on_us), (off, off_us) = seen["on"], seen["off"]
+            found.append(
+                {"on": on, "off": off, "ratio": on / off}
+                | {"on_us": on_us, "off_us": off_us, "share": off_us / on_us}
+            )
+    return {
+        str(concurrency): {
+            **{name: statistics.median(one[name] for one in found) for name in found[0]},
+            "lowest": min(one["ratio"] for one in found),
+            "highest": max(one["ratio"] for one in found),
+        }
+        for concurrency, found in ratios.items()
+    }
+
+
+def print_pairs(pairs: dict[str, dict[str, float]]) -> None:
+    print(f"\n{machine()}\n")
+    print(
+        "| concurrency | on, requests/s | off, requests/s | on / off | from | to "
+        "| own time on, µs | off, µs | off / on |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for concurrency, one in pairs.items():
+        print(
+            f"| {concurrency} | {one['on']:,.0f} | {one['off']:,.0f} | {one['ratio']:.3f} "
+            f"| {one['lowest']:.2f} | {one['highest']:.2f} "
+            f"| {one['on_us']:.0f} | {one['off_us']:.0f} | {one['share']:.3f} |"
+        )
+
+
+@contextmanager
+def collecting() -> Iterator[str]:
+    """The endpoint of a collector that takes everything and keeps nothing."""
+    take = grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
+    service = "opentelemetry.proto.collector.trace.v1.TraceService"
+    with ThreadPoolExecutor(1) as threads:
+        server = grpc.server(threads)
+        handler = grpc.method_handlers_generic_handler(service, {"Export": take})
+        server.add_generic_rpc_handlers((handler,))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.stop(None).wait()
+
+
+@contextmanager
+def scraping(url: str, every_s: float = 5.0) -> Iterator[None]:
+    """As a Prometheus does."""
+    is_over = threading.Event()
+
+    def scrape() -> None:
+        while not is_over.wait(every_s):
+            with suppress(OSError):
+                urllib.request.urlopen(url, timeout=every_s).read()
+
+    thread = threading.Thread(target=scrape, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def measure_all(
@@ -163,7 +317,7 @@ def machine() -> str:
     )
 
 
-def wait_ready(url: str, timeout_s: float = 60) -> None:
+def wait_ready(url: str, timeout_s: float = 180) -> None:
     """Until the echo model answers there."""
     give_up_s = time.monotonic() + timeout_s
     with grpc.insecure_channel(url) as channel:
@@ -200,10 +354,11 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def process(command: list[str]) -> Iterator[None]:
-    running = subprocess.Popen(command, cwd=ROOT)
+def process(command: list[str], **environ: str) -> Iterator[int]:
+    """Its id."""
+    running = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ})
     try:
-        yield
+        yield running.pid
     finally:
         running.terminate()
         running.wait(30)

@@ -105,7 +105,8 @@ class TracingSettings(Section):
         if value and (matched is None or not is_place(matched["place"])):
             # No user or password: settings are printed and logged.
             raise PydanticCustomError(
-                "tracing_endpoint", "should be http://HOST:PORT/PATH or https://…, without a user"
+                "tracing_credentials",
+                "should be http://HOST:PORT/PATH or https://…, without a user",
             )
         return value
 

@@ -113,7 +113,7 @@ class RecentTraces:
 
     def _forget(self, recording: Recording) -> None:
         for name in _names(recording):
-            left = tuple(one for one in self._by_id.get(name, ()) if one is not recording)
+            left = tuple([one for one in self._by_id.get(name, ()) if one is not recording])
             if left:
                 self._by_id[name] = left
             else:

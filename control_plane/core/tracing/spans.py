@@ -93,7 +93,10 @@ class Recording:
     @property
     def error(self) -> str:
         """Why the whole failed, in whole or in part; "" where it did not."""
-        return next((one.error for one in self.spans if one.error and not one.is_minor), "")
+        for one in self.spans:
+            if one.error and not one.is_minor:
+                return one.error
+        return ""
 
     def lasted_s(self, now_s: float) -> float:
         return (now_s if self.ended_s is None else self.ended_s) - self.started_s

@@ -167,3 +167,18 @@ def test_what_is_no_secret_or_url_is_said() -> None:
 async def test_it_shows_where_to_and_no_secret() -> None:
     async with webhook(lambda _: httpx.Response(200)) as sink:
         assert repr(sink) == "<Webhook metadata.example>"
+
+
+async def test_the_trace_goes_along_and_changes_no_header_of_ours() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return reply(204)
+
+    headers = (("traceparent", "00-a-b-01"), ("webhook-id", "forged"))
+    async with webhook(answer) as sink:
+        await sink.send("job.0", b"{}", headers=headers)
+    (request,) = seen
+    assert request.headers["traceparent"] == "00-a-b-01"
+    assert request.headers["webhook-id"] == "job.0"

@@ -26,6 +26,7 @@ from control_plane.services.model_reads import ModelReads
 from control_plane.services.operations import Operations
 from control_plane.services.rollout_requests import PlanDefaults
 from control_plane.services.status import Status
+from control_plane.services.tracing import NOT_TRACED, Tracer
 from tests.unit.fake_jobs import FakeJobs
 from tests.unit.fakes import FakeCalendar, FakeClock, FakeInspector, FakeInstance, FakePhotos
 from tests.unit.rollouts import FakeRollouts
@@ -99,6 +100,7 @@ def make_server(
     rollouts: FakeRollouts | None = None,
     operations: Operations | None = None,
     jobs: FakeJobs | None = None,
+    tracing: Tracer = NOT_TRACED,
 ) -> GrpcServer:
     jobs = jobs or FakeJobs()
     gateway = gateway or make_gateway(fleet, clock)
@@ -125,6 +127,7 @@ def make_server(
         timeouts=timeouts,
         stream_idle_s=stream_idle_s,
         max_message_bytes=MAX_MESSAGE_BYTES,
+        tracing=tracing,
     )
     calls = RolloutCalls(
         rollouts or FakeRollouts(),
@@ -134,10 +137,12 @@ def make_server(
     )
     detection = Detection(gateway, FakeInspector(), lambda: TABLE.routes, clock)
     known = detection.known_engines
-    submitted = DetectionCalls(jobs, jobs, known, timeouts, kserve.stopping, max_deadline_s=3600.0)
+    submitted = DetectionCalls(
+        jobs, jobs, known, timeouts, kserve.stopping, max_deadline_s=3600.0, tracing=tracing
+    )
     return GrpcServer(
         kserve=kserve,
-        orchestrator=Orchestrator(detection, photos, status, clock, timeouts, submitted),
+        orchestrator=Orchestrator(detection, photos, status, clock, timeouts, submitted, tracing),
         operations=OperationsService(
             operations or Operations(fleet, lambda: TABLE), status, calls, JobCalls(jobs, timeouts)
         ),

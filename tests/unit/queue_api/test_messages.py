@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from control_plane.core.jobs import JobRequest
 from control_plane.core.jobs.orders import ForeignOrder, JobReference
+from control_plane.core.tracing import TraceContext
 from control_plane.errors import InvalidArgument
 from control_plane.queue_api.messages import MessageBody, read_deadline, read_message
 
@@ -196,3 +197,15 @@ def test_no_value_of_a_field_does_harm(body: dict[str, object], has_url: bool) -
 @given(st.text())
 def test_no_deadline_does_harm(text: str) -> None:
     check_harmless(json.dumps({"photo_url": URL, "deadline": text}).encode())
+
+
+def test_a_message_may_name_the_trace_that_it_belongs_to() -> None:
+    trace_id, span_id = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    parent = f"00-{trace_id}-{span_id}-01"
+    order = read({"photo_url": URL, "traceparent": parent, "tracestate": "a=1"})
+    assert isinstance(order, ForeignOrder)
+    assert order.request.trace == TraceContext(trace_id, span_id, True, "a=1")
+    # What is none costs nobody his job.
+    assert read({"photo_url": URL, "traceparent": "none", "tracestate": "a=1"}) == read(
+        {"photo_url": URL}
+    )

@@ -31,6 +31,21 @@ def test_a_count_that_somebody_made_up_can_be_sent_on(count: int) -> None:
     assert decode.field_table(wire)[1]["tidegate-deliveries"] == taken.deliveries > 0
 
 
+def test_the_senders_trace_is_read_and_kept_by_copies() -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    headers = {"Traceparent": parent, "tracestate": "x" * 1025, "x-amzn-trace-id": 7, "other": "a"}
+    message: Any = SimpleNamespace(
+        header=SimpleNamespace(properties=SimpleNamespace(headers=headers, message_id="a")),
+        body=b"{}",
+        channel=SimpleNamespace(is_closed=False),
+        delivery_tag=1,
+    )
+    taken = read_delivery(message, priority=Priority.LOW, is_dead=False, source=cast(Any, None))
+
+    assert taken.carried == {"traceparent": parent}
+    assert copy_of(taken, is_counted=True).headers["traceparent"] == parent
+
+
 def test_an_oddity_in_giving_back_does_not_end_the_queue() -> None:
     async def main() -> None:
         queue = RabbitmqQueue(RabbitmqOptions("amqp://nowhere/", idle_s=1.0), Random(0))

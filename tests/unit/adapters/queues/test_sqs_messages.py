@@ -58,6 +58,35 @@ def test_a_count_that_is_none_counts_as_one(count: object) -> None:
     assert read_delivery(wire, queue="low", priority=Priority.LOW).deliveries == 1
 
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+ROOT = "Root=1-5759e988-bd862e3fe1be46a994272793"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "own", "carried"),
+    [
+        (
+            {"traceparent": PARENT, "tracestate": "a=1"},
+            {},
+            {"traceparent": PARENT, "tracestate": "a=1"},
+        ),
+        ({}, {"AWSTraceHeader": ROOT}, {"x-amzn-trace-id": ROOT}),
+        ({"x-amzn-trace-id": "own"}, {"AWSTraceHeader": ROOT}, {"x-amzn-trace-id": "own"}),
+        ({"traceparent": "x" * 1025, "other": "a"}, {}, {}),
+    ],
+)
+def test_the_senders_trace_is_read_and_kept_by_copies(
+    attributes: dict[str, str], own: dict[str, str], carried: dict[str, str]
+) -> None:
+    named = {name: {"StringValue": value} for name, value in attributes.items()}
+    wire = {"Body": "", "ReceiptHandle": "r", "MessageAttributes": named, "Attributes": own}
+    delivery = read_delivery(wire, queue="low", priority=Priority.LOW)
+
+    assert delivery.carried == carried
+    again = sent(copy_of(delivery, is_counted=True))
+    assert read_delivery(again, queue="low", priority=Priority.LOW).carried == carried
+
+
 def test_an_error_is_told_without_who_asked() -> None:
     refused = ClientError(
         {"Error": {"Code": "AccessDenied", "Message": "User AKIAX with hunter2"}}, "SendMessage"

@@ -49,6 +49,7 @@ from control_plane.services.jobs.desk import Desk, DeskOptions
 from control_plane.services.jobs.intake import Intake, IntakeOptions, Submission
 from control_plane.services.jobs.upkeep import Upkeep, UpkeepOptions
 from control_plane.services.jobs.watching import Watching
+from control_plane.services.tracing import NOT_TRACED, Tracer
 from tests.unit.fakes import FakeInspector, FakePhotos
 
 EPOCH_S = 1_700_000_000.0
@@ -259,12 +260,14 @@ class FakeSink:
     answers: list[Exception | None] = field(default_factory=list)
     received: dict[str, set[bytes]] = field(default_factory=dict)
     sends: int = 0
+    headers: list[dict[str, str]] = field(default_factory=list)
     takes_s: float = 0.0
 
     async def send(
         self, result_id: str, body: bytes, *, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
         self.sends += 1
+        self.headers.append(dict(headers))
         self.received.setdefault(result_id, set()).add(body)
         if self.takes_s:
             await asyncio.sleep(self.takes_s)
@@ -308,6 +311,7 @@ class Site:
         self.retries = retries or JobRetryOptions(max_attempts=3)
         self.is_sent = is_sent
         self.rng = Random(7)
+        self.tracing: Tracer = NOT_TRACED
 
     def intake(
         self, *, max_waiting: int = 1_000, step: Callable[[str], None] | None = None
@@ -349,6 +353,7 @@ class Site:
             clock=Clock(),
             rng=self.rng,
             options=AttemptOptions(is_sent=self.is_sent, store="here.db", retries=self.retries),
+            tracing=self.tracing,
             step=step or (lambda _: None),
         )
 
@@ -384,6 +389,7 @@ class Site:
             sink=self.sink,
             rng=self.rng,
             options=DeliveryOptions(max_attempts=3),
+            tracing=self.tracing,
         )
 
     async def take(
