@@ -65,6 +65,9 @@ def test_it_shows_what_is_believed_and_what_is_served(whole: RunningTidegate, ta
     assert "stable, 100 % of the traffic" in served
     assert "damage--1.0.0" in served
     assert "damage_detector" in served
+    load = page.locator("#load")
+    load.locator("dt", has_text="Pending").wait_for()
+    assert "0 %" not in load.inner_text().split("GPU")[-1]  # this Triton has none
     history = page.locator("#history").inner_text()
     assert "healthy" in history
     assert page.locator(".lane").count() >= 1

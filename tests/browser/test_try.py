@@ -295,6 +295,30 @@ def test_a_photo_is_dropped_or_pasted(tidegate: RunningTidegate, tab: Tab, how: 
     assert boxes_of(detect(tab))
 
 
+def test_a_person_says_whether_it_was_right(tidegate: RunningTidegate, tab: Tab) -> None:
+    open_page(tab, tidegate, "?engines=damage,volume")
+    page = tab.page
+    page.set_input_files("#photo", ROOF)
+    detect(tab)
+    before = said_of(tidegate)
+    damage = page.locator("[data-verdict=damage]")
+    damage.get_by_role("button", name="Wrong").click()
+    damage.get_by_text("Noted for 1.0.0: wrong.").wait_for()
+    assert said_of(tidegate) == before + 1
+    # The last word holds.
+    damage.get_by_role("button", name="Right").click()
+    damage.get_by_text("Noted for 1.0.0: right.").wait_for()
+    assert said_of(tidegate) == before + 1
+    assert damage.get_by_role("button", name="Right").get_attribute("aria-pressed") == "true"
+    page.locator("[data-verdict=volume]").wait_for()
+    shoot(tab, "try-feedback")
+
+
+def said_of(tidegate: RunningTidegate) -> int:
+    releases = tidegate.get("/api/v1/engines/damage/accuracy")["releases"]
+    return int(releases["1.0.0"]["photos"]) if "1.0.0" in releases else 0
+
+
 def test_what_was_chosen_outlives_a_reload(tidegate: RunningTidegate, tab: Tab) -> None:
     open_page(tab, tidegate)
     page = tab.page

@@ -34,8 +34,11 @@ def make_instance_page(services: RestServices, now: Callable[[], datetime]) -> P
             engines=services.status.engines(),
             now=now(),
         )
-        load = show_load(getattr(view, "load", None), getattr(view, "load_reason", ""))
-        return {"shown": shown, "load": load, "tones": tones}
+        return {
+            "shown": shown,
+            "load": show_load(view.load, view.load_reason),
+            "tones": tones,
+        }
 
     return Page("instance", PATH, FRAGMENTS, look)
 

@@ -6,36 +6,12 @@ what is not known is left out and never made a 0 of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from control_plane.rest_api.dashboard import words
+from control_plane.services.status import LoadView
 
 STALE_S = 10.0
-
-
-class Load(Protocol):
-    """As ``services.status`` has it."""
-
-    @property
-    def scraped_ago_s(self) -> float: ...
-    @property
-    def pending(self) -> int: ...
-    @property
-    def queue_ms(self) -> Mapping[str, float]: ...
-    @property
-    def gpu_utilization(self) -> float | None: ...
-    @property
-    def gpu_memory_used_bytes(self) -> int | None: ...
-    @property
-    def gpu_memory_total_bytes(self) -> int | None: ...
-    @property
-    def cpu_utilization(self) -> float | None: ...
-    @property
-    def cpu_memory_used_bytes(self) -> int | None: ...
-    @property
-    def cpu_memory_total_bytes(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +38,7 @@ class LoadPanel:
     reason: str
 
 
-def show_load(load: Load | None, reason: str = "") -> LoadPanel:
+def show_load(load: LoadView | None, reason: str = "") -> LoadPanel:
     if load is None:
         return LoadPanel((), (), "", "", reason or "its metrics have not been read")
     shares = [

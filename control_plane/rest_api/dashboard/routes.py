@@ -130,25 +130,21 @@ def install_dashboard(app: FastAPI, services: RestServices) -> Dashboard:
     add_page(router, dashboard, make_overview(services, dashboard.readings, dashboard.now))
     add_page(router, dashboard, make_engine_page(services, dashboard.readings))
     add_actions(router, dashboard, make_engine_actions(services))
-    _add_work(app, router, dashboard)
+    _add_work(router, dashboard)
     app.include_router(router)
     return dashboard
 
 
-def _add_work(app: FastAPI, router: APIRouter, dashboard: Dashboard) -> None:
+def _add_work(router: APIRouter, dashboard: Dashboard) -> None:
     """What is worked with: instances, jobs, one request."""
     services, readings = dashboard.services, dashboard.readings
     find_trace = find_in(services)
-
-    def has_feedback() -> bool:
-        return any(getattr(route, "path", "") == "/api/v1/feedback" for route in app.routes)
-
     for page in (
         make_instance_page(services, dashboard.now),
         make_jobs_page(services, readings, dashboard.now),
         make_job_page(services),
         make_trace_page(find_trace),
-        make_try_page(services, has_feedback),
+        make_try_page(services),
     ):
         add_page(router, dashboard, page)
     add_waterfall(router, find_trace, dashboard.render)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from control_plane.rest_api.dashboard.pages import Asked, Page
 from control_plane.rest_api.dashboard.try_view import show_try
 from control_plane.rest_api.services import RestServices
@@ -12,9 +10,7 @@ PATH = "/dashboard/try"
 FILTERS = dict.fromkeys(("engines", "releases", "priority", "cached"), "")
 
 
-def make_try_page(services: RestServices, has_feedback: Callable[[], bool]) -> Page:
-    """has_feedback: whether somebody takes it in."""
-
+def make_try_page(services: RestServices) -> Page:
     async def look(asked: Asked) -> dict[str, object]:
         offer = show_try(
             services.detection.known_engines(),
@@ -22,6 +18,6 @@ def make_try_page(services: RestServices, has_feedback: Callable[[], bool]) -> P
             asked=asked,
             max_bytes=services.limits.max_bytes,
         )
-        return {"offer": offer, "has_feedback": has_feedback()}
+        return {"offer": offer}
 
     return Page("try", PATH, (), look, filters=FILTERS, nav="try")

@@ -18,8 +18,10 @@ MOST_ATTRIBUTES = 24
 MOST_DEPTH = 12
 MOST_CHARACTERS = 300
 TICKS = 4
-TOLD_BY = ("engine", "instance", "model", "photo_host", "engines")
+TOLD_BY = ("engine", "instance", "model")
 """The attributes that tell spans of one name from each other, the first that is there."""
+TOLD_BY_OF = {"attempt": ("instance",)}
+"""Where another one says more: attempts of one engine differ in where they were made."""
 NARROWEST = 0.4
 """Of the whole width, in percent: what took no time is seen all the same."""
 
@@ -51,6 +53,11 @@ class Row:
 class Tick:
     at_ms: float
     left: float
+
+    @property
+    def label(self) -> str:
+        """As short as it is round."""
+        return f"{self.at_ms / 1000:g} s" if self.at_ms >= 1000 else f"{self.at_ms:g} ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +138,10 @@ def _row(span: Document, depth: int, length_ms: float) -> Row:
     left = _percent(start_ms, length_ms)
     width = max(_percent(end_ms, length_ms) - left, NARROWEST)
     attributes = span.get("attributes") or {}
+    told_by = TOLD_BY_OF.get(str(span.get("name")), TOLD_BY)
     return Row(
         name=_text(span.get("name")) or "?",
-        detail=next((_text(attributes[one]) for one in TOLD_BY if attributes.get(one)), ""),
+        detail=next((_text(attributes[one]) for one in told_by if attributes.get(one)), ""),
         depth=depth,
         start_ms=start_ms,
         duration_ms=duration_ms,

@@ -62,6 +62,7 @@ picture.addEventListener("load", () => {
 });
 picture.addEventListener("error", () => {
   byId("shot").hidden = true;
+  byId("shot-word").textContent = "The browser cannot show this file; the engines may still read it.";
   byId("shot-none").hidden = false;
 });
 new ResizeObserver(redraw).observe(picture);
@@ -154,7 +155,7 @@ function send() {
   }
   clear();
   byId("waterfall").replaceChildren();
-  byId("feedback")?.replaceChildren();
+  byId("feedback").replaceChildren();
   request = new XMLHttpRequest(); // fetch cannot say how much was sent
   request.open("POST", DETECT);
   if (form.elements.fresh.checked) request.setRequestHeader("Cache-Control", "no-cache");
@@ -215,8 +216,7 @@ function answered(tookMs) {
   if (status === 200 || answer.errors) {
     show(answer, picture, tookMs);
     byId("answer").scrollIntoView({ block: "nearest" });
-    const place = byId("feedback");
-    if (place) offerFeedback(answer, place);
+    offerFeedback(answer, byId("feedback"));
   }
   if (answer.correlation_id) showTrace(answer.correlation_id);
 }

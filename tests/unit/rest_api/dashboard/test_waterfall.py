@@ -87,7 +87,7 @@ def test_spans_of_one_name_are_told_apart_by_their_engine_or_instance() -> None:
     shown = waterfall_of(
         trace(
             span("engine", attributes={"engine": "damage", "instance": "triton-0"}),
-            span("attempt", attributes={"instance": "triton-0", "ending": "success"}),
+            span("attempt", attributes={"engine": "damage", "instance": "triton-0"}),
             span("encode"),
         )
     )
@@ -170,3 +170,14 @@ def test_ticks_are_round_times(length_ms: float, times: list[float]) -> None:
     ticks = ticks_of(length_ms)
     assert [tick.at_ms for tick in ticks] == times
     assert all(tick.left <= 100 for tick in ticks)
+
+
+def test_the_words_on_the_axis_are_as_short_as_they_are_round() -> None:
+    assert [tick.label for tick in ticks_of(0.2)] == [
+        "0 ms",
+        "0.05 ms",
+        "0.1 ms",
+        "0.15 ms",
+        "0.2 ms",
+    ]
+    assert [tick.label for tick in ticks_of(2400)] == ["0 ms", "1 s", "2 s"]

@@ -250,18 +250,3 @@ async def test_a_trace_is_drawn_and_what_strangers_wrote_is_text(edge: Edge, pat
     assert 'data-complete="true"' in text
     assert "2 more spans are not shown" in text
     assert "style=" not in text
-
-
-async def test_feedback_is_asked_for_where_somebody_takes_it(edge: Edge) -> None:
-    async def take() -> None:
-        """Nothing: it is only there."""
-
-    async with edge.client() as client:
-        app = client._transport.app  # type: ignore[attr-defined]
-        is_taken = any(getattr(one, "path", "") == "/api/v1/feedback" for one in app.routes)
-        before = (await client.get("/dashboard/try")).text
-        if not is_taken:
-            app.post("/api/v1/feedback")(take)
-        after = (await client.get("/dashboard/try")).text
-    assert ('id="feedback"' in before) == is_taken
-    assert 'id="feedback"' in after
