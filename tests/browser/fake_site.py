@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from control_plane.adapters.clock import MonotonicClock
 from control_plane.core.rollout import Plan, State
+from control_plane.core.traffic import RequestCounts
 from control_plane.rest_api.app import create_app
 from control_plane.rest_api.server import HttpServer
 from control_plane.services.status import InstanceView, ReleaseView
@@ -42,14 +44,14 @@ class FakeSite:
             await server.start()
             return server
 
-        self._server = self._run(begin())
+        self._server = self.run(begin())
 
     def stop(self) -> None:
-        self._run(self._server.stop(2.0))
+        self.run(self._server.stop(2.0))
 
     def close(self) -> None:
         self.stop()
-        self._run(_settle())
+        self.run(_settle())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(TIMEOUT_S)
         self._loop.close()
@@ -60,9 +62,9 @@ class FakeSite:
         async def apply() -> None:
             change(self.edge)
 
-        self._run(apply())
+        self.run(apply())
 
-    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT_S)
 
 
@@ -91,7 +93,12 @@ def busy_edge(engine: str = "damage", instance: str = "triton-0", reason: str = 
         ReleaseView("1.1.0", {"detector": 2}, False, 2500, (instance,), is_canary=True),
     )
     view = replace(engine_view(engine), stable="1.0.0", releases=releases)
-    edge = Edge(status=FakeStatus(engine_views=(view,), instance_views=(ill(instance, reason),)))
+    clock = MonotonicClock()
+    edge = Edge(
+        status=FakeStatus(engine_views=(view,), instance_views=(ill(instance, reason),)),
+        clock=clock,  # type: ignore[arg-type]
+        counts=RequestCounts(clock.now_s() - 1000.0),
+    )
     edge.rollouts.engines = {engine: make_engine(engine)}
     return edge
 

@@ -18,7 +18,7 @@ def test_engines_instances_and_queues_of_a_real_system(tidegate: RunningTidegate
     for engine in ("damage", "materials", "volume"):
         card = page.locator(f"[data-key='engine {engine}']")
         card.get_by_text("requests/s").wait_for()
-        assert "1.0.0 100" in card.inner_text()
+        assert "1.0.0 100" in " ".join(card.inner_text().split())
     for instance in ("triton-0", "triton-1"):
         assert "healthy" in page.locator(f"[data-key='instance {instance}']").inner_text()
     assert "high" in page.locator("#queues").inner_text()
@@ -50,4 +50,4 @@ def test_a_page_of_another_origin_cannot_act(tidegate: RunningTidegate) -> None:
 
 def test_the_docs_are_where_they_were(tidegate: RunningTidegate, tab: Tab) -> None:
     tab.page.goto(tidegate.url + "/docs")
-    tab.page.get_by_text("Tidegate").first.wait_for()
+    tab.page.locator("#swagger-ui .info").wait_for()
