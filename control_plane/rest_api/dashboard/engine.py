@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from control_plane.core.detections import ALIASES
+from control_plane.core.drift import LARGE, MODERATE, Against, Drift
 from control_plane.core.rollout import Command
 from control_plane.core.traffic import Figures
 from control_plane.errors import InvalidArgument
-from control_plane.rest_api.dashboard import charts, tones
+from control_plane.rest_api.dashboard import charts, tones, words
+from control_plane.rest_api.dashboard.accuracy_view import show_accuracy
 from control_plane.rest_api.dashboard.actions import Act, Order
 from control_plane.rest_api.dashboard.engine_cards import (
     SPAN_WORDS,
@@ -32,6 +34,7 @@ PATH = "/dashboard/engines/{engine}"
 FRAGMENTS = ("head", "rollout", "releases", "curves", "confidence", "accuracy", "history")
 PERCENTILES = ("p50", "p95", "p99")
 MOST_LISTED = 20
+_AGAINST = {Against.STABLE: "stable", Against.REFERENCE: "its own beginning"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,23 @@ class ReleaseRow:
     tone: str
     figures: Figures | None
     error_share: float | None
+    drift: Drift | None
+
+    @property
+    def drift_tone(self) -> str:
+        index = self.drift.index if self.drift is not None else None
+        if index is None or index < MODERATE:
+            return tones.IDLE
+        return tones.WARN if index >= LARGE else tones.INFO
+
+    @property
+    def drift_words(self) -> str:
+        """Of the confidences; a dash where too few were seen to say anything."""
+        if self.drift is None or self.drift.index is None:
+            return words.NOTHING
+        index = self.drift.index
+        size = "large" if index >= LARGE else "moderate" if index >= MODERATE else "none"
+        return f"{size}, {words.decimal(index)} against {_AGAINST[self.drift.against]}"
 
 
 def make_engine_page(services: RestServices, readings: Readings) -> Page:
@@ -49,8 +69,10 @@ def make_engine_page(services: RestServices, readings: Readings) -> Page:
         span = check_choice(asked, "span", tuple(SPANS))
         percentile = check_choice(asked, "latency", PERCENTILES)
         view = find_engine(asked["engine"], services.status.engines())
-        latest, history = await asyncio.gather(
-            read_rollout(services, readings, view.name), _read_history(services, readings, view)
+        latest, history, accuracy = await asyncio.gather(
+            read_rollout(services, readings, view.name),
+            _read_history(services, readings, view),
+            readings.read(f"accuracy {view.name}", partial(services.accuracy.of, view.name)),
         )
         last = latest.value.rollout if latest.value else None
         return {
@@ -65,6 +87,8 @@ def make_engine_page(services: RestServices, readings: Readings) -> Page:
             "roll_back": roll_back_button(view.name, last),
             "rows": _rows(services, view, SPANS[span]),
             "history": history,
+            "accuracy": accuracy,
+            "right": show_accuracy(accuracy.value or {}, view),
             **_drawn(services, view, SPANS[span], percentile),
         }
 
@@ -83,13 +107,22 @@ async def _read_history(
 
 def _rows(services: RestServices, view: EngineView, span_s: int) -> list[ReleaseRow]:
     toned = tones.release_tones(release.release for release in view.releases)
-    told = services.traffic.summary().engines.get(view.name)
-    summary = told.summary if told is not None else None
+    counted = services.traffic.summary().engines.get(view.name)
+    summary = counted.summary if counted is not None else None
+    drifts = counted.drifts if counted is not None else {}
     rows = []
     for release in view.releases:
         spans = summary.releases.get(release.release) if summary is not None else None
         figures = spans[span_s] if spans is not None and spans[span_s].requests else None
-        rows.append(ReleaseRow(release, toned[release.release], figures, error_share(figures)))
+        rows.append(
+            ReleaseRow(
+                view=release,
+                tone=toned[release.release],
+                figures=figures,
+                error_share=error_share(figures),
+                drift=drifts.get(release.release),
+            )
+        )
     return rows
 
 

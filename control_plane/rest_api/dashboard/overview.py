@@ -15,6 +15,7 @@ from control_plane.rest_api.dashboard import charts, tones
 from control_plane.rest_api.dashboard.attention import Attention, Seen
 from control_plane.rest_api.dashboard.engine_cards import SPAN_WORDS, SPANS, make_card
 from control_plane.rest_api.dashboard.lately import MOST, merge
+from control_plane.rest_api.dashboard.load_view import show_load
 from control_plane.rest_api.dashboard.pages import Asked, Page, check_choice
 from control_plane.rest_api.dashboard.readings import Reading, Readings
 from control_plane.rest_api.services import RestServices
@@ -34,8 +35,8 @@ def make_overview(services: RestServices, readings: Readings, now: Callable[[], 
         )  # fmt: skip
         engines, instances = services.status.engines(), services.status.instances()
         standing = services.standing.now()
-        told = services.traffic.summary().engines
-        traffic = {name: view.summary for name, view in told.items()}
+        counted = services.traffic.summary()
+        traffic = {name: one.summary for name, one in counted.engines.items()}
         seen = Seen(
             now=now(),
             engines=engines,
@@ -61,7 +62,9 @@ def make_overview(services: RestServices, readings: Readings, now: Callable[[], 
                 )
                 for view in engines
             ],
+            "is_merged": counted.is_merged,
             "instances": instances,
+            "loads": {view.name: show_load(view.load, view.load_reason) for view in instances},
             "priorities": tuple(Priority),
             "jobs": jobs,
             "audit": audit,

@@ -12,7 +12,7 @@ import pytest
 from control_plane.core.detections import Priority
 from control_plane.core.jobs import DeadReason, JobFigures
 from control_plane.core.rollout import Plan, Rollout, State
-from control_plane.core.traffic import EngineSummary, RequestCounts
+from control_plane.core.traffic import EngineSummary
 from control_plane.core.traffic.window import Counted
 from control_plane.rest_api.dashboard.attention import MOST, Attention, Finding, Seen
 from control_plane.rest_api.dashboard.readings import Reading
@@ -40,7 +40,7 @@ def findings(**changes: Any) -> list[Finding]:
 
 def summary(requests: int, errors: int, shed: int = 0) -> Mapping[str, EngineSummary]:
     figures = Counted(requests=requests, errors=errors + shed, shed=shed).figures(60.0)
-    return {"damage": EngineSummary({60: figures}, {})}
+    return {"damage": EngineSummary({60: figures}, {}, {})}
 
 
 def rollout(state: State, since: datetime = NOON) -> RolloutView:
@@ -52,8 +52,6 @@ def test_when_all_is_well_nothing_is_said() -> None:
     assert findings() == []
     assert findings(traffic=summary(1000, 9)) == []
     assert findings(rollouts=(rollout(State.STEP), rollout(State.COMPLETED))) == []
-    counts = RequestCounts(0.0)
-    assert findings(traffic=counts.summary(1.0)) == []
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ async def test_a_rollout_in_a_line() -> None:
 
 async def test_instances_queues_and_what_happened() -> None:
     page = await read(Edge())
-    assert "triton-0 healthy all is well ( 2025-01-31 12:00:00 UTC ) 1 fit closed 2" in page
+    assert "triton-0 healthy all is well ( 2025-01-31 12:00:00 UTC ) 1 fit closed" in page
     assert "low 40 12 s" in page
     assert "2 dead letters 2 failed" in page
     assert "triton-0 unknown → healthy all is well" in page
