@@ -28,8 +28,23 @@
     return `${value.toFixed(value < 10 ? 2 : 0)}${unit ? ` ${unit}` : ""}`;
   }
 
-  const clock = (at) =>
-    new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  // To the second where the steps between two marks are shorter than a minute.
+  function clock(at, stepS) {
+    const second = stepS < 60 ? { second: "2-digit" } : {};
+    return new Date(at * 1000).toLocaleTimeString([], {
+      hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...second,
+    });
+  }
+
+  // A value between two that are missing has no line: it is drawn as a point.
+  function alone(plot, index) {
+    const values = plot.data[index];
+    const found = [];
+    for (let at = 0; at < values.length; at += 1) {
+      if (values[at] != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+    }
+    return found;
+  }
 
   function axes(unit, isTime) {
     const ink = toneColour("quiet");
@@ -37,7 +52,7 @@
     const shared = { stroke: ink, font: "11px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
     const x = { ...shared, grid: { show: false }, space: 60, size: 26 };
     const written = isTime ? clock : (value) => value.toFixed(1);
-    x.values = (_, splits) => splits.map(written);
+    x.values = (_, splits) => splits.map((value) => written(value, splits[1] - splits[0]));
     return [x, { ...shared, size: 52, values: (_, splits) => splits.map((value) => format(value, unit)) }];
   }
 
@@ -51,7 +66,7 @@
       dash: isBars ? undefined : DASHES[index % DASHES.length],
       fill: isBars ? `color-mix(in srgb, ${toneColour(one.tone)} 25%, transparent)` : undefined,
       paths: isBars ? uPlot.paths.stepped({ align: -1 }) : undefined,
-      points: { show: false },
+      points: isBars ? { show: false } : { show: true, size: 4, filter: alone },
       spanGaps: false,
       value: (_, value) => format(value, unit),
     }));
