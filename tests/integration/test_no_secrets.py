@@ -21,6 +21,7 @@ from tests.integration.asking import INFER, infer_request, refusal_of
 from tests.integration.jobs.asking import accepted, finished
 from tests.integration.photos import small_photo
 from tests.integration.running import NO_CERTIFICATES, RunningTidegate, wait_until
+from tests.servers.otlp import Collector
 
 pytestmark = pytest.mark.triton
 
@@ -167,7 +168,13 @@ def test_bodies_that_are_no_requests(talkative: RunningTidegate) -> None:
         check_log(talkative, answer.headers["x-correlation-id"])
 
 
-def test_what_is_shown_afterwards(talkative: RunningTidegate) -> None:
+def test_what_is_shown_and_exported_afterwards(
+    talkative: RunningTidegate, collector: Collector
+) -> None:
+    assert post(talkative, json={"photo_url": URLS[0]}).status_code == 502
+    # What fails is exported, whatever its caller said of sampling.
+    wait_until(lambda: collector.traces, what="a span is exported")
+    check_silent(str(dict(collector.traces)), "the exported spans")
     for path in ("/metrics", "/api/v1/fleet", "/api/v1/audit", "/api/v1/orchestrator/health"):
         text = httpx.get(talkative.url + path, timeout=20, verify=NO_CERTIFICATES).text
         check_silent(text, path)
