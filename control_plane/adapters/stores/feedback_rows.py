@@ -5,10 +5,10 @@ All functions work within the transaction of the connection that they are handed
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import BigInteger, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,15 +30,15 @@ _SCORES = {
 
 
 def write_kept(detection: KeptDetection) -> str:
-    """Not by way of ``documents``: there may be hundreds of these a second."""
+    """Not by way of ``documents``: there may be hundreds of these a second. Raises TypeError."""
     parts = {name: [one.release, one.findings] for name, one in detection.results.items()}
-    return json.dumps(parts, allow_nan=False, separators=(",", ":"))
+    return orjson.dumps(parts).decode()
 
 
 def read_kept(request_id: str, detection_id: str, document: str) -> KeptDetection:
     """Raises UnreadableDocument."""
     try:
-        parts = json.loads(document)
+        parts = orjson.loads(document)
         results = {name: KeptResult(release, found) for name, (release, found) in parts.items()}
     except (ValueError, TypeError, AttributeError):
         raise UnreadableDocument("the document is no kept detection") from None

@@ -91,7 +91,8 @@ async def test_what_was_dropped_under_an_id_does_not_hide_what_is_there(feedback
     assert await feedback.find("r") == kept("b", request="r")
 
 
-async def test_a_number_that_is_none_is_refused(feedback: Stores) -> None:
-    with pytest.raises(ValueError, match=r"(?i)json|float|number"):
-        await feedback.keep([kept("a", volume_m3=float("nan"))])
+async def test_what_cannot_be_written_is_refused_and_nothing_is_kept(feedback: Stores) -> None:
+    odd = KeptDetection("r", "d", {"damage": KeptResult("1.0.0", {"detections": [object()]})})
+    with pytest.raises(TypeError):
+        await feedback.keep([kept("a"), odd])
     assert await feedback.find("request-a") is None

@@ -38,6 +38,11 @@ class Steering:
     def roll_back(self, **body: Any) -> dict[str, Any]:
         return self._post(f"/api/v1/engines/{ENGINE}/rollback", {"who": "tests", **body})
 
+    def say(self, request_id: str, *, is_right: bool) -> None:
+        """Feedback on an answer."""
+        truth = {ENGINE: {"is_right": is_right}}
+        self._post("/api/v1/feedback", {"request_id": request_id, "truth": truth})
+
     def show(self, rollout: str) -> dict[str, Any]:
         return self._get(f"/api/v1/rollouts/{rollout}")
 

@@ -39,9 +39,8 @@ def test_the_answer_of_another_engine_holds_nothing_to_compare() -> None:
 
 def test_what_is_kept_reads_the_same_and_holds_nothing_else() -> None:
     findings = {"items": [PLYWOOD], "counts": {"plywood": 1}}
-    assert kept_of(findings) == {
-        "items": [{"class": "plywood", "confidence": 0.5, "box": BOX}],
-    }
+    assert kept_of(findings) == {"items": [PLYWOOD]}
+    assert kept_of({"detections": [], "counts": {}}) == {"detections": []}
     assert read_found(kept_of(findings)) == read_found(findings)
     assert kept_of({"volume_m3": 2.5, "confidence": 0.9}) == {"volume_m3": 2.5}
     assert kept_of({"EMBEDDING": [0.0] * 1000}) == {}
