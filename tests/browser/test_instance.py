@@ -79,13 +79,13 @@ def test_drain_and_undrain_without_a_reload(whole: RunningTidegate, tab: Tab) ->
     said = act(tab, "Drain", reason=HOSTILE)
     assert "Nothing new is sent" in said
     page = tab.page
-    page.locator("#state .chip", has_text="draining").first.wait_for()
+    page.locator("#head .chip", has_text="draining").first.wait_for()
     assert health(whole) == "draining"
     assert HOSTILE in page.locator("#history").inner_text()
     assert page.title() == "triton-1 · Tidegate"
     tab.shoot("instance-draining")
     act(tab, "Undrain")
-    page.locator("#state .chip", has_text="healthy").first.wait_for()
+    page.locator("#head .chip", has_text="healthy").first.wait_for()
     assert health(whole) == "healthy"
     audit = whole.get("/api/v1/audit")["entries"]
     assert [one["action"] for one in audit if one.get("instance") == "triton-1"][:2] == [
@@ -97,10 +97,10 @@ def test_drain_and_undrain_without_a_reload(whole: RunningTidegate, tab: Tab) ->
 def test_isolate_and_heal(whole: RunningTidegate, tab: Tab) -> None:
     tab.open(address(whole))
     assert "only heal brings it back" in act(tab, "Isolate")
-    tab.page.locator("#state .chip", has_text="isolated").first.wait_for()
+    tab.page.locator("#head .chip", has_text="isolated").first.wait_for()
     assert tab.page.get_by_role("button", name="Undrain").count() == 0
     assert "trusted again" in act(tab, "Heal")
-    tab.page.locator("#state .chip", has_text="healthy").first.wait_for()
+    tab.page.locator("#head .chip", has_text="healthy").first.wait_for()
 
 
 def test_the_last_one_is_not_drained_by_mistake(whole: RunningTidegate, tab: Tab) -> None:
@@ -116,7 +116,7 @@ def test_the_last_one_is_not_drained_by_mistake(whole: RunningTidegate, tab: Tab
     tab.shoot("instance-last-refused")
     refused.get_by_role("button", name="Dismiss").click()
     act(tab, "Drain", force=True)
-    page.locator("#state .chip", has_text="draining").first.wait_for()
+    page.locator("#head .chip", has_text="draining").first.wait_for()
 
 
 def test_an_unknown_instance_is_told_of(tidegate: RunningTidegate, tab: Tab) -> None:

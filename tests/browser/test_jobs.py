@@ -43,6 +43,11 @@ def test_the_queues_and_a_finished_job(tidegate: RunningTidegate, tab: Tab) -> N
         f"/dashboard/traces/{job_id}"
     )
     tab.shoot("job")
+    page.get_by_role("link", name="its waterfall").click()
+    tab.wait_live()
+    page.locator(".fall-span").first.wait_for()
+    assert "engine" in page.locator("#waterfall").inner_text()
+    tab.shoot("job-trace")
 
 
 def test_a_dead_letter_is_replayed_once_its_photo_is_there(
@@ -109,9 +114,11 @@ def test_the_filters_are_in_the_address(
     page.get_by_role("button", name="Filter").click()
     tab.wait_live()
     assert "priority=low" in page.url
+    assert "dead=any" in page.url
     page.reload()
     tab.wait_live()
     assert page.get_by_label("Priority").input_value() == "low"
+    assert page.get_by_label("Dead letter").input_value() == "any"
     page.locator("#latest").get_by_role("link", name=job_id[:8]).wait_for()
     page.locator("#latest").get_by_role("button", name="Discard").wait_for()
     tab.shoot("jobs-filtered")

@@ -14,7 +14,7 @@ from control_plane.rest_api.services import RestServices
 from control_plane.services.operations import Action
 
 PATH = "/dashboard/instances/{instance}"
-FRAGMENTS = ("state", "served", "load", "history")
+FRAGMENTS = ("head", "state", "served", "load", "history")
 
 SAID: Mapping[Action, str] = {
     Action.DRAIN: "{} drains: what is in flight is finished, and nothing new is sent there.",

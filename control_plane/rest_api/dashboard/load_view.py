@@ -49,7 +49,7 @@ def show_load(load: LoadView | None, reason: str = "") -> LoadPanel:
         ("Memory", load.cpu_memory_used_bytes, load.cpu_memory_total_bytes),
         ("GPU memory", load.gpu_memory_used_bytes, load.gpu_memory_total_bytes),
     ]
-    figures = [LoadFigure("Pending", words.count(load.pending), "wait there, whoever sent them")]
+    figures = [LoadFigure("Pending", words.count(load.pending), "whoever sent them")]
     figures += [
         LoadFigure(name, words.percent(share), note, _bp(share))
         for name, share, note in shares
@@ -60,7 +60,7 @@ def show_load(load: LoadView | None, reason: str = "") -> LoadPanel:
     return LoadPanel(
         tuple(figures),
         tuple(sorted(load.queue_ms.items())),
-        f"It says nothing of: {', '.join(missing)}." if missing else "",
+        f"It does not say of itself: {', '.join(missing)}." if missing else "",
         words.span(load.scraped_ago_s) if load.scraped_ago_s > STALE_S else "",
         "",
     )

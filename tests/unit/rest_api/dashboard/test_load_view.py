@@ -41,7 +41,7 @@ def test_what_it_does_not_say_is_named_and_no_zero() -> None:
     load = replace(LOAD, gpu_utilization=None, gpu_memory_used_bytes=None)
     panel = show_load(load)
     assert {one.name for one in panel.figures} == {"Pending", "Processors", "Memory"}
-    assert panel.missing == "It says nothing of: GPU."
+    assert panel.missing == "It does not say of itself: GPU."
 
 
 def test_an_old_word_says_how_old_it_is() -> None:
