@@ -38,14 +38,13 @@ from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
 from control_plane.services.detection import Detection
 from control_plane.services.drift import ConfidenceDrift
-from control_plane.services.fleet import Fleet
-from control_plane.services.gateway import Gateway
 from control_plane.services.holding import Holding
 from control_plane.services.jobs.depths import QueueDepths
 from control_plane.services.log_level import LogLevel
 from control_plane.services.operations import Operations, heal
 from control_plane.services.registration import Registration
 from control_plane.services.status import Status
+from control_plane.services.tracing import NotTraced, Tracing
 from control_plane.settings import Settings
 
 
@@ -132,6 +131,19 @@ async def wired(settings: Settings, *, with_tritons: bool) -> AsyncIterator[Cont
         yield plane
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every part stands on. plane: this process's name."""
+
+    settings: Settings
+    plane: str
+    board: Board
+    catalogue: Catalogue
+    outside: Outside
+    clock: MonotonicClock
+    calendar: SystemCalendar
+
+
 def _wire(
     settings: Settings,
     board: Board,
@@ -140,6 +152,7 @@ def _wire(
     outside: Outside,
 ) -> ControlPlane:
     clock, calendar, plane = MonotonicClock(), SystemCalendar(), name_plane()
+    ground = Ground(settings, plane, board, catalogue, outside, clock, calendar)
     instances = make_instances(
         settings,
         catalogue=catalogue,
@@ -152,132 +165,140 @@ def _wire(
     drift = ConfidenceDrift(outside.store, lambda: board.table)
     path = make_request_path(settings, plane, board, instances.fleet, drift, clock)
     traffic = make_traffic(plane, outside.store, board, path, drift, clock, calendar)
-    holding = _holding(plane, board, outside, instances)
-    rollouts = make_rollouts(
-        settings,
-        plane=plane,
-        store=outside.store,
-        board=board,
-        catalogue=catalogue,
-        registry=outside.registry,
-        fallbacks=fallbacks,
-        instances=instances,
-        measuring=path.measuring,
-        gates=outside.gates,
-        holding=holding,
-        is_queue_away=lambda: depths.is_away,
-        clock=clock,
-        calendar=calendar,
-    )
-    status = _status(catalogue, instances.fleet, board, path.gateway, clock, calendar)
-    detection = _detection(settings, catalogue, path.gateway, outside, clock)
-    fleet = instances.fleet
-    room = room_in_fleet(board, fleet, path.gateway, detection)
-    unserved, record = unserved_in_fleet(board, fleet, detection), rollouts.rollouts
+    holding = _holding(ground, instances)
+    rollouts = _rollouts(ground, fallbacks, instances, path, holding, depths)
+    detection = _detection(ground, path)
     tracing = make_tracing(settings, outside.spans)
-    jobs = make_jobs(
-        *(settings, plane, outside, depths, detection, room, unserved, record, tracing, clock)
-    )
+    jobs = _jobs(ground, instances, path, rollouts, detection, depths, tracing)
     feedback = make_feedback(settings, outside, catalogue.engines, clock, calendar)
-    metrics = make_metrics(
-        outside, board, catalogue, instances, path, traffic, rollouts, jobs, feedback, clock
-    )
     services = Services(
         gateway=path.gateway,
         fleet=instances.fleet,
         detection=feedback.kept(detection),
         photos=outside.photos,
-        status=status,
+        status=_status(ground, instances, path),
         catalogue=catalogue,
-        registration=_registration(settings, catalogue, outside, instances, board, rollouts),
+        registration=_registration(ground, instances, rollouts),
         operations=Operations(instances.fleet, lambda: board.table, instances.mender, holding),
         rollouts=rollouts,
         jobs=jobs,
         feedback=feedback,
-        metrics=metrics,
+        metrics=make_metrics(
+            outside, board, catalogue, instances, path, traffic, rollouts, jobs, feedback, clock
+        ),
         traffic=traffic.traffic,
         log_level=LogLevel(plane, ProcessLevel(), clock, calendar),
         tracing=tracing,
         clock=clock,
     )
-    grpc, http = make_grpc_server(settings, services), make_http_server(settings, services)
     return ControlPlane(
-        status,
-        instances,
-        rollouts,
-        path,
-        traffic,
-        jobs,
-        feedback,
-        metrics,
-        services.log_level,
-        grpc,
-        http,
+        status=services.status,
+        instances=instances,
+        rollouts=rollouts,
+        path=path,
+        traffic=traffic,
+        jobs=jobs,
+        feedback=feedback,
+        metrics=services.metrics,
+        log_level=services.log_level,
+        grpc=make_grpc_server(settings, services),
+        http=make_http_server(settings, services),
     )
 
 
-def _holding(plane: str, board: Board, outside: Outside, instances: Instances) -> Holding:
+def _rollouts(
+    ground: Ground,
+    fallbacks: Mapping[str, str],
+    instances: Instances,
+    path: RequestPath,
+    holding: Holding,
+    depths: QueueDepths,
+) -> RolloutParts:
+    return make_rollouts(
+        ground.settings,
+        plane=ground.plane,
+        store=ground.outside.store,
+        board=ground.board,
+        catalogue=ground.catalogue,
+        registry=ground.outside.registry,
+        fallbacks=fallbacks,
+        instances=instances,
+        measuring=path.measuring,
+        gates=ground.outside.gates,
+        holding=holding,
+        is_queue_away=lambda: depths.is_away,
+        clock=ground.clock,
+        calendar=ground.calendar,
+    )
+
+
+def _jobs(
+    ground: Ground,
+    instances: Instances,
+    path: RequestPath,
+    rollouts: RolloutParts,
+    detection: Detection,
+    depths: QueueDepths,
+    tracing: Tracing | NotTraced,
+) -> JobParts:
+    board, fleet = ground.board, instances.fleet
+    return make_jobs(
+        ground.settings,
+        ground.plane,
+        ground.outside,
+        depths,
+        detection,
+        room_in_fleet(board, fleet, path.gateway, detection),
+        unserved_in_fleet(board, fleet, detection),
+        rollouts.rollouts,
+        tracing,
+        ground.clock,
+    )
+
+
+def _holding(ground: Ground, instances: Instances) -> Holding:
     return Holding(
-        plane=plane,
-        board=board,
-        store=outside.store,
-        audit=outside.store,
+        plane=ground.plane,
+        board=ground.board,
+        store=ground.outside.store,
+        audit=ground.outside.store,
         fleet=instances.fleet,
         heal=lambda name, reason: heal(instances.fleet, instances.mender, name, reason),
     )
 
 
-def _registration(
-    settings: Settings,
-    catalogue: Catalogue,
-    outside: Outside,
-    instances: Instances,
-    board: Board,
-    rollouts: RolloutParts,
-) -> Registration:
+def _registration(ground: Ground, instances: Instances, rollouts: RolloutParts) -> Registration:
     return make_registration(
-        settings,
-        catalogue=catalogue,
-        models=outside.folder,
-        registry=outside.registry,
+        ground.settings,
+        catalogue=ground.catalogue,
+        models=ground.outside.folder,
+        registry=ground.outside.registry,
         fleet=instances.fleet,
-        board=board,
+        board=ground.board,
         record=rollouts.rollouts.record,
-        clock=MonotonicClock(),
-        calendar=SystemCalendar(),
+        clock=ground.clock,
+        calendar=ground.calendar,
     )
 
 
-def _detection(
-    settings: Settings,
-    catalogue: Catalogue,
-    gateway: Gateway,
-    outside: Outside,
-    clock: MonotonicClock,
-) -> Detection:
+def _detection(ground: Ground, path: RequestPath) -> Detection:
+    catalogue = ground.catalogue
     return Detection(
-        gateway,
-        HeadInspector(photo_limits(settings)),
+        path.gateway,
+        HeadInspector(photo_limits(ground.settings)),
         lambda: [name for name in catalogue.engines if catalogue.specs[name].takes_photo],
-        clock,
-        outside.reuse,
+        ground.clock,
+        ground.outside.reuse,
     )
 
 
-def _status(
-    catalogue: Catalogue,
-    fleet: Fleet,
-    board: Board,
-    gateway: Gateway,
-    clock: MonotonicClock,
-    calendar: SystemCalendar,
-) -> Status:
+def _status(ground: Ground, instances: Instances, path: RequestPath) -> Status:
     return Status(
-        engines=catalogue.engines,
-        fleet=fleet,
-        table=lambda: board.table,
-        admission=gateway.admission,
-        retry_budget=gateway.retry_budget,
-        clock=clock,
-        calendar=calendar,
+        engines=ground.catalogue.engines,
+        fleet=instances.fleet,
+        table=lambda: ground.board.table,
+        admission=path.gateway.admission,
+        retry_budget=path.gateway.retry_budget,
+        clock=ground.clock,
+        calendar=ground.calendar,
     )

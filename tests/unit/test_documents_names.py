@@ -30,7 +30,7 @@ OF_ENGINES = {"engines": {"damage": {}}}
 SETTINGS = tuple(flatten(Settings(analysis=OF_ENGINES, requests=OF_ENGINES)))
 SECTIONS = {name.partition(".")[0] for name in SETTINGS if "." in name}
 # Fields of answers that begin like a section.
-NO_SETTINGS = {"leader.is_leading", "queue.is_away"}
+NO_SETTINGS = {"leader.is_leading", "queue.is_away", "tracing.env"}
 
 
 def code_of(text: str) -> Iterator[str]:

@@ -81,6 +81,8 @@ async def test_the_document_is_whole() -> None:
         "/metrics",
         "/api/v1/orchestrator/metrics",
         "/api/v1/engines/{engine}/series",
+        "/api/v1/engines/{engine}/accuracy",
+        "/api/v1/feedback",
     } == set(document["paths"])
     for reference in references(document):
         kind, name = reference.removeprefix("#/").rsplit("/", 1)
