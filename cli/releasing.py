@@ -11,7 +11,20 @@ from cli.client import ControlPlane
 from cli.options import DEFAULT_URL, AsJson, Reason, Token, Url, Who, signed
 from cli.printing import print_json
 from cli.rollout import Interval, WatchRollout, watch_to_the_end
-from cli.rollout_options import ROLLOUTS, Engine, Ignored, Release, gate_of, ignored_of
+from cli.rollout_options import (
+    ROLLOUTS,
+    Accuracy,
+    AccuracyMargin,
+    AccuracyProof,
+    Canary,
+    Engine,
+    Ignored,
+    MinFeedback,
+    Release,
+    ShadowFirst,
+    gate_of,
+    ignored_of,
+)
 from cli.rollout_refusal import hinted
 from cli.rollout_story import begun_words, taken_back
 from cli.rollout_words import FINISHED_WELL
@@ -22,15 +35,7 @@ INTERVAL_S = 1.0
 def promote(
     engine: Engine,
     release: Release,
-    canary: Annotated[
-        str | None,
-        typer.Option(
-            "--canary",
-            metavar="1,5,25,50,100",
-            show_default=False,
-            help="Shares of the traffic in percent, step by step; else as the server is set.",
-        ),
-    ] = None,
+    canary: Canary = None,
     min_step_s: Annotated[
         float | None,
         typer.Option("--min-step-s", metavar="S", help="A step is not over before."),
@@ -43,12 +48,7 @@ def promote(
         int | None,
         typer.Option("--min-samples", metavar="N", help="Requests that a step takes at least."),
     ] = None,
-    shadow_percent: Annotated[
-        int | None,
-        typer.Option(
-            "--shadow", metavar="P", help="First copy so many percent of the traffic to it."
-        ),
-    ] = None,
+    shadow_percent: ShadowFirst = None,
     manual: Annotated[
         bool, typer.Option("--manual", help="Go on only when told; still back by itself.")
     ] = False,
@@ -56,27 +56,10 @@ def promote(
         bool, typer.Option("--direct", help="All traffic at once, after it is loaded and proved.")
     ] = False,
     ignore: Ignored = None,
-    accuracy: Annotated[
-        str | None,
-        typer.Option(
-            "--accuracy",
-            metavar="f1|count|volume|right",
-            show_default=False,
-            help="Go on only with feedback that does not show it to be worse in this.",
-        ),
-    ] = None,
-    accuracy_margin: Annotated[
-        float | None,
-        typer.Option("--accuracy-margin", metavar="M", help="So much less of it is as good."),
-    ] = None,
-    min_feedback: Annotated[
-        int | None,
-        typer.Option("--min-feedback", metavar="N", help="Judged photos of each release."),
-    ] = None,
-    accuracy_proof: Annotated[
-        bool,
-        typer.Option("--accuracy-proof", help="Go on only when it is proved not to be worse."),
-    ] = False,
+    accuracy: Accuracy = None,
+    accuracy_margin: AccuracyMargin = None,
+    min_feedback: MinFeedback = None,
+    accuracy_proof: AccuracyProof = False,
     reason: Reason = "",
     who: Who = None,
     is_watching: WatchRollout = False,
@@ -90,6 +73,7 @@ def promote(
     It goes back by itself if the release is found worse. With --watch, exit status 1 when it
     was rolled back or has failed.
     """
+    gate = gate_of(accuracy, margin=accuracy_margin, least=min_feedback, is_proof=accuracy_proof)
     plan = {
         "--canary": ("steps_percent", None if canary is None else _steps(canary)),
         "--min-step-s": ("min_step_s", min_step_s),
@@ -98,12 +82,7 @@ def promote(
         "--shadow": ("shadow_percent", shadow_percent),
         "--manual": ("manual", manual or None),
         "--ignore": ("ignore", ignored_of(ignore)),
-        "--accuracy": (
-            "accuracy",
-            gate_of(
-                accuracy, margin=accuracy_margin, least=min_feedback, is_proof_needed=accuracy_proof
-            ),
-        ),
+        "--accuracy": ("accuracy", gate),
     }
     said = {option: pair for option, pair in plan.items() if pair[1] is not None}
     if direct and said:

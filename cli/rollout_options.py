@@ -39,6 +39,40 @@ Ignored = Annotated[
         help="What is meant to differ, one or both: it is shown and decides nothing this time.",
     ),
 ]
+Canary = Annotated[
+    str | None,
+    typer.Option(
+        "--canary",
+        metavar="1,5,25,50,100",
+        show_default=False,
+        help="Shares of the traffic in percent, step by step; else as the server is set.",
+    ),
+]
+ShadowFirst = Annotated[
+    int | None,
+    typer.Option("--shadow", metavar="P", help="First copy so many percent of the traffic to it."),
+]
+Accuracy = Annotated[
+    str | None,
+    typer.Option(
+        "--accuracy",
+        metavar="f1|count|volume|right",
+        show_default=False,
+        help="Go on only with feedback that does not show it to be worse in this.",
+    ),
+]
+AccuracyMargin = Annotated[
+    float | None,
+    typer.Option("--accuracy-margin", metavar="M", help="So much less of it is as good."),
+]
+MinFeedback = Annotated[
+    int | None,
+    typer.Option("--min-feedback", metavar="N", help="Judged photos of each release."),
+]
+AccuracyProof = Annotated[
+    bool,
+    typer.Option("--accuracy-proof", help="Go on only when it is proved not to be worse."),
+]
 
 
 def rollout_path(name: str) -> str:
@@ -51,10 +85,10 @@ def ignored_of(said: str | None) -> list[str] | None:
 
 
 def gate_of(
-    score: str | None, *, margin: float | None, least: int | None, is_proof_needed: bool
+    score: str | None, *, margin: float | None, least: int | None, is_proof: bool
 ) -> dict[str, object] | None:
     """The accuracy gate of a body; None where none is asked for. Raises BadParameter."""
-    more = {"margin": margin, "least": least, "proof": is_proof_needed or None}
+    more = {"margin": margin, "least": least, "proof": is_proof or None}
     said = {name: value for name, value in more.items() if value is not None}
     if score is None and said:
         raise typer.BadParameter(

@@ -13,6 +13,7 @@ from control_plane.rest_api.detect import make_detect_router
 from control_plane.rest_api.detection_status import make_detection_status_router
 from control_plane.rest_api.docs import install_docs
 from control_plane.rest_api.feedback import make_feedback_router
+from control_plane.rest_api.feedback_schemas import FeedbackBody
 from control_plane.rest_api.fleet import make_fleet_router
 from control_plane.rest_api.jobs import make_jobs_router
 from control_plane.rest_api.log_level import make_log_level_router
@@ -20,6 +21,7 @@ from control_plane.rest_api.metrics import make_metrics_router
 from control_plane.rest_api.problems import install_problem_handlers
 from control_plane.rest_api.registration import make_registration_router
 from control_plane.rest_api.registry_hook import make_registry_hook
+from control_plane.rest_api.rollout_schemas import StartBody
 from control_plane.rest_api.rollouts import make_rollouts_router
 from control_plane.rest_api.schemas import Detection, Problem
 from control_plane.rest_api.services import (
@@ -39,6 +41,9 @@ __all__ = [
     "StatusService",
     "create_app",
 ]
+
+NAMED = (Detection, Problem, FeedbackBody, StartBody)
+"""Models of bodies that are read and written by hand."""
 
 DESCRIPTION = """
 Detection on photos of roofs and building sites, served by a fleet of Triton servers.
@@ -94,7 +99,7 @@ def _name_schemas(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = generate()
         named = document["components"]["schemas"]
-        for model in (Detection, Problem):
+        for model in NAMED:
             if model.__name__ in named:
                 continue
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -67,7 +67,10 @@ async def read_order(request: Request, model: type[Model], *, timeout_s: float) 
 
 def body_of(model: type[BaseModel], *, is_required: bool) -> dict[str, Any]:
     """What OpenAPI is to say of a body that ``read_order`` reads."""
-    content = {JSON: {"schema": model.model_json_schema()}}
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    # What it refers to is named once for the whole document (``app.NAMED``).
+    schema.pop("$defs", None)
+    content = {JSON: {"schema": schema}}
     return {"requestBody": {"required": is_required, "content": content}}
 
 
