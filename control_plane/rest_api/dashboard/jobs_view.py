@@ -21,7 +21,7 @@ MOST_READ = 200
 """Of the dead letters that are read to say how many there are of each kind."""
 
 LATELY_S = 300
-MOST_COUNTED = 500
+MOST_COUNTED = 200
 """Of the jobs that are looked at to say how many came lately."""
 
 
@@ -42,7 +42,7 @@ class QueueRow:
 class Lately:
     """Of the jobs that were accepted in the last minutes. is_more: and there were more.
 
-    per_minute: accepted; at least so many with is_more.
+    per_minute: accepted; of more than are counted, over the time in which the counted ones came.
     """
 
     accepted: int
@@ -172,7 +172,8 @@ def show_queues(
 
 
 def count_lately(jobs: Sequence[Job]) -> Lately:
-    """jobs: those that were accepted in the last ``LATELY_S``, the first ``MOST_COUNTED``."""
+    """jobs: those that were accepted in the last ``LATELY_S``, the latest ``MOST_COUNTED``."""
+    is_more = len(jobs) >= MOST_COUNTED
     states = Counter(job.state for job in jobs)
     failed = states[DetectionStatus.FAILED]
     done = states[DetectionStatus.COMPLETED] + states[DetectionStatus.PARTIAL]
@@ -180,9 +181,14 @@ def count_lately(jobs: Sequence[Job]) -> Lately:
         accepted=len(jobs),
         finished=done + failed,
         failed=failed,
-        per_minute=60 * len(jobs) / LATELY_S,
-        is_more=len(jobs) >= MOST_COUNTED,
+        per_minute=60 * len(jobs) / (_took_s(jobs) if is_more else LATELY_S),
+        is_more=is_more,
     )
+
+
+def _took_s(jobs: Sequence[Job]) -> float:
+    """From the first to the last of them; what came at once came within a second."""
+    return max(jobs[0].created_at_s - jobs[-1].created_at_s, 1.0)
 
 
 def show_row(job: Job) -> JobRow:

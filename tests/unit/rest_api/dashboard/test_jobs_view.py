@@ -60,7 +60,15 @@ def test_what_came_lately_is_counted_by_what_became_of_it() -> None:
     lately = count_lately(jobs)
     assert (lately.accepted, lately.finished, lately.failed) == (5, 3, 1)
     assert (lately.per_minute, lately.is_more) == (1.0, False)
-    assert count_lately(jobs * (MOST_COUNTED // 5)).is_more
+
+
+def test_of_more_jobs_than_are_counted_the_rate_is_over_the_time_in_which_those_came() -> None:
+    jobs = [make_job(created_at_s=NOON_S - one) for one in range(MOST_COUNTED)]
+    lately = count_lately(jobs)
+    assert lately.is_more
+    assert lately.per_minute == pytest.approx(60, rel=0.01)
+    at_once = [make_job() for _ in range(MOST_COUNTED)]
+    assert count_lately(at_once).per_minute == 60 * MOST_COUNTED
 
 
 def test_a_line_says_how_a_dead_letter_came_to_be_and_what_to_do() -> None:
