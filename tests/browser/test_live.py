@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -101,6 +102,32 @@ def test_a_control_plane_that_is_restarted_is_found_again(site: FakeSite, tab: T
     site.start()
     tab.wait_live()
     tab.page.get_by_role("link", name="triton-9").first.wait_for()
+
+
+def hide(tab: Tab, is_hidden: bool) -> None:
+    """As when another tab is looked at."""
+    tab.page.evaluate(
+        """isHidden => {
+            Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        is_hidden,
+    )
+
+
+def test_a_tab_that_nobody_sees_gives_its_stream_back(site: FakeSite, tab: Tab) -> None:
+    tab.expected.append(REFUSED)
+    tab.page.clock.install()
+    tab.open(site.url)
+    hide(tab, True)
+    tab.page.clock.fast_forward(25_000)
+    site.change(set_in_flight(51))  # type: ignore[arg-type]
+    time.sleep(2.5 * live.EVERY_S)
+    assert in_flight(tab) == "2"  # nothing came any more
+    hide(tab, False)
+    tab.page.clock.fast_forward(1000)
+    wait_in_flight(tab, 51)
+    assert tab.page.evaluate("document.documentElement.dataset.link") == "live"
 
 
 def test_while_the_store_is_away_it_is_said(site: FakeSite, tab: Tab) -> None:

@@ -72,12 +72,6 @@ class Readings:
         for known in self._known.values():
             known.read_s = None
 
-    async def close(self) -> None:
-        tasks = [known.task for known in self._known.values() if known.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
     def _find(self, key: str) -> _Known:
         known = self._known.get(key)
         if known is None:

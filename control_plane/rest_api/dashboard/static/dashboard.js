@@ -105,6 +105,8 @@
   let heardAt = Date.now();
   let source = null;
   let isLeaving = false;
+  let isResting = false;
+  let isWaking = false;
   let clockOffsetMs = 0;
 
   function setClock(serverMs) {
@@ -113,6 +115,7 @@
 
   function heard() {
     heardAt = Date.now();
+    isWaking = false;
     if (root.dataset.link === "live") return;
     root.dataset.link = "live";
     byId("lost").hidden = true;
@@ -120,7 +123,7 @@
   }
 
   function lose() {
-    if (root.dataset.link === "lost" || isLeaving) return;
+    if (root.dataset.link === "lost" || isLeaving || isResting || isWaking) return;
     root.dataset.link = "lost";
     const since = new Date(heardAt).toLocaleTimeString([], { hourCycle: "h23" });
     const lost = byId("lost");
@@ -139,6 +142,7 @@
       setClock(tick.at);
       if (tick.assets !== meta("tidegate-assets")) offerReload();
     });
+    if (isResting) source.close(); // a try that was under way when nobody looked any more
     return source;
   };
 
@@ -163,14 +167,36 @@
   });
 
   function watchConnection() {
-    if (!source || Date.now() - heardAt < SILENCE_MS) return;
+    if (!source || isResting || Date.now() - heardAt < SILENCE_MS) return;
+    isWaking = false;
     lose();
     // It may be half open, which nobody tells: ended here, it is made anew.
-    if (source.readyState === EventSource.OPEN) {
-      source.close();
-      source.dispatchEvent(new Event("error"));
-    }
+    if (source.readyState === EventSource.OPEN) reconnect();
   }
+
+  function reconnect() {
+    source.close();
+    source.dispatchEvent(new Event("error")); // the extension connects again
+  }
+
+  // A tab that nobody sees gives its stream back: a browser has six connections to a host.
+  const REST_MS = 20_000;
+  let restTimer = 0;
+
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(restTimer);
+    if (document.hidden) {
+      restTimer = setTimeout(() => {
+        isResting = true;
+        source?.close();
+      }, REST_MS);
+    } else if (isResting) {
+      isResting = false;
+      isWaking = true;
+      heardAt = Date.now();
+      reconnect();
+    }
+  });
 
   // --- Times, told as how long ago they were.
 

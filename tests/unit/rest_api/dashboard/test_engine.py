@@ -6,11 +6,14 @@ import html
 import re
 
 import orjson
+import pytest
 
+from control_plane.core.drift import Against, Drift
 from control_plane.core.rollout import Plan, State
 from control_plane.errors import ControlPlaneError, ErrorCode
+from control_plane.rest_api.dashboard.engine import ReleaseRow
 from tests.unit.rest_api.dashboard.test_overview import asked, text_of
-from tests.unit.rest_api.fakes import Edge
+from tests.unit.rest_api.fakes import Edge, engine_view
 from tests.unit.rollouts import assessment
 
 PATH = "/dashboard/engines/damage"
@@ -91,3 +94,20 @@ async def test_while_the_store_is_away_what_is_not_there_is_said() -> None:
     assert re.search("The history cannot be read since .*: the state store does not answer", text)
     assert "has had no rollout yet" not in text
     assert "1.1.0 stable" in text
+
+
+@pytest.mark.parametrize(
+    ("index", "words", "tone"),
+    [
+        (None, "\u2013", "idle"),
+        (0.04, "none, 0.04 against stable", "idle"),
+        (0.15, "moderate, 0.15 against stable", "info"),
+        (0.31, "large, 0.31 against stable", "warn"),
+    ],
+)
+def test_a_drift_in_words(index: float | None, words: str, tone: str) -> None:
+    release = engine_view().releases[0]
+    row = ReleaseRow(release, "a", None, None, Drift(index, 500, Against.STABLE, 900))
+    assert (row.drift_words, row.drift_tone) == (words, tone)
+    unknown = ReleaseRow(release, "a", None, None, None)
+    assert (unknown.drift_words, unknown.drift_tone) == ("\u2013", "idle")

@@ -101,7 +101,6 @@ def test_who_never_answers_is_given_up_and_not_waited_for_again() -> None:
         found = await readings.read("audit", store.ask)
         assert loop.time() == before_s
         assert (found.value, found.problem) == (None, f"no answer within {GIVE_UP_S:g} s")
-        await readings.close()
 
     run_virtually(main())
 
