@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+from control_plane.core.jobs import JobFigures
 from control_plane.core.rollout import Plan, State
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.standing import Standing
-from tests.unit.rest_api.fakes import Edge, FakeStatus, engine_view, instance_view
+from control_plane.services.status import ReleaseView
+from tests.unit.rest_api.fakes import Edge, FakeStatus, engine_view
 from tests.unit.rollouts import assessment
 
 
@@ -88,10 +91,10 @@ async def test_while_the_store_is_away_it_is_said_where_it_matters() -> None:
     assert "triton-0 healthy" in page
 
 
-async def test_all_is_well() -> None:
-    view = engine_view()
-    calm = FakeStatus(engine_views=(view,), instance_views=(instance_view(),))
-    edge = Edge(status=calm)
-    page = await read(edge)
-    assert "All is well." not in page  # a pool panics, and there are dead letters
-    assert "are out that requests are sent to them all the same" in page
+async def test_all_is_well_is_said_only_where_nothing_is_wrong() -> None:
+    edge = Edge()
+    assert "All is well." not in await read(edge)
+    calm = ReleaseView("1.1.0", {"damage_detector": 2}, True, 10_000, ("triton-0",))
+    edge.status.engine_views = (replace(engine_view(), releases=(calm,)),)
+    edge.jobs.counted = JobFigures()
+    assert "All is well." in await read(edge)
