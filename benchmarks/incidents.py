@@ -167,7 +167,7 @@ def lying_readiness(scene: Scene) -> None:
 def bad_canary(scene: Scene) -> None:
     """A release that fails a share of what it is asked."""
     steering = Steering(scene.tidegate.url)
-    rollout = steering.start(FAILING, canary=[10, 50, 100], min_step_s=5, min_samples=50)
+    rollout = steering.start(FAILING, steps_percent=[10, 50, 100], min_step_s=5, min_samples=50)
     steering.wait_for(rollout, "rolled_back", timeout_s=240)
     scene.capture(
         "3-bad-canary",
@@ -267,10 +267,13 @@ def running(folder: Path, rabbitmq: RabbitmqServer) -> Iterator[RunningTidegate]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--only", default="", help="incidents with this word in their name")
+    parser.add_argument(
+        "--only", default="", help="incidents with one of these words in their name"
+    )
     parser.add_argument("--to", type=Path, default=Path("incidents"), help="where it is written")
     options = parser.parse_args()
-    wanted = [name for name in INCIDENTS if options.only in name]
+    words = options.only.split(",")
+    wanted = [name for name in INCIDENTS if any(word in name for word in words)]
     programs = find_programs()
     if not wanted or programs is None:
         sys.exit("no such incident" if programs else "RabbitMQ is missing here")
