@@ -69,6 +69,15 @@ async def test_instances_queues_and_what_happened() -> None:
     assert "triton-0 unknown → healthy all is well" in page
 
 
+async def test_the_dead_letters_lead_to_their_list() -> None:
+    async with Edge().client() as client:
+        page = (await client.get("/")).text
+        (link,) = re.findall(r'href="(/dashboard/jobs[?][^"]*)">2', page)
+        letters = text_of((await client.get(link)).text)
+    assert "; known: " not in letters  # the address is one that the list understands
+    assert "No job is like that." in letters
+
+
 async def test_with_nothing_at_all_every_part_says_so() -> None:
     edge = Edge(status=FakeStatus(engine_views=(), instance_views=()))
     page = await read(edge)
