@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from control_plane.core.breaker import State as BreakerState
 from control_plane.core.health import State as HealthState
 from control_plane.core.jobs import JobFigures
 from control_plane.core.rollout import State as RolloutState
@@ -103,6 +104,14 @@ def _of_stores(seen: Seen) -> Iterator[Finding]:
 
 
 def _of_engines(seen: Seen) -> Iterator[Finding]:
+    if not seen.engines:
+        yield Finding(
+            "no engine",
+            BAD,
+            "catalogue",
+            "No engine is known: every request is refused.",
+            "See whether the model repository can be read, and has releases in it.",
+        )
     for view in seen.engines:
         href = engine_href(view.name)
         if not view.is_ready:
@@ -153,12 +162,14 @@ def _of_traffic(seen: Seen) -> Iterator[Finding]:
 
 
 _HEALTH = {
+    HealthState.UNKNOWN.value: (INFO, "It has not been looked at yet"),
     HealthState.UNHEALTHY.value: (BAD, "It is not believed to be well and takes no requests"),
     HealthState.DEGRADED.value: (WARN, "Some of its engines take no requests"),
     HealthState.DRAINING.value: (HOLD, "It is drained and takes no new requests"),
     HealthState.ISOLATED.value: (HOLD, "It is isolated and takes no requests"),
 }
 _MENDS = {
+    HealthState.UNKNOWN.value: "Wait for its first look; if none comes, see whether it answers.",
     HealthState.UNHEALTHY.value: "It is mended by itself where that can be; else restart it.",
     HealthState.DEGRADED.value: "See which engine is unfit, and why.",
     HealthState.DRAINING.value: "Undrain it when the work on it is done.",
@@ -167,6 +178,14 @@ _MENDS = {
 
 
 def _of_instances(seen: Seen) -> Iterator[Finding]:
+    if not seen.instances:
+        yield Finding(
+            "no instance",
+            BAD,
+            "fleet",
+            "No instance is configured: nothing can be answered.",
+            "Name the Tritons in fleet.instances.",
+        )
     for view in seen.instances:
         href = instance_href(view.name)
         if view.health in _HEALTH:
@@ -191,12 +210,17 @@ def _of_instances(seen: Seen) -> Iterator[Finding]:
                 href,
             )
         for served, state in view.breakers.items():
+            is_held = state == BreakerState.ISOLATED
             yield Finding(
                 f"breaker {view.name} {served}",
-                HOLD if state == "isolated" else WARN,
+                HOLD if is_held else WARN,
                 f"{served} on {view.name}",
-                f"Its breaker is {state.replace('_', ' ')}: too many calls failed there.",
-                "It tries again by itself; heal the instance to close it at once.",
+                "Its breaker is isolated: nothing is sent there, until it is let go."
+                if is_held
+                else f"Its breaker is {state.replace('_', ' ')}: too many calls failed there.",
+                "It stays so by itself; heal the instance when it is trusted again."
+                if is_held
+                else "It tries again by itself; heal the instance to close it at once.",
                 href,
             )
 
