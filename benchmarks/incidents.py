@@ -46,6 +46,7 @@ from tests.integration.faults.stage import (  # noqa: E402
 )
 from tests.integration.faults.stage import _add_staged as add_staged  # noqa: E402
 from tests.integration.photos import small_photo  # noqa: E402
+from tests.integration.rollouts.load import Answers, scoring  # noqa: E402
 from tests.integration.rollouts.repository import ENGINE, FAILING, write_repository  # noqa: E402
 from tests.integration.rollouts.steering import Steering  # noqa: E402
 from tests.integration.running import (  # noqa: E402
@@ -293,7 +294,7 @@ def main() -> None:
         stack.callback(browser.close)
         scene = Scene(tidegate, rabbitmq, prometheus, browser, options.to)
         small = partial(photographing, photo=small_photo())
-        for asking, per_s in ((echoing, 20), (small(ENGINE), 20), (small(LIMITED.name), 5)):
+        for asking, per_s in ((echoing, 20), (scoring(Answers()), 40), (small(LIMITED.name), 5)):
             load = steady_load(tidegate.grpc, Outcome(), asking=asking, per_s=per_s)
             stack.enter_context(load)
         time.sleep(5)  # so that there is something to see of the time before
