@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from control_plane.adapters.stores import feedback_rows
@@ -14,8 +15,9 @@ from control_plane.core.accuracy import Feedback, Judged, KeptDetection, Score
 class SqlFeedback:
     """KeptDetections and FeedbackStore. Raises StoreUnavailable.
 
-    most_judged: of one release; further feedback replaces the oldest. Documents are read and
-    written here, on the event loop: a few milliseconds for some hundred.
+    most_judged: of one release; further feedback replaces the oldest. Single documents, and those
+    of a batch of answers, are read and written on the event loop: some milliseconds. All that was
+    judged of a release is read in a thread, or requests would wait for it.
     """
 
     def __init__(self, database: Database, *, most_judged: int = MOST_JUDGED) -> None:
@@ -58,9 +60,10 @@ class SqlFeedback:
         if not can_be_name(engine + release):
             return ()
         async with self._database.reading() as connection:
-            return await feedback_rows.read_judged(
+            texts = await feedback_rows.judged_documents(
                 connection, engine, release, after_s=after_s, limit=limit
             )
+        return await asyncio.to_thread(_read_all, texts)
 
     async def scores(
         self, engine: str, release: str, score: Score, *, after_s: float = 0.0, limit: int
@@ -71,6 +74,11 @@ class SqlFeedback:
             return await feedback_rows.read_scores(
                 connection, engine, release, score, after_s=after_s, limit=limit
             )
+
+
+def _read_all(texts: Sequence[str]) -> tuple[Judged, ...]:
+    """The latest first; as values the oldest first."""
+    return tuple(feedback_rows.read_judged(text) for text in reversed(texts))
 
 
 def has_good_ids(detection: KeptDetection) -> bool:

@@ -14,10 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.adapters.stores import tables
 from control_plane.adapters.stores.database import now_s
-from control_plane.adapters.stores.documents import UnreadableDocument, from_json, to_json
+from control_plane.adapters.stores.documents import UnreadableDocument, to_json
 from control_plane.adapters.stores.job_rows import in_parts
 from control_plane.adapters.stores.state_rows import INSERTS, can_be_name
-from control_plane.core.accuracy import Feedback, Judged, KeptDetection, KeptResult, Score
+from control_plane.core.accuracy import (
+    ClassMatches,
+    Counted,
+    Feedback,
+    Judged,
+    KeptDetection,
+    KeptResult,
+    Measured,
+    Score,
+)
 
 _KEPT = tables.kept_detections.c
 _SAID = tables.feedback.c
@@ -43,6 +52,30 @@ def read_kept(request_id: str, detection_id: str, document: str) -> KeptDetectio
     except (ValueError, TypeError, AttributeError):
         raise UnreadableDocument("the document is no kept detection") from None
     return KeptDetection(request_id, detection_id, results)
+
+
+def read_judged(document: str) -> Judged:
+    """Not by way of ``documents``, either: thousands of these are read at once.
+
+    Raises UnreadableDocument.
+    """
+    try:
+        parts = orjson.loads(document)
+        matches, counted = parts.pop("matches", None), parts.pop("counted", None)
+        measured = parts.pop("measured", None)
+        return Judged(
+            matches=None if matches is None else tuple(_read_class(one) for one in matches),
+            counted=None if counted is None else Counted(**counted),
+            measured=None if measured is None else Measured(**measured),
+            **parts,
+        )
+    except (LookupError, ValueError, TypeError, AttributeError):
+        raise UnreadableDocument("the document is no judgement") from None
+
+
+def _read_class(part: dict[str, Any]) -> ClassMatches:
+    scores, hits = tuple(part.pop("scores", ())), tuple(part.pop("hits", ()))
+    return ClassMatches(**part, scores=scores, hits=hits)
 
 
 async def add_kept(connection: AsyncConnection, detections: Sequence[KeptDetection]) -> None:
@@ -131,13 +164,13 @@ async def read_versions(
     return {(row.engine, row.release): (row.rows, int(row.total)) for row in found}
 
 
-async def read_judged(
+async def judged_documents(
     connection: AsyncConnection, engine: str, release: str, *, after_s: float, limit: int
-) -> tuple[Judged, ...]:
+) -> Sequence[str]:
+    """The latest so many, the latest first; ``read_judged`` reads one."""
     latest = select(_SAID.document).where(_SAID.engine == engine, _SAID.release == release)
     latest = latest.where(_SAID.at_s >= after_s).order_by(_SAID.number.desc()).limit(limit)
-    texts = list(await connection.scalars(latest))
-    return tuple(from_json(Judged, text) for text in reversed(texts))
+    return list(await connection.scalars(latest))
 
 
 async def read_scores(
