@@ -27,12 +27,14 @@ AT_ONCE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One class on all photos, the surest detections first.
+    """One class on the photos that it is on, the surest detections first.
 
-    photos: of each detection, which photo it is on. hits: 1 for those that hit an object.
-    ends: the last ones of those of equal confidence. objects: by photo.
+    own: the numbers of those photos. photos: of each detection, on which of them it is.
+    hits: 1 for those that hit an object. ends: the last ones of those of equal confidence.
+    objects: by photo of them.
     """
 
+    own: npt.NDArray[np.intp]
     photos: npt.NDArray[np.intp]
     hits: Floats
     ends: npt.NDArray[np.intp]
@@ -41,31 +43,38 @@ class Ranked:
 
 def rank(by_photo: Sequence[Sequence[ClassMatches]]) -> dict[str, Ranked]:
     """By class, of those that have an object on any photo."""
-    labels = {one.label for matches in by_photo for one in matches if one.objects}
-    return {label: _rank(label, by_photo) for label in sorted(labels)}
+    # One pass for all classes: who names each object as a class of its own gives thousands.
+    found: dict[str, list[tuple[int, ClassMatches]]] = {}
+    for number, matches in enumerate(by_photo):
+        for one in matches:
+            found.setdefault(one.label, []).append((number, one))
+    return {
+        label: _rank(found[label])
+        for label in sorted(found)
+        if any(one.objects for _, one in found[label])
+    }
 
 
-def _rank(label: str, by_photo: Sequence[Sequence[ClassMatches]]) -> Ranked:
-    objects = np.zeros(len(by_photo))
+def _rank(found: Sequence[tuple[int, ClassMatches]]) -> Ranked:
+    """found: the matches of one class, with the numbers of their photos."""
+    own, objects = [number for number, _ in found], [float(one.objects) for _, one in found]
     photos: list[int] = []
     scores: list[float] = []
     hits: list[bool] = []
-    for number, matches in enumerate(by_photo):
-        for one in matches:
-            if one.label == label:
-                objects[number] += one.objects
-                photos += [number] * len(one.scores)
-                scores += one.scores
-                hits += one.hits
+    for place, (_, one) in enumerate(found):
+        photos += [place] * len(one.scores)
+        scores += one.scores
+        hits += one.hits
     falling = -np.array(scores, dtype=np.float64)
     order = np.argsort(falling, kind="stable")
     ranked = falling[order]
     ends = np.flatnonzero(ranked != np.append(ranked[1:], np.inf))
     return Ranked(
+        np.array(own, dtype=np.intp),
         np.array(photos, dtype=np.intp)[order],
         np.array(hits, dtype=np.float64)[order],
         ends,
-        objects,
+        np.array(objects),
     )
 
 
@@ -74,7 +83,7 @@ def average_precision(ranked: Ranked, weights: Floats) -> Floats:
 
     NaN where there is no object.
     """
-    rows = max(1, AT_ONCE // max(1, len(ranked.photos)))
+    rows = max(1, AT_ONCE // max(1, len(ranked.photos), len(ranked.own)))
     starts = range(0, len(weights), rows)
     return np.concatenate(
         [_average_precision(ranked, weights[start : start + rows]) for start in starts]
@@ -82,6 +91,7 @@ def average_precision(ranked: Ranked, weights: Floats) -> Floats:
 
 
 def _average_precision(ranked: Ranked, weights: Floats) -> Floats:
+    weights = weights[:, ranked.own]
     objects = weights @ ranked.objects
     each = weights[:, ranked.photos]
     hits = np.cumsum(each * ranked.hits, axis=1)[:, ranked.ends]
@@ -96,8 +106,10 @@ def _average_precision(ranked: Ranked, weights: Floats) -> Floats:
 
 def mean_average_precision(classes: Sequence[Ranked], weights: Floats) -> Floats:
     """For each row of weights, the mean over the classes that have an object; NaN without one."""
-    rows = [average_precision(ranked, weights) for ranked in classes]
-    by_class = np.array(rows).reshape(len(classes), len(weights))
-    known = ~np.isnan(by_class)
-    total, number = np.where(known, by_class, 0.0).sum(axis=0), known.sum(axis=0)
+    total, number = np.zeros(len(weights)), np.zeros(len(weights))
+    for ranked in classes:
+        precision = average_precision(ranked, weights)
+        known = ~np.isnan(precision)
+        total += np.where(known, precision, 0.0)
+        number += known
     return np.divide(total, number, out=np.full(len(weights), np.nan), where=number > 0)

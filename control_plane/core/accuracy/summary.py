@@ -19,7 +19,12 @@ from control_plane.core.accuracy.intervals import (
 )
 from control_plane.core.accuracy.judging import Judged
 from control_plane.core.accuracy.matching import ClassMatches
-from control_plane.core.accuracy.ranking import average_precision, mean_average_precision, rank
+from control_plane.core.accuracy.ranking import (
+    Ranked,
+    average_precision,
+    mean_average_precision,
+    rank,
+)
 
 MOST_PHOTOS = 10_000
 """Of one release, at most: the bootstrap takes time and memory with them."""
@@ -76,8 +81,9 @@ def summarize(judged: Sequence[Judged], rng: np.random.Generator) -> Accuracy:
     metrics: dict[Metric, Estimate] = {}
     classes: dict[str, ClassAccuracy] = {}
     if matches:
-        metrics |= _of_boxes(matches, rng)
-        classes = _by_class(matches)
+        ranked = rank(matches)
+        metrics |= _of_boxes(matches, list(ranked.values()), rng)
+        classes = _by_class(matches, ranked)
     if counted:
         metrics[Metric.COUNT_ERROR] = mean_of([one.off for one in counted])
         metrics[Metric.COUNT_BIAS] = mean_of([one.excess for one in counted])
@@ -92,12 +98,13 @@ def summarize(judged: Sequence[Judged], rng: np.random.Generator) -> Accuracy:
     return Accuracy(len(judged), metrics, classes)
 
 
-def _of_boxes(matches: Matches, rng: np.random.Generator) -> dict[Metric, Estimate]:
+def _of_boxes(
+    matches: Matches, classes: Sequence[Ranked], rng: np.random.Generator
+) -> dict[Metric, Estimate]:
     photos = len(matches)
     hits = [sum(one.true_positives for one in photo) for photo in matches]
     found = [sum(len(one.hits) for one in photo) for photo in matches]
     objects = [sum(one.objects for one in photo) for photo in matches]
-    classes = list(rank(matches).values())
     twice, both = 2.0 * np.array(hits), np.array(found, float) + np.array(objects, float)
     # The first row is the photos as they are.
     weights = np.vstack([np.ones(photos), resamples(photos, rng)])
@@ -113,20 +120,23 @@ def _of_boxes(matches: Matches, rng: np.random.Generator) -> dict[Metric, Estima
     }
 
 
-def _by_class(matches: Matches) -> dict[str, ClassAccuracy]:
-    ranked, once = rank(matches), np.ones((1, len(matches)))
-    classes = {}
-    for label in sorted({one.label for photo in matches for one in photo}):
-        here = [one for photo in matches for one in photo if one.label == label]
-        classes[label] = ClassAccuracy(
-            objects=sum(one.objects for one in here),
-            found=sum(len(one.hits) for one in here),
-            hits=sum(one.true_positives for one in here),
+def _by_class(matches: Matches, ranked: Mapping[str, Ranked]) -> dict[str, ClassAccuracy]:
+    once = np.ones((1, len(matches)))
+    here: dict[str, list[ClassMatches]] = {}
+    for photo in matches:
+        for one in photo:
+            here.setdefault(one.label, []).append(one)
+    return {
+        label: ClassAccuracy(
+            objects=sum(one.objects for one in here[label]),
+            found=sum(len(one.hits) for one in here[label]),
+            hits=sum(one.true_positives for one in here[label]),
             average_precision=(
                 float(average_precision(ranked[label], once)[0]) if label in ranked else None
             ),
         )
-    return classes
+        for label in sorted(here)
+    }
 
 
 def _ratio(parts: Floats, wholes: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from control_plane.core.accuracy import (
     Accuracy,
+    ClassMatches,
     Counted,
     Estimate,
     FoundBox,
@@ -161,3 +163,26 @@ def width(found: Estimate) -> float:
     assert found.low is not None
     assert found.high is not None
     return found.high - found.low
+
+
+class CountedReads(tuple[ClassMatches, ...]):
+    """A photo's matches, that know how often somebody went over all of them."""
+
+    reads = 0
+
+    def __iter__(self) -> Iterator[ClassMatches]:
+        CountedReads.reads += 1
+        return super().__iter__()
+
+
+def test_each_object_a_class_of_its_own_takes_no_longer() -> None:
+    """By mistake, a caller may name objects where classes are asked for."""
+    CountedReads.reads = 0
+    photos = [
+        Judged(matches=CountedReads(ClassMatches(f"window {n}-{m}", 1) for m in range(5)))
+        for n in range(40)
+    ]
+    found = summarize(photos, np.random.default_rng(1))
+    assert len(found.classes) == 200
+    # A few times over each photo, not once for each class there is.
+    assert CountedReads.reads < 10 * len(photos)
