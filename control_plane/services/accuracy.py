@@ -77,8 +77,8 @@ class AccuracyBoard:
                     ErrorCode.UNKNOWN_ENGINE, f"there is no engine {engine[:80]!r}", field="engine"
                 )
             if since_s is None:
-                await self._refresh(versions, {(engine, release) for release in releases})
-                return {release: self._known[engine, release][1] for release in releases}
+                known = await self._refresh(versions, {(engine, one) for one in releases})
+                return {release: accuracy for (_, release), accuracy in known.items()}
             after_s = self._epoch_s() - since_s
             found = {one: await self._add_up(engine, one, after_s=after_s) for one in releases}
         return {release: one for release, one in found.items() if one.photos}
@@ -104,14 +104,26 @@ class AccuracyBoard:
 
     async def _refresh(
         self, versions: Mapping[Release, tuple[int, int]], wanted: Collection[Release]
-    ) -> None:
+    ) -> dict[Release, Accuracy]:
+        """Those that are wanted: ``_known`` may lose them again before all of them are there."""
+        found: dict[Release, Accuracy] = {}
         for release in sorted(wanted):
             known = self._known.get(release)
             if known is None or known[0] != versions[release]:
                 # As of a version that may be older than what is read: then it is read once more.
-                self._known[release] = versions[release], await self._add_up(*release)
+                known = versions[release], await self._add_up(*release)
+                self._known[release] = known
+            found[release] = known[1]
+        return found
 
     async def _add_up(self, engine: str, release: str, *, after_s: float = 0.0) -> Accuracy:
-        async with self._adding_up:
+        await self._adding_up.acquire()
+        try:
             judged = await self._store.judged(engine, release, after_s=after_s, limit=self._most)
-            return await asyncio.to_thread(summarize, judged, self._rng)
+        except BaseException:
+            self._adding_up.release()
+            raise
+        # A thread goes on when its caller has gone: until it ends, it is its turn.
+        adding_up = asyncio.ensure_future(asyncio.to_thread(summarize, judged, self._rng))
+        adding_up.add_done_callback(lambda _: self._adding_up.release())
+        return await asyncio.shield(adding_up)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from typing import Any, cast
+
 import numpy as np
 import pytest
 
 from control_plane.adapters.stores import MemoryFeedback
-from control_plane.core.accuracy import Accuracy, Feedback, Judged, Measured, Metric
+from control_plane.core.accuracy import (
+    Accuracy,
+    ClassMatches,
+    Feedback,
+    Judged,
+    Measured,
+    Metric,
+)
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import StoreUnavailable
 from control_plane.services.accuracy import AccuracyBoard
@@ -148,3 +159,60 @@ async def test_a_store_that_is_away_leaves_the_figures_as_they_were() -> None:
     with pytest.raises(ControlPlaneError) as refused:
         await setup.board.of("damage")
     assert refused.value.code is ErrorCode.STORE_UNAVAILABLE
+
+
+class Waiting(Counting):
+    """Whose second release is read only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked, self.is_let = asyncio.Event(), asyncio.Event()
+
+    async def judged(
+        self, engine: str, release: str, *, after_s: float = 0.0, limit: int
+    ) -> tuple[Judged, ...]:
+        if release == "1.1.0":
+            self.is_asked.set()
+            await self.is_let.wait()
+        return await super().judged(engine, release, after_s=after_s, limit=limit)
+
+
+async def test_a_release_that_a_refresh_lets_go_meanwhile_is_still_told() -> None:
+    setup = Setup()
+    store = Waiting()
+    setup.board._store = setup.store = store
+    await setup.say("a", RIGHT)
+    await setup.say("b", RIGHT, "1.1.0")
+    asking = asyncio.create_task(setup.board.of("damage"))
+    await store.is_asked.wait()
+    # As a refresh does that had asked for the releases when there was none yet.
+    setup.board._known = {}
+    store.is_let.set()
+    assert list(await asking) == ["1.0.0", "1.1.0"]
+
+
+class Slow:
+    """A generator whose draws wait until they are let, and tell of each that began."""
+
+    def __init__(self) -> None:
+        self.began, self.may_end = [threading.Event(), threading.Event()], threading.Event()
+        self._numbers = iter(self.began)
+
+    def multinomial(self, *what: Any, **how: Any) -> Any:
+        next(self._numbers).set()
+        self.may_end.wait(10.0)
+        return np.random.default_rng(1).multinomial(*what, **how)
+
+
+async def test_a_caller_who_goes_leaves_no_thread_beside_the_next_one() -> None:
+    setup, slow = Setup(), Slow()
+    setup.board._rng = cast(np.random.Generator, slow)
+    await setup.say("a", Judged(matches=(ClassMatches("hail", 1),)))
+    gone = asyncio.create_task(setup.board.of("damage"))
+    assert await asyncio.to_thread(slow.began[0].wait, 10.0)
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    following = asyncio.create_task(setup.board.of("damage"))
+    assert not await asyncio.to_thread(slow.began[1].wait, 0.2)
+    slow.may_end.set()
+    assert list(await following) == ["1.0.0"]
