@@ -27,13 +27,16 @@ class KeptDetections(Protocol):
 class FeedbackStore(Protocol):
     """What was said of answers, by all control planes. Raises StoreUnavailable.
 
-    after_s: only what was said since then, in seconds since the epoch.
+    after_s: only what was first said since then, in seconds since the epoch.
     """
 
     async def put(self, feedback: Feedback) -> bool:
         """Whether it replaces what was said before of the same engine's part of a detection.
 
-        Of each release only the latest are kept. Raises ValueError for what cannot be stored.
+        What replaces keeps the time and the place in the order of what it replaces, unless another
+        release answers now: saying it twice must bring no test of a rollout other pairs, nor
+        feedback from before it. Of each release only the latest are kept. Raises ValueError for
+        what cannot be stored.
         """
         ...
 

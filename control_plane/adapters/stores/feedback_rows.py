@@ -120,8 +120,12 @@ async def forget_kept(connection: AsyncConnection, *, most: int, keep_s: float, 
 async def put_feedback(connection: AsyncConnection, feedback: Feedback, *, most: int) -> bool:
     values = _row(feedback)
     same = (_SAID.detection_id == feedback.detection_id, _SAID.engine == feedback.engine)
-    replaced = await connection.execute(delete(tables.feedback).where(*same))
-    values["at_s"] = await now_s(connection)
+    old = delete(tables.feedback).where(*same).returning(_SAID.at_s, _SAID.release)
+    replaced = (await connection.execute(old)).one_or_none()
+    if replaced is not None and replaced.release == feedback.release:
+        values["at_s"] = replaced.at_s
+    else:
+        values["at_s"] = await now_s(connection)
     statement = INSERTS[connection.dialect.name](tables.feedback).values(values)
     # Only where another plane has said it at this very moment; then the later one has the word.
     changed = {name: statement.excluded[name] for name in (*values, "number")}
@@ -130,7 +134,7 @@ async def put_feedback(connection: AsyncConnection, feedback: Feedback, *, most:
     )
     await connection.execute(statement)
     await _forget_feedback(connection, feedback.engine, feedback.release, most)
-    return bool(replaced.rowcount)
+    return replaced is not None
 
 
 async def _forget_feedback(
@@ -185,4 +189,4 @@ async def read_scores(
     column = _SCORES[score]
     rows = select(column).where(_SAID.engine == engine, _SAID.release == release)
     rows = rows.where(_SAID.at_s >= after_s, column.is_not(None))
-    return tuple(await connection.scalars(rows.order_by(_SAID.number).limit(limit)))
+    return tuple(await connection.scalars(rows.order_by(_SAID.at_s, _SAID.number).limit(limit)))

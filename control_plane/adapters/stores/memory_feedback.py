@@ -66,7 +66,10 @@ class MemoryFeedback:
         name = copy.detection_id, copy.engine
         replaced = self._said.pop(name, None)
         self._numbered += 1
-        self._said[name] = self._numbered, self._now_s(), copy
+        at_s = self._now_s()
+        if replaced is not None and replaced[2].release == copy.release:
+            at_s = replaced[1]
+        self._said[name] = self._numbered, at_s, copy
         of_release = [key for key, _ in self._of(copy.engine, copy.release)]
         for old in of_release[: -self._most_judged]:
             del self._said[old]
@@ -99,5 +102,6 @@ class MemoryFeedback:
         self, engine: str, release: str, score: Score, *, after_s: float = 0.0, limit: int
     ) -> tuple[float, ...]:
         of_release = [said for _, said in self._of(engine, release)]
+        of_release.sort(key=lambda said: said[1])
         scores = [one.judged.scores() for _, at_s, one in of_release if at_s >= after_s]
         return tuple(one[score] for one in scores if score in one)[:limit]

@@ -72,6 +72,20 @@ async def test_the_last_word_holds_and_counts_as_the_latest(feedback: Stores) ->
     assert await feedback.judged("damage", "1.0.0", limit=2) == (RIGHT, WRONG)
 
 
+async def test_what_is_said_again_keeps_its_place_and_time(feedback: Stores) -> None:
+    """A script that sends all of it once more gives a rollout's test no other pairs."""
+    await feedback.put(said("a", WRONG))
+    await asyncio.sleep(0.005)  # databases count in milliseconds
+    await feedback.put(said("b", RIGHT))
+    assert await feedback.put(said("a", WRONG)) is True
+    assert await scores(feedback) == (0.0, 1.0)
+    # Answered anew by another release, it is another answer.
+    assert await feedback.put(said("a", RIGHT, release="1.1.0")) is True
+    assert await scores(feedback) == (1.0,)
+    assert await feedback.put(said("a", WRONG)) is True
+    assert await scores(feedback) == (1.0, 0.0)
+
+
 async def test_a_version_differs_with_every_change(feedback: Stores) -> None:
     assert await feedback.versions() == {}
     seen = []
