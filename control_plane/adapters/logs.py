@@ -31,6 +31,12 @@ DEEPEST = 6
 # every step of their tables, of which there are sixty.
 CHATTY = ("uvicorn.access", "uvicorn.error", "httpx", "httpcore", "asyncio", "alembic", "mlflow")
 
+# At debug they write what they send: passwords and session tokens, whole messages, rows.
+TELLTALE = (
+    *("aio_pika", "aiobotocore", "aiohttp", "aiormq", "aiosqlite", "boto3", "botocore", "pamqp"),
+    *("requests", "s3transfer", "urllib3"),
+)
+
 # Written here and not by others, over many lines.
 OWN_LINES = frozenset({"stack", "exception"})
 
@@ -240,6 +246,8 @@ def _set_standard_levels(level: int) -> None:
     logging.getLogger().setLevel(level)
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name in TELLTALE:
+        logging.getLogger(name).setLevel(max(level, logging.INFO))
 
 
 def _is_ours(handler: logging.Handler) -> bool:

@@ -332,6 +332,18 @@ def test_the_level_changes_for_every_logger_that_exists() -> None:
     assert [line["event"] for line in lines(stream)] == ["yes"] * 3 + ["at last"] * 3
 
 
+@pytest.mark.parametrize("name", ["botocore.auth", "aiormq.connection", "aio_pika", "aiosqlite"])
+def test_those_who_write_passwords_at_debug_do_not(name: str) -> None:
+    """As botocore does with a session token, and aiormq with the frame that logs in."""
+    stream = io.StringIO()
+    set_up_logs("debug", "json", stream)
+    ProcessLevel().set_level("debug")
+    logging.getLogger(name).debug("x-amz-security-token:%s", "abc")
+    assert stream.getvalue() == ""
+    logging.getLogger(name).info("yes")
+    assert "yes" in stream.getvalue()
+
+
 def test_those_who_chatter_stay_quiet_at_debug() -> None:
     stream = io.StringIO()
     set_up_logs(stream=stream)
