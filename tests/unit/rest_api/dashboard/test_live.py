@@ -72,6 +72,23 @@ def test_where_nothing_changes_there_is_a_sign_of_life() -> None:
     run_virtually(main())
 
 
+def test_the_sign_of_life_comes_in_time_though_rendering_is_slow() -> None:
+    async def render(_: Page, __: Asked) -> Mapping[str, str]:
+        await asyncio.sleep(2.5)
+        return {"engines": "<p>3</p>"}
+
+    async def main() -> None:
+        source = LivePages(render).watch(PAGE, ASKED)
+        await anext(source)
+        for _ in range(3):
+            began_s = asyncio.get_running_loop().time()
+            assert await anext(source) == {}
+            assert asyncio.get_running_loop().time() - began_s <= TICK_S + EVERY_S + 2.5
+        await close(source)
+
+    run_virtually(main())
+
+
 def test_however_many_watch_it_is_rendered_once() -> None:
     async def main() -> None:
         figures = Figures()
