@@ -11,7 +11,7 @@ from control_plane.core.detections import ALIASES
 from control_plane.core.drift import LARGE, MODERATE, Against, Drift
 from control_plane.core.rollout import Command
 from control_plane.core.traffic import Figures
-from control_plane.errors import InvalidArgument
+from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.rest_api.dashboard import charts, tones, words
 from control_plane.rest_api.dashboard.accuracy_view import show_accuracy
 from control_plane.rest_api.dashboard.actions import Act, Order
@@ -21,7 +21,7 @@ from control_plane.rest_api.dashboard.engine_cards import (
     error_share,
     shares_of,
 )
-from control_plane.rest_api.dashboard.evidence import make_panel, roll_back_button
+from control_plane.rest_api.dashboard.evidence import make_panel, place_of, roll_back_button
 from control_plane.rest_api.dashboard.overview import read_rollout
 from control_plane.rest_api.dashboard.pages import Asked, Page, check_choice
 from control_plane.rest_api.dashboard.readings import Reading, Readings
@@ -175,12 +175,43 @@ async def _command(services: RestServices, order: Order) -> str:
     rollout_id = order.fields.get("rollout", "")
     if not rollout_id:
         raise InvalidArgument("rollout is missing: name the one to steer", field="rollout")
+    if command is Command.ADVANCE:
+        await _check_place(services, rollout_id, order.fields.get("place"))
     view = await services.rollouts.command(rollout_id, command, who=order.who, reason=order.reason)
     return f"{_DONE[command]} {view.rollout.rollout_id}. It is {_where(view)} now."
 
 
+async def _check_place(services: RestServices, rollout_id: str, place: str | None) -> None:
+    """Raises CONFLICT where the rollout has moved on by itself since it was asked about: the
+    step that would begin is then not the one that was agreed to."""
+    if place is None:
+        return
+    rollout = (await services.rollouts.show(rollout_id)).rollout
+    if place != place_of(rollout):
+        raise ControlPlaneError(
+            ErrorCode.CONFLICT,
+            f"{rollout_id} has moved on since you were asked; look at where it is, and order "
+            "again what you want",
+        )
+
+
+async def _check_latest(services: RestServices, engine: str, rollout_id: str | None) -> None:
+    """Raises CONFLICT where the engine has had another rollout since it was asked about."""
+    if rollout_id is None:
+        return
+    latest = (await services.rollouts.show(engine)).rollout
+    if latest.rollout_id != rollout_id:
+        raise ControlPlaneError(
+            ErrorCode.CONFLICT,
+            f"{engine} has had another rollout since you were asked, {latest.rollout_id}; look "
+            "at it, and order again what you want",
+        )
+
+
 async def _roll_back(services: RestServices, order: Order) -> str:
+    """``rollout``: the id of the one that the page showed, so that no other is taken back."""
     name = order.path["engine"]
+    await _check_latest(services, ALIASES.get(name, name), order.fields.get("rollout"))
     view = await services.rollouts.roll_back(
         ALIASES.get(name, name), to=None, who=order.who, reason=order.reason
     )

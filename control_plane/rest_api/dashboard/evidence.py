@@ -86,9 +86,10 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class RolloutPanel:
-    """The rollout and everything that is said of it."""
+    """The rollout and everything that is said of it. place: as ``place_of`` has it."""
 
     view: RolloutView
+    place: str
     where: str
     tone: str
     steps: tuple[Step, ...]
@@ -107,6 +108,7 @@ def make_panel(view: RolloutView) -> RolloutPanel:
     verdict = look.verdict if look is not None else None
     return RolloutPanel(
         view=view,
+        place=place_of(rollout),
         where=words_of(rollout.state, rollout.paused_in),
         tone=tones.ROLLOUT[rollout.state],
         steps=tuple(_steps(rollout)),
@@ -117,6 +119,11 @@ def make_panel(view: RolloutView) -> RolloutPanel:
         tests=tuple(_test(one, view.slow_s) for one in look.metrics) if look is not None else (),
         buttons=tuple(_buttons(rollout)),
     )
+
+
+def place_of(rollout: Rollout) -> str:
+    """Where it is, paused or not, in a word that changes when it moves."""
+    return f"{rollout.place.value} {rollout.step}"
 
 
 def _steps(rollout: Rollout) -> list[Step]:

@@ -60,6 +60,34 @@ async def test_an_engine_is_rolled_back() -> None:
         assert edge.rollouts.all[-1].is_reversal
 
 
+async def test_what_moved_on_while_it_was_asked_is_not_moved_further() -> None:
+    edge = Edge()
+    rollout = await begun(edge)
+    path = "/dashboard/engines/damage/rollout/advance"
+    async with edge.client() as client:
+        edge.rollouts.move(rollout, state=State.STEP, step=3)
+        said = await order(client, path, rollout=rollout, place="step 1")
+        assert said.status_code == 409
+        assert "has moved on since you were asked" in said.text
+        assert edge.rollouts.all[-1].step == 3
+        assert (await order(client, path, rollout=rollout, place="step 3")).status_code == 200
+        assert edge.rollouts.all[-1].step == 4
+        said = await order(client, BACK, rollout="damage-another")
+        assert said.status_code == 409
+        assert "has had another rollout since you were asked" in said.text
+        assert edge.rollouts.all[-1].state is State.STEP
+        assert (await order(client, BACK, rollout=rollout)).status_code == 200
+
+
+async def test_each_button_names_what_it_was_shown_for() -> None:
+    edge = Edge()
+    rollout = await begun(edge)
+    async with edge.client() as client:
+        page = (await client.get("/dashboard/engines/damage")).text.replace("&#34;", '"')
+    assert page.count(f'{{"place": "step 1", "rollout": "{rollout}"}}') == 3
+    assert page.count(f'data-fields="{{"rollout": "{rollout}"}}"') == 1
+
+
 @pytest.mark.parametrize(
     ("headers", "field"),
     [
