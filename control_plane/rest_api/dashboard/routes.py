@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+import structlog
 from fastapi import APIRouter, FastAPI, Request
 from jinja2 import Environment
 from starlette.responses import HTMLResponse, Response
@@ -40,6 +41,8 @@ from control_plane.rest_api.event_streams import EventStream, Watchers
 from control_plane.rest_api.problems import correlation_id_of, status_of
 from control_plane.rest_api.services import RestServices
 
+log = structlog.get_logger(__name__)
+
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -62,6 +65,11 @@ TROUBLE = "trouble"
 """The fragment that every page has: why what it shows could not be made anew."""
 
 
+def went_wrong() -> ControlPlaneError:
+    """What is said of a mistake in here; what it was is in the log."""
+    return ControlPlaneError(ErrorCode.INTERNAL, "something went wrong here; the log has it")
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -78,6 +86,8 @@ class Dashboard:
     readings: Readings = field(init=False)
     live: LivePages = field(init=False)
     watchers: Watchers = field(init=False)
+    _failing: set[str] = field(default_factory=set)
+    """Pages whose last rendering went wrong here."""
 
     def __post_init__(self) -> None:
         self.environment = make_environment(self.assets)
@@ -88,10 +98,20 @@ class Dashboard:
     async def fragments(self, page: Page, asked: Asked) -> Fragments:
         """All fragments of a page as they are now; what cannot be had is told in one of them."""
         try:
-            values = await self._values(page, asked)
+            made = self._render_fragments(page, await self._values(page, asked))
         except ControlPlaneError as error:
-            return {TROUBLE: self.render("parts/trouble.html", {"error": error})}
-        return self._render_fragments(page, values)
+            return self._trouble(error)
+        except Exception:
+            # Told like any other trouble: in silence the page would take the connection for lost.
+            if page.name not in self._failing:  # it is tried again every second
+                log.exception("the dashboard could not render", page=page.name)
+            self._failing.add(page.name)
+            return self._trouble(went_wrong())
+        self._failing.discard(page.name)
+        return made
+
+    def _trouble(self, error: ControlPlaneError) -> Fragments:
+        return {TROUBLE: self.render("parts/trouble.html", {"error": error})}
 
     async def whole(self, page: Page, asked: Asked) -> str:
         """The page itself. Raises ControlPlaneError."""
@@ -162,10 +182,17 @@ def add_page(router: APIRouter, dashboard: Dashboard, page: Page) -> None:
             asked = page.read(request.path_params, request.query_params)
             html = await dashboard.whole(page, asked)
         except ControlPlaneError as error:
-            values = {"error": error, "correlation_id": correlation_id_of(request)}
-            html = dashboard.render("error.html", values)
-            return HTMLResponse(html, status_code=status_of(error), headers=HEADERS)
+            return _refuse(dashboard, request, error)
+        except Exception:
+            log.exception("the dashboard could not render", page=page.name)
+            return _refuse(dashboard, request, went_wrong())
         return HTMLResponse(html, headers=HEADERS)
+
+
+def _refuse(dashboard: Dashboard, request: Request, error: ControlPlaneError) -> Response:
+    values = {"error": error, "correlation_id": correlation_id_of(request)}
+    html = dashboard.render("error.html", values)
+    return HTMLResponse(html, status_code=status_of(error), headers=HEADERS)
 
 
 def add_actions(router: APIRouter, dashboard: Dashboard, actions: Mapping[str, Act]) -> None:

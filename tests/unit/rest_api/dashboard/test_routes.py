@@ -7,6 +7,7 @@ import re
 from urllib.parse import quote
 
 import pytest
+from structlog.testing import capture_logs
 
 from control_plane.errors import ErrorCode
 from control_plane.rest_api.dashboard.assets import FOLDER, MEDIA_TYPES
@@ -126,6 +127,29 @@ async def test_an_engine_that_is_gone_is_said_in_the_stream() -> None:
     events = await read_events(Edge(), path, until=b"event: tick")
     assert b"unknown engine" in events
     assert re.findall(rb"^event: (\w+)$", events, re.MULTILINE) == [b"trouble", b"tick"]
+
+
+async def test_a_mistake_in_here_is_told_and_not_taken_for_a_lost_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    edge = Edge()
+
+    def boom() -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(edge.status, "instances", boom)
+    with capture_logs() as logs:
+        path = "/dashboard/events?page=overview"
+        events = await read_events(edge, path, until=b"event: tick")
+        async with edge.client() as client:
+            page = await client.get("/")
+    assert re.findall(rb"^event: (\w+)$", events, re.MULTILINE) == [b"trouble", b"tick"]
+    assert b"something went wrong here; the log has it" in events
+    assert page.status_code == 500
+    assert "something went wrong here; the log has it" in page.text
+    assert "secret" not in page.text
+    said = [line for line in logs if line["event"] == "the dashboard could not render"]
+    assert [line["page"] for line in said] == ["overview", "overview"]
 
 
 async def test_streams_are_refused_that_make_no_sense_or_are_too_many() -> None:
