@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +16,9 @@ from tests.browser.fake_site import FakeSite, begin_canary, busy_edge, count_req
 from tests.servers.chromium import Tab
 from tests.servers.proxy import Proxy
 from tests.unit.rest_api.fakes import Edge, instance_view
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 REFUSED = r"net::ERR_|\[object "
 """What a lost connection is in the console: the browser's words, and htmx's."""
@@ -339,3 +343,59 @@ def test_an_order_that_nobody_answers_is_said_to_be_unknown(site: FakeSite, tab:
         proxy.cut()
         tab.page.locator("#confirm-do").click()
         tab.page.get_by_text("whether it was done is not known").wait_for()
+
+
+PROBLEM = '{"detail": "<b>no</b> room", "correlation_id": "abc-1"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (502, "<h1>Bad gateway</h1><p>elsewhere</p>", "Something else answered for the control"),
+        (403, PROBLEM, "Not done: <b>no</b> room. In the log under abc-1."),
+        (500, PROBLEM, "<b>no</b> room: whether it was done is not known."),
+    ],
+)
+def test_an_answer_that_is_no_notice_is_not_put_into_the_page(
+    site: FakeSite, tab: Tab, status: int, body: str, words: str
+) -> None:
+    tab.expected.append(f"status of {status}|Response Status Error Code {status}|object ")
+    tab.page.route("**/rollout/pause", lambda route: route.fulfill(status=status, body=body))
+    tab.open(site.url + ENGINE)
+    tab.page.get_by_role("button", name="Pause").click()
+    tab.page.locator("#confirm-do").click()
+    tab.page.locator("#said").get_by_text(words).wait_for()
+    assert tab.page.locator("#said h1, #said b").count() == 0
+
+
+def test_a_late_answer_closes_no_other_dialog(site: FakeSite, tab: Tab) -> None:
+    held: list[Route] = []
+    tab.page.route("**/rollout/pause", lambda route: held.append(route))
+    tab.open(site.url + ENGINE)
+    page = tab.page
+    page.get_by_role("button", name="Pause").click()
+    page.locator("#confirm-do").click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Abort").click()
+    page.locator("#confirm[open]").wait_for()
+    page.locator("#confirm-form [name=reason]").fill("worse")
+    held[0].fulfill(status=200, body="<p data-done>Paused at last.</p>")
+    page.get_by_text("Paused at last.").wait_for()
+    page.wait_for_timeout(50)
+    assert page.locator("#confirm[open]").count() == 1
+    assert page.locator("#confirm-form [name=reason]").input_value() == "worse"
+
+
+def test_the_focus_stays_where_the_order_changes(site: FakeSite, tab: Tab) -> None:
+    def fleet(*names: str) -> object:
+        def change(edge: Edge) -> None:
+            edge.status.instance_views = tuple(map(instance_view, names))
+
+        return change
+
+    site.change(fleet("triton-0", "triton-1", "triton-2"))  # type: ignore[arg-type]
+    tab.open(site.url)
+    tab.page.get_by_role("link", name="triton-2", exact=True).first.focus()
+    site.change(fleet("triton-2", "triton-0", "triton-1"))  # type: ignore[arg-type]
+    tab.page.locator("#instances tbody tr:first-child", has_text="triton-2").wait_for()
+    assert tab.page.evaluate("document.activeElement.textContent") == "triton-2"

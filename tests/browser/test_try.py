@@ -6,13 +6,17 @@ import base64
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 
+from tests.browser.fake_site import busy_edge, fake_site
 from tests.integration.running import ROOT, RunningTidegate
 from tests.servers.chromium import Tab
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 SAMPLES = ROOT / "samples"
 ROOF = SAMPLES / "roof-1.jpg"
@@ -387,3 +391,21 @@ def test_it_is_usable_on_a_phone(tidegate: RunningTidegate, phone: Tab) -> None:
     detect(phone)
     assert phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     shoot(phone, "try-phone")
+
+
+def test_the_waterfall_of_an_earlier_photo_is_not_shown_under_another(tab: Tab) -> None:
+    answer = answer_of({"damage": {"detections": []}}, correlation_id="earlier")
+    held: list[Route] = []
+    tab.page.route("**/orchestrator/detect", lambda route: route.fulfill(json=answer))
+    tab.page.route("**/traces/earlier/waterfall", lambda route: held.append(route))
+    with fake_site(busy_edge()) as site:
+        tab.open(f"{site.url}/dashboard/try")
+        tab.page.set_input_files("#photo", ROOF)
+        with tab.page.expect_request("**/waterfall"):
+            detect(tab)
+        tab.page.set_input_files("#photo", SAMPLES / "roof-2.jpg")
+        tab.page.locator("#chosen", has_text="roof-2.jpg").wait_for()
+        with tab.page.expect_response("**/waterfall"):
+            held[0].fulfill(body="<p data-complete='true'>of the earlier photo</p>")
+        tab.page.wait_for_timeout(100)
+        assert tab.page.locator("#waterfall").inner_text() == ""

@@ -89,7 +89,8 @@ def size(octets: float | None) -> str:
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
-    return NOTHING if value is None or not isfinite(value) else f"{value:.{digits}f}"
+    # "z": what is rounded to nothing has no sign.
+    return NOTHING if value is None or not isfinite(value) else f"{value:z.{digits}f}"
 
 
 def clock(at: datetime) -> str:

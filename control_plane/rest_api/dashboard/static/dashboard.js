@@ -53,6 +53,8 @@
         continue;
       }
       if (match === old) old = old.nextSibling;
+      // Where the browser can: what is moved so keeps the focus that is in it.
+      else if (from.moveBefore) from.moveBefore(match, old);
       else from.insertBefore(match, old);
       morph(match, next);
     }
@@ -219,11 +221,13 @@
   // --- Orders: a dialog says what will follow, and the answer is shown on the page.
 
   let opener = null;
+  let asked = 0; // how often; an answer closes no dialog but its own
 
   function ask(button) {
     const dialog = byId("confirm");
     const form = byId("confirm-form");
     opener = button;
+    asked += 1;
     form.reset();
     form.elements.who.value = remembered.get("who");
     form.dataset.url = button.dataset.act;
@@ -249,8 +253,9 @@
     for (const name of ["reason", "who"]) values[name] = form.elements[name].value;
     if (form.elements.force.checked) values.force = "true";
     remembered.set("who", form.elements.who.value.trim());
+    const mine = asked;
     await post(form.dataset.url, values);
-    byId("confirm").close();
+    if (asked === mine) byId("confirm").close();
   }
 
   async function post(url, values) {
@@ -265,6 +270,29 @@
       tell("No answer came from the control plane: whether it was done is not known. Look before you try again.");
     }
     said.scrollIntoView({ block: "nearest" });
+  }
+
+  // Only a notice of the dashboard is put into the page. Anything else comes from a layer before
+  // it, as JSON, or from a proxy, as a page of its own.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr, target } = event.detail;
+    if (target.id !== "said" || /data-(done|refused)/.test(xhr.responseText)) return;
+    event.detail.shouldSwap = false;
+    tell(wordsOf(xhr));
+  });
+
+  function wordsOf(xhr) {
+    const unknown = "whether it was done is not known. Look before you try again.";
+    let problem = null;
+    try {
+      problem = JSON.parse(xhr.responseText);
+    } catch {
+      // It is no problem of ours.
+    }
+    if (!problem?.detail) return `Something else answered for the control plane (HTTP ${xhr.status}): ${unknown}`;
+    const where = `In the log under ${problem.correlation_id}.`;
+    if (xhr.status < 500) return `Not done: ${problem.detail}. ${where}`;
+    return `${problem.detail}: ${unknown} ${where}`;
   }
 
   function tell(text) {

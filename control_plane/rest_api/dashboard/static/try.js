@@ -34,7 +34,7 @@ function choose(files) {
   stop();
   file = first;
   clear();
-  byId("waterfall").replaceChildren();
+  forgetTrace();
   preview(file);
   byId("chosen").textContent = `${file.name}, ${bytes(file.size)}`;
   byId("send").disabled = false;
@@ -154,7 +154,7 @@ function send() {
     if (asked.has(engine)) body.append("release", `${engine}=${release}`);
   }
   clear();
-  byId("waterfall").replaceChildren();
+  forgetTrace();
   byId("feedback").replaceChildren();
   request = new XMLHttpRequest(); // fetch cannot say how much was sent
   request.open("POST", DETECT);
@@ -252,13 +252,21 @@ function tell(words, tone = "bad") {
 
 // --- The waterfall: made by the server from the trace, which may end a moment after the answer.
 
+let traceShown = ""; // of the answer that is on the page
+
+function forgetTrace() {
+  traceShown = "";
+  byId("waterfall").replaceChildren();
+}
+
 async function showTrace(id) {
   const place = byId("waterfall");
-  for (let tries = 0; tries < TRACE_TRIES; tries += 1) {
-    await htmx.ajax("GET", `/dashboard/traces/${encodeURIComponent(id)}/waterfall`, {
-      target: place,
-      swap: "innerHTML",
-    });
+  traceShown = id;
+  for (let tries = 0; tries < TRACE_TRIES && traceShown === id; tries += 1) {
+    const response = await fetch(`/dashboard/traces/${encodeURIComponent(id)}/waterfall`).catch(() => null);
+    const html = response?.ok ? await response.text().catch(() => "") : "";
+    if (traceShown !== id) return; // another photo was chosen meanwhile
+    if (html) htmx.swap(place, html, { swapStyle: "innerHTML" });
     window.tidegate.showAges(place);
     if (place.querySelector("[data-complete=true]")) return;
     await new Promise((resolve) => setTimeout(resolve, TRACE_EVERY_MS));

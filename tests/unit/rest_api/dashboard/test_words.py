@@ -51,6 +51,7 @@ THIN = words.THIN
         (words.decimal, None, "\u2013"),
         (words.decimal, float("inf"), "\u2013"),
         (words.decimal, 0.8125, "0.81"),
+        (words.decimal, -0.001, "0.00"),
     ],
 )
 def test_a_figure_is_written(write: object, value: object, text: str) -> None:
