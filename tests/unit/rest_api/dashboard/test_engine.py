@@ -67,8 +67,8 @@ async def test_its_rollout_with_the_evidence_and_what_may_be_ordered() -> None:
     assert "Rollout: canary 1.0.0 → 1.1.0 in a step" in text
     assert "step 1 was passed" in text
     assert "errors undecided yet" in text
-    assert "target is worse 1.25 of 4.50" in text
-    assert "target is not worse 3.00 of 4.00" in text
+    assert "target is worse 3.5 of 90" in text
+    assert "target is not worse 20 of 55" in text
     assert "312 of at least 100 samples in this step" in text
     assert [(path.rpartition("/")[2], verb) for path, verb in orders(page)] == [
         ("rollback", "Roll back"),
