@@ -70,17 +70,25 @@ def add_action(
 
     @router.post(path)
     async def do(request: Request) -> Response:
-        check_same_origin(request)
+        try:
+            check_same_origin(request)
+        except ControlPlaneError as error:
+            _log(error)
+            raise
         try:
             order = await _read(request, timeout_s)
             said = await act(order)
         except ControlPlaneError as error:
-            log.info("the dashboard was refused", code=error.code, reason=error.message)
+            _log(error)
             values = {"error": error, "correlation_id": correlation_id_of(request)}
             return _answer(render("parts/refused.html", values), status_of(error))
         finally:
             expire()
         return _answer(render("parts/done.html", {"said": said}), 200)
+
+
+def _log(error: ControlPlaneError) -> None:
+    log.info("the dashboard was refused", code=error.code, reason=error.message)
 
 
 def _answer(html: str, status: int) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from control_plane.core.rollout import Plan, State
 from control_plane.errors import ControlPlaneError, ErrorCode
@@ -110,8 +111,12 @@ async def test_an_order_from_elsewhere_is_refused(headers: dict[str, str], field
     edge = Edge()
     rollout = await begun(edge)
     async with edge.client() as client:
-        said = await order(client, PAUSE, headers=headers, rollout=rollout)
+        with capture_logs() as logs:
+            said = await order(client, PAUSE, headers=headers, rollout=rollout)
         check_problem(said, 403, ErrorCode.PERMISSION_DENIED, field)
+    assert [line["code"] for line in logs if line["event"] == "the dashboard was refused"] == [
+        ErrorCode.PERMISSION_DENIED
+    ]
     assert edge.rollouts.all[-1].state is State.STEP
 
 
