@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from control_plane.adapters.stores import MemoryFeedback, MemoryJobs
+from control_plane.core import accuracy
 from control_plane.core.accuracy import (
     Box,
     BoxTruth,
     CountTruth,
     Feedback,
+    Found,
     Judged,
     RightTruth,
     Score,
     TrueBox,
+    Truth,
     VolumeTruth,
 )
 from control_plane.core.detections import DetectionStatus
 from control_plane.core.jobs import detection_id_of
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import StoreUnavailable
+from control_plane.services import feedback
 from control_plane.services.feedback import FeedbackDesk, SaidFeedback, TakenFeedback
 from control_plane.services.keeping import Keeping
 from tests.unit.answers import answer
@@ -69,6 +74,20 @@ async def test_each_engines_part_is_judged_and_written_down() -> None:
     assert volume.judged.scores() == {Score.VOLUME: 0.8}
     assert await setup.judged("damage") == (damage.judged,)
     assert await setup.judged("volume") == (volume.judged,)
+
+
+async def test_no_request_waits_for_a_judgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand boxes held against five hundred take a second."""
+    threads = []
+
+    def judge(found: Found, truth: Truth, field: str) -> Judged:
+        threads.append(threading.current_thread())
+        return accuracy.judge(found, truth, field)
+
+    monkeypatch.setattr(feedback, "judge", judge)
+    await Setup().give()
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
 
 
 async def test_the_last_word_holds() -> None:
