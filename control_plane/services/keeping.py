@@ -20,6 +20,9 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 """Answers written at once, in one transaction."""
 FORGOTTEN_AT_ONCE = 2_000
+MOST_PARTS = 20
+"""Of what is forgotten in one go. Together they are more than one plane answers meanwhile, or
+what is kept would grow beyond its bound for as long as it is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,12 @@ class Keeping:
         """Drops what is too old or too much, a part of it at a time. What goes wrong is logged."""
         options = self._options
         try:
-            await self._store.forget(
-                most=options.most, keep_s=options.keep_s, limit=FORGOTTEN_AT_ONCE
-            )
+            for _ in range(MOST_PARTS):
+                dropped = await self._store.forget(
+                    most=options.most, keep_s=options.keep_s, limit=FORGOTTEN_AT_ONCE
+                )
+                if dropped < FORGOTTEN_AT_ONCE:
+                    return
         except Exception as error:  # it is tried again soon
             log.info("old answers were not dropped", reason=str(error))
 

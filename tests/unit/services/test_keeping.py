@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from control_plane.adapters.stores import MemoryFeedback
 from control_plane.core.accuracy import KeptDetection, keep
 from control_plane.ports import StoreUnavailable
-from control_plane.services.keeping import BATCH, Keeping, KeepingOptions
+from control_plane.services.keeping import BATCH, FORGOTTEN_AT_ONCE, Keeping, KeepingOptions
 from tests.unit.answers import answer
 
 
@@ -122,3 +122,15 @@ async def test_what_is_too_much_is_forgotten_and_a_failure_of_that_is_survived()
     await keeping.forget()
     assert await keeping.find("d-a") is None
     assert await keeping.find("d-b") is not None
+
+
+async def test_a_busy_plane_forgets_as_much_as_it_keeps() -> None:
+    store = Faulty()
+    keeping = Keeping(store, KeepingOptions(most=10, most_waiting=10_000))
+    for number in range(3 * FORGOTTEN_AT_ONCE):
+        keeping.take(answer(str(number)))
+    await keeping.flush()
+    await keeping.forget()
+    oldest_kept = 3 * FORGOTTEN_AT_ONCE - 10
+    assert await keeping.find(f"d-{oldest_kept - 1}") is None
+    assert await keeping.find(f"d-{oldest_kept}") is not None
