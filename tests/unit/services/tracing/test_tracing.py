@@ -2,12 +2,22 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 import pytest
 import structlog
 
-from control_plane.core.tracing import Keep, Propagation, RecentOptions, SpanKind, TraceContext
+from control_plane.core.tracing import (
+    Keep,
+    Propagation,
+    RecentOptions,
+    Recording,
+    SpanKind,
+    TraceContext,
+    TraceView,
+    views,
+)
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.services.tracing import (
     NOT_TRACED,
@@ -20,6 +30,7 @@ from control_plane.services.tracing import (
     record,
     span,
 )
+from control_plane.services.tracing import tracer as tracer_module
 from tests.unit.fakes import FakeCalendar, FakeClock
 from tests.unit.services.tracing.making import Sink, tracer
 
@@ -350,8 +361,8 @@ def test_the_recent_ones(clock: FakeClock) -> None:
         raise FAILED
 
     def found(**asked: object) -> list[str]:
-        views = tracing.recent(**{"limit": 10, **asked})  # type: ignore[arg-type]
-        return [one.correlation_id for one in views]
+        recent = tracing.recent(**{"limit": 10, **asked})  # type: ignore[arg-type]
+        return [one.correlation_id for one in recent]
 
     assert found() == ["c-3", "c-2", "c-1", "c-0"]
     assert found(limit=2) == ["c-3", "c-2"]
@@ -359,6 +370,27 @@ def test_the_recent_ones(clock: FakeClock) -> None:
     assert found(is_error=True) == ["c-3"]
     assert found(is_error=False, engine="volume") == ["c-1"]
     assert found(slower_than_s=1.0) == ["c-2"]
+
+
+def test_only_what_is_wanted_is_made_ready(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands are kept, and who looks for one must not hold up the requests."""
+    made = []
+
+    def view_of(parts: Sequence[Recording], **when: Any) -> TraceView:
+        made.append(parts)
+        return views.view_of(parts, **when)
+
+    monkeypatch.setattr(tracer_module, "view_of", view_of)
+    tracing = tracer(clock)
+    for number in range(5):
+        with tracing.root("detect", correlation_id=f"c-{number}"), span("engine", engine="damage"):
+            clock.advance(1)
+    for asked in ({"is_error": True}, {"engine": "volume"}, {"slower_than_s": 2.0}):
+        assert tracing.recent(limit=10, **asked) == ()  # type: ignore[arg-type]
+    assert made == []
+    assert len(tracing.recent(limit=10, engine="damage", slower_than_s=0.5)) == len(made) == 5
 
 
 def test_the_parts_of_one_trace_are_listed_once(clock: FakeClock) -> None:
@@ -370,9 +402,9 @@ def test_the_parts_of_one_trace_are_listed_once(clock: FakeClock) -> None:
         clock.advance(1)
     with tracing.root("other", correlation_id="c-2", parent=here):
         pass
-    views = tracing.recent(limit=10)
+    recent = tracing.recent(limit=10)
 
-    assert [(one.correlation_id, one.name, len(one.spans)) for one in views] == [
+    assert [(one.correlation_id, one.name, len(one.spans)) for one in recent] == [
         ("c-2", "other", 1),
         ("c-1", "submit", 2),
     ]
