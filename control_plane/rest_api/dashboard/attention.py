@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from control_plane.core.breaker import State as BreakerState
+from control_plane.core.health import Fitness
 from control_plane.core.health import State as HealthState
 from control_plane.core.jobs import JobFigures
 from control_plane.core.rollout import State as RolloutState
@@ -23,7 +24,7 @@ from control_plane.rest_api.dashboard.readings import Reading
 from control_plane.rest_api.dashboard.tones import BAD, HOLD, INFO, WARN
 from control_plane.services.rollout_views import RolloutView
 from control_plane.services.standing import Standing
-from control_plane.services.status import UNREACHABLE, EngineView, InstanceView
+from control_plane.services.status import UNPROBED, UNREACHABLE, EngineView, InstanceView
 
 RECENT = timedelta(hours=1)
 """So long a rollout that was taken back is spoken of."""
@@ -177,6 +178,12 @@ _MENDS = {
 }
 
 
+def _takes_all(view: InstanceView) -> bool:
+    return bool(view.engines) and all(
+        there.fitness in (Fitness.FIT.value, UNPROBED) for there in view.engines.values()
+    )
+
+
 def _of_instances(seen: Seen) -> Iterator[Finding]:
     if not seen.instances:
         yield Finding(
@@ -189,14 +196,17 @@ def _of_instances(seen: Seen) -> Iterator[Finding]:
     for view in seen.instances:
         href = instance_href(view.name)
         if view.health in _HEALTH:
-            tone, what = _HEALTH[view.health]
+            (tone, what), mend = _HEALTH[view.health], _MENDS[view.health]
+            if view.health == HealthState.DEGRADED.value and _takes_all(view):
+                what = "It takes requests, and is not quite well"
+                mend = "A slow probe: it has more to do than it can do in time, or its machine has."
             reason = view.health_reason or view.reason
             yield Finding(
                 f"instance {view.name}",
                 tone,
                 view.name,
                 f"{what}: {reason}." if reason else f"{what}.",
-                _MENDS[view.health],
+                mend,
                 href,
                 view.health_since,
             )

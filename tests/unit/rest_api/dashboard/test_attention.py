@@ -18,7 +18,7 @@ from control_plane.rest_api.dashboard.attention import MOST, Attention, Finding,
 from control_plane.rest_api.dashboard.readings import Reading
 from control_plane.services.rollout_views import RolloutView
 from control_plane.services.standing import Standing
-from control_plane.services.status import ReleaseView
+from control_plane.services.status import EngineThereView, ReleaseView
 from tests.unit.rest_api.fakes import engine_view, instance_view
 
 NOON = datetime(2025, 1, 31, 12, tzinfo=UTC)
@@ -26,6 +26,11 @@ LEADER = Standing("gate-1", epoch=1)
 WELL = replace(
     engine_view(),
     releases=(ReleaseView("1.1.0", {"damage_detector": 2}, True, 10_000, ("triton-0",)),),
+)
+
+MENDING = replace(
+    instance_view(health="degraded"),
+    engines={"damage": EngineThereView("mending", "being mended", 0)},
 )
 
 
@@ -66,7 +71,8 @@ def test_when_all_is_well_nothing_is_said() -> None:
         ({"traffic": summary(100, 2)}, "damage", "2\u202f% of its requests failed", "warn"),
         ({"traffic": summary(100, 0, 3)}, "damage", "3\u202frequests refused", "warn"),
         ({"instances": (instance_view(health="unhealthy"),)}, "triton-0", "all is well", "bad"),
-        ({"instances": (instance_view(health="degraded"),)}, "triton-0", "Some of its", "warn"),
+        ({"instances": (instance_view(health="degraded"),)}, "triton-0", "takes requests", "warn"),
+        ({"instances": (MENDING,)}, "triton-0", "Some of its engines take no", "warn"),
         ({"instances": (instance_view(health="draining"),)}, "triton-0", "is drained", "hold"),
         ({"instances": (instance_view(health="isolated"),)}, "triton-0", "is isolated", "hold"),
         ({"instances": (instance_view(state="unreachable"),)}, "triton-0", "refused", "warn"),
