@@ -68,6 +68,10 @@ class DeliveryOptions:
     hold_s: float = 30.0
 
 
+class ResultGivenUp(Exception):
+    """Its receiver will not get it: what a trace is told, and nobody raises."""
+
+
 class Delivering:
     """Sends results. ``sink`` is where to."""
 
@@ -109,6 +113,8 @@ class Delivering:
             except (NoHandover, ControlPlaneError):
                 sent = Sent.PASSED
             traced.put(sent=sent.value)
+            if sent is Sent.GIVEN_UP:
+                traced.tell(ResultGivenUp())
             return sent
 
     def _traced(self, job: Job) -> Traced:

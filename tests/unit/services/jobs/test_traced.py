@@ -10,7 +10,7 @@ import pytest
 from control_plane.core.detections import EngineFailure
 from control_plane.core.tracing import Propagation, SpanKind, TraceContext, TraceView
 from control_plane.errors import ControlPlaneError, ErrorCode
-from control_plane.ports import Delivery
+from control_plane.ports import Delivery, ResultRefused
 from control_plane.services.jobs.adopting import Adoption, AdoptionOptions
 from control_plane.services.tracing import Tracing, TracingOptions
 from tests.unit.fakes import FakeCalendar
@@ -140,6 +140,22 @@ def test_a_delivery_that_is_put_off_is_told_and_is_no_failure_of_the_job() -> No
 
         assert view.spans[-1].attributes == {"run": 0, "attempt": 1, "sent": "put_off"}
         assert view.error == ""
+
+    run_virtually(main())
+
+
+def test_a_delivery_that_is_given_up_fails_its_trace() -> None:
+    async def main() -> None:
+        site = Site(is_sent=True)
+        site.sink.answers = [ResultRefused("gone")]
+        tracing = traced(site)
+        job_id = await submitted(site, tracing)
+        await site.work(wait_s=0.0)
+        await site.delivering().deliver(job_id)
+        view = seen(tracing, job_id)
+
+        assert view.spans[-1].attributes["sent"] == "given_up"
+        assert view.error == "ResultGivenUp"
 
     run_virtually(main())
 
