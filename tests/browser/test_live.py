@@ -290,6 +290,22 @@ def test_a_phone_needs_no_scrolling_to_the_side(site: FakeSite, phone: Tab, path
     phone.shoot(f"phone-{'engine' if path != '/' else 'overview'}")
 
 
+def test_a_phone_needs_none_either_where_an_instance_says_nothing(
+    site: FakeSite, phone: Tab
+) -> None:
+    why = "scrape failed: no whole answer within 0.6 s, and nothing before " + "x" * 60
+
+    def forget(edge: Edge) -> None:
+        edge.status.instance_views = tuple(
+            replace(view, load=None, load_reason=why) for view in edge.status.instance_views
+        )
+
+    site.change(forget)
+    phone.open(site.url)
+    phone.page.locator("#instances", has_text="no whole answer").wait_for()
+    assert phone.page.evaluate("document.documentElement.scrollWidth") == 360
+
+
 @pytest.mark.parametrize("path", ["/", ENGINE], ids=("overview", "engine"))
 def test_in_the_dark_the_page_is_dark(site: FakeSite, dark_tab: Tab, path: str) -> None:
     dark_tab.open(site.url + path)

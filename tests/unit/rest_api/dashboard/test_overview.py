@@ -93,7 +93,8 @@ async def test_while_the_store_is_away_it_is_said_where_it_matters() -> None:
     edge.standing.standing = Standing("gate-1", is_store_away=True)
     page = await read(edge)
     assert "Requests are served by what was read before" in page
-    assert "figures are of this control plane only" in page
+    assert "Figures of this control plane only" in page
+    assert "of all control planes" not in page
     assert re.search("The audit cannot be read since .*: the state store does not answer", page)
     assert re.search("What waits cannot be read since .*: the state store does not answer", page)
     # What needs no store is there.
