@@ -415,3 +415,20 @@ def test_the_waterfall_of_an_earlier_photo_is_not_shown_under_another(tab: Tab) 
             held[0].fulfill(body="<p data-complete='true'>of the earlier photo</p>")
         tab.page.wait_for_timeout(100)
         assert tab.page.locator("#waterfall").inner_text() == ""
+
+
+def test_the_focus_is_with_what_can_be_pressed(tab: Tab) -> None:
+    answer = answer_of({"damage": {"detections": []}}, correlation_id="one")
+    held: list[Route] = []
+    focused = "document.activeElement.id"
+    tab.page.route("**/orchestrator/detect", lambda route: held.append(route))
+    with fake_site(busy_edge()) as site:
+        tab.open(f"{site.url}/dashboard/try")
+        tab.page.set_input_files("#photo", small("one.png"))
+        tab.page.locator("#send").focus()
+        with tab.page.expect_request("**/orchestrator/detect"):
+            tab.page.keyboard.press("Enter")
+        assert tab.page.evaluate(focused) == "cancel"
+        held[0].fulfill(json=answer)
+        tab.page.locator("#answer").wait_for()
+        assert tab.page.evaluate(focused) == "send"

@@ -175,6 +175,8 @@ function send() {
 function progress(share, beganAt) {
   byId("progress").hidden = false;
   byId("cancel").hidden = false;
+  // What is disabled or hidden loses the focus: it goes to the other button, and back at the end.
+  if (document.activeElement === byId("send")) byId("cancel").focus();
   byId("send").disabled = true;
   const bar = byId("progress-bar");
   if (share === null) bar.removeAttribute("value");
@@ -193,8 +195,9 @@ function stop() {
   request = null;
   clearInterval(ticking);
   byId("progress").hidden = true;
-  byId("cancel").hidden = true;
   byId("send").disabled = !file;
+  if (document.activeElement === byId("cancel")) byId("send").focus();
+  byId("cancel").hidden = true;
   under?.abort();
 }
 
