@@ -90,6 +90,7 @@ ROLLOUT: dict[str, Any] = {
     "max_step_s": 3600.0,
     "min_samples": 100,
     "ignored": [],
+    "accuracy": None,
     "instances": {"triton-0": "ready", "triton-1": "refused: [red]no golden[/]"},
     "verdict": "undecided",
     "samples": 40,
