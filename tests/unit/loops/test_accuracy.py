@@ -42,3 +42,22 @@ def test_it_goes_on_after_every_failure_and_tells_of_it_once() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     run_virtually(main())
+
+
+class Busy(FakeBoard):
+    async def refresh(self) -> None:
+        await super().refresh()
+        await asyncio.sleep(4)
+
+
+def test_it_rests_longer_than_it_works() -> None:
+    async def main() -> None:
+        board = Busy()
+        task = asyncio.create_task(AccuracyLoop(cast(AccuracyBoard, board)).run())
+        # Four seconds of work and sixteen of rest, however much there is to add up.
+        await asyncio.sleep(59)
+        assert board.refreshed == 3
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtually(main())
