@@ -47,7 +47,8 @@ class TryPage:
 
     @property
     def max_megabytes(self) -> str:
-        return f"{self.max_bytes / 1_000_000:.3g}"
+        """Rounded down: what is said to be taken is taken."""
+        return f"{self.max_bytes // 100_000 / 10:.4g}"
 
 
 def show_try(

@@ -31,7 +31,7 @@ def test_at_first_all_engines_are_asked_as_they_are_routed() -> None:
     assert [release_of(page, name) for name in KNOWN] == ["", ""]
     assert page.priorities == (("high", False), ("normal", True), ("low", False))
     assert page.is_fresh
-    assert page.max_megabytes == "21"
+    assert page.max_megabytes == "20.9"
     assert [engine.is_ready for engine in page.engines] == [True, False]
 
 
