@@ -76,13 +76,16 @@ class Scene:
     browser: Browser
     folder: Path
 
-    def wait_for_alert(self, name: str) -> None:
-        """Until Prometheus would call somebody."""
+    def wait_for_alert(self, name: str, *, is_over: bool = False) -> None:
+        """Until Prometheus would call somebody, or nobody any more."""
         wait_until(
-            lambda: any(one["labels"]["alertname"] == name for one in self.alerts("firing")),
+            lambda: is_over is not self._fires(name),
             timeout_s=FIRED_WITHIN_S,
-            what=f"{name} fires",
+            what=f"{name} {'is over' if is_over else 'fires'}",
         )
+
+    def _fires(self, name: str) -> bool:
+        return any(one["labels"]["alertname"] == name for one in self.alerts("firing"))
 
     def alerts(self, *states: str) -> list[dict[str, dict[str, str]]]:
         found = httpx.get(f"{self.prometheus.url}/api/v1/alerts", timeout=10).json()
@@ -214,7 +217,7 @@ def broker_gone(scene: Scene) -> None:
     (scene.folder / "6-broker-gone-refusal.json").write_text(json.dumps(refusal.json(), indent=2))
     scene.capture("6-broker-gone", pages=(OVERVIEW, JOBS), commands=(("jobs", "figures"),))
     scene.rabbitmq.start()
-    wait_until(lambda: not scene.alerts("firing"), timeout_s=120, what="no alert")
+    scene.wait_for_alert("TidegateQueueAway", is_over=True)
     wait_until(lambda: _waiting(scene) == 0, timeout_s=120, what="the job is done after all")
     scene.capture("6-broker-gone-after", pages=(OVERVIEW, JOBS), commands=(("jobs", "figures"),))
 
@@ -301,7 +304,6 @@ def main() -> None:
         for name in wanted:
             print(name, file=sys.stderr, flush=True)
             INCIDENTS[name](scene)
-            wait_until(lambda: not scene.alerts("firing"), timeout_s=900, what="all is quiet")
 
 
 if __name__ == "__main__":
