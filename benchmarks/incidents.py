@@ -40,7 +40,9 @@ from tests.integration.faults.stage import (  # noqa: E402
     ECHO_MODELS,
     FIRST,
     LIMITED,
+    SECOND,
     calm,
+    ordered,
     server_of,
     stubs_of,
 )
@@ -60,7 +62,7 @@ from tests.servers.rabbitmq import RabbitmqServer, find_programs  # noqa: E402
 
 CHROMIUM = "/usr/bin/chromium"
 DESKTOP = {"width": 1280, "height": 900}
-MOST_WAITING = 300
+MOST_WAITING = 200
 FIRED_WITHIN_S = 420.0
 LOG_LINES = 40
 OVERVIEW, JOBS = "/", "/dashboard/jobs"
@@ -195,15 +197,15 @@ def overload(scene: Scene) -> None:
 
 def full_queue(scene: Scene) -> None:
     """More jobs than are done, until no more are taken."""
-    refused: httpx.Response | None = None
-    with httpx.Client(base_url=scene.tidegate.url, timeout=30) as client:
-        while refused is None:
-            answer = _submit(client)
-            refused = answer if answer.is_error else None
-    (scene.folder / "5-full-queue-refusal.json").write_text(json.dumps(refused.json(), indent=2))
-    scene.capture(
-        "5-full-queue", pages=(OVERVIEW, JOBS), commands=(("jobs", "figures"), ("jobs", "list"))
-    )
+    times_slow = 20.0
+    servers = [FIRST, SECOND]
+    with ordered(scene.tidegate, LIMITED.name, "slow", *servers, times=times_slow):
+        with httpx.Client(base_url=scene.tidegate.url, timeout=30) as client:
+            while (answer := _submit(client)).is_success:
+                continue
+        (scene.folder / "5-full-queue-refusal.json").write_text(json.dumps(answer.json(), indent=2))
+        commands = (("jobs", "figures"), ("jobs", "list", "--limit", "5"))
+        scene.capture("5-full-queue", pages=(OVERVIEW, JOBS), commands=commands)
     wait_until(lambda: _waiting(scene) == 0, timeout_s=300, what="the queue is empty")
     scene.capture("5-full-queue-after", pages=(JOBS,), commands=(("jobs", "figures"),))
 
