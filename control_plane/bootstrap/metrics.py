@@ -22,7 +22,7 @@ from control_plane.bootstrap.traffic import TrafficParts
 from control_plane.services.board import Board
 from control_plane.services.catalogue import Catalogue
 from control_plane.services.figures import FleetFigures, RequestFigures, RolloutFigures
-from control_plane.services.jobs.attempt import Ending
+from control_plane.services.jobs.ending import Ending
 
 
 def make_metrics(

@@ -29,7 +29,8 @@ from control_plane.ports import (
     QueueUnavailable,
     StoreUnavailable,
 )
-from control_plane.services.jobs.attempt import Attempts, Ending
+from control_plane.services.jobs.attempt import Attempts
+from control_plane.services.jobs.ending import Ending
 
 log = structlog.get_logger(__name__)
 

@@ -16,15 +16,14 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from control_plane.core.backoff import Rng, backoff_s
-from control_plane.core.deadline import Deadline
-from control_plane.core.detections import DetectionAnswer, DetectionRequest, DetectionStatus
+from control_plane.core.detections import DetectionAnswer
 from control_plane.core.jobs import (
     AlreadyFinished,
     Bury,
@@ -57,9 +56,10 @@ from control_plane.ports import (
     Uploads,
 )
 from control_plane.services.jobs.adopting import Adoption, Origin
+from control_plane.services.jobs.ending import ENDINGS, Ending
 from control_plane.services.jobs.ends import tell_end
+from control_plane.services.jobs.finding import Detects, Finding, Verdict
 from control_plane.services.jobs.hold import Hold
-from control_plane.services.photo_fetch import fetch_photo
 from control_plane.services.tracing import (
     NOT_TRACED,
     NOTHING,
@@ -81,54 +81,9 @@ engines have answered, which nobody else knows. stored: the outcome is. cleared:
 came with it is removed. settled: the queue was told.
 """
 
-LOADING_GRACE_S = 5.0
-"""What lies beyond an attempt's time and is cut: everything within keeps that time by itself."""
-
 UNKNOWN_BECAUSE = (
     "the job was forgotten, or whoever accepted it uses another state store than this worker"
 )
-
-Verdict = DetectionAnswer | ControlPlaneError
-
-
-class Detects(Protocol):
-    """What an attempt asks of the detection service."""
-
-    async def detect(self, request: DetectionRequest) -> DetectionAnswer: ...
-
-
-class Ending(StrEnum):
-    """What became of a delivery."""
-
-    COMPLETED = "completed"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    """The job is a dead letter."""
-    RETRIED = "retried"
-    """An attempt was used up, and there is another one."""
-    RETURNED = "returned"
-    """It could not be worked on now, by no fault of its own."""
-    DUPLICATE = "duplicate"
-    """The job had been finished before."""
-    ELSEWHERE = "elsewhere"
-    """Another worker has it in hand."""
-    EARLY = "early"
-    """It waits for its next attempt."""
-    UNKNOWN = "unknown"
-    """The store does not know the job any more."""
-    LOST = "lost"
-    """Another worker has taken the job over."""
-    AWAY = "away"
-    """The store could not be reached."""
-    FAULT = "fault"
-    """Something unexpected; it comes again."""
-
-
-_ENDINGS: Mapping[DetectionStatus, Ending] = {
-    DetectionStatus.COMPLETED: Ending.COMPLETED,
-    DetectionStatus.PARTIAL: Ending.PARTIAL,
-    DetectionStatus.FAILED: Ending.FAILED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +143,7 @@ class Attempts:
         self._store = store
         self._queue = queue
         self._uploads = uploads
-        self._photos = photos
-        self._detection = detection
+        self._finding = Finding(uploads, photos, detection, clock, options.attempt_timeout_s)
         self._adoption = adoption
         self._clock = clock
         self._rng = rng
@@ -330,7 +284,9 @@ class Attempts:
             rng=self._rng,
         )
         self._step("claimed")
-        verdict = await hold.during(self._find_out(job, asked, hand))
+        verdict = await hold.during(
+            self._finding.find_out(job, asked, loaded=partial(self._loaded, hand))
+        )
         self._step("detected")
         if isinstance(verdict, ControlPlaneError):
             hand.traced.tell(verdict)
@@ -351,50 +307,9 @@ class Attempts:
             return mine
         return apply(mine, now_s, outcome, held=mine.claim, is_sent=self._options.is_sent)
 
-    async def _find_out(self, job: Job, asked: JobRequest, hand: _Hand) -> Verdict:
-        """What the engines that are left say, within the attempt's time and the job's."""
-        limit_s = min(self._options.attempt_timeout_s, job.deadline_at_s - job.updated_at_s)
-        deadline = Deadline.after(self._clock.now_s(), limit_s)
-        try:
-            async with asyncio.timeout(limit_s + LOADING_GRACE_S):
-                request = await self._request(job, asked, deadline)
-                self._step("loaded")
-                self._prepared(hand)
-                return await self._detection.detect(request)
-        except ControlPlaneError as refusal:
-            return refusal
-        except TimeoutError:
-            return ControlPlaneError(
-                ErrorCode.DEADLINE_EXCEEDED, f"the attempt took longer than {limit_s:.3g} s"
-            )
-        except Exception as error:  # one job's oddity must not end the worker
-            log.exception("an attempt failed unexpectedly", job_id=job.job_id)
-            return ControlPlaneError(
-                ErrorCode.INTERNAL, f"the attempt failed unexpectedly: {type(error).__name__}"
-            )
-
-    async def _request(self, job: Job, asked: JobRequest, deadline: Deadline) -> DetectionRequest:
-        """What is asked of the engines, with the photo. Raises ControlPlaneError."""
-        if asked.photo_url is None:
-            with span("photo", scheme="upload") as traced:
-                async with asyncio.timeout(deadline.remaining_s(self._clock.now_s())):
-                    photo = await self._uploads.get(job.job_id)
-                traced.put(bytes=len(photo))
-        else:
-            photo = await fetch_photo(self._photos, asked.photo_url, deadline, self._clock)
-        left = job.engines_left
-        return DetectionRequest(
-            photo=photo,
-            engines=left,
-            request_id=job.job_id,
-            correlation_id=asked.correlation_id,
-            deadline=deadline,
-            photo_id=asked.photo_id,
-            priority=job.priority,
-            releases={name: one for name, one in asked.releases.items() if name in left},
-            # Without one the request's id is hashed, which is the job's.
-            routing_key=asked.routing_key,
-        )
+    def _loaded(self, hand: _Hand) -> None:
+        self._step("loaded")
+        self._prepared(hand)
 
     def _settled(self, job: Job, now_s: float, held: Claim, verdict: Verdict) -> Job:
         """What the core makes of it."""
@@ -411,7 +326,7 @@ class Attempts:
         if job.is_finished:
             tell_end(job, began_s=begun.updated_at_s)
             await self._clear(job)
-            return _ENDINGS[job.state], None
+            return ENDINGS[job.state], None
         ending = Ending.RETRIED if job.attempts == begun.attempts else Ending.RETURNED
         return ending, max(0.0, job.due_at_s - job.updated_at_s)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 
 from control_plane.core.detections import DetectionStatus, EngineFailure, Priority
@@ -118,7 +119,7 @@ def test_what_is_in_hand_and_on_its_way_to_the_fleet_has_its_room_there() -> Non
         site, room = Site(), Room()
         room.set(2)
         attempts = site.worker()
-        attempts._photos = Slow()
+        attempts._finding = replace(attempts._finding, photos=Slow())
         await submit(site, 6)
         loop = loop_of(site, room=room, attempts=attempts)
         async with running(loop):
@@ -173,7 +174,7 @@ def test_no_more_come_in_the_place_of_others_than_have_room() -> None:
     async def main() -> None:
         site = Site()
         attempts = site.worker()
-        attempts._photos = Slow()
+        attempts._finding = replace(attempts._finding, photos=Slow())
         await submit(site, 6, Priority.LOW)
         loop = loop_of(site, room=Room(high=8, normal=8, low=2), attempts=attempts)
         async with running(loop):

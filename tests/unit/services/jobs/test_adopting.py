@@ -10,7 +10,7 @@ from control_plane.core.detections import DetectionStatus, EngineFailure, Priori
 from control_plane.core.jobs import DeadReason, Job
 from control_plane.errors import ErrorCode
 from control_plane.ports import Delivery
-from control_plane.services.jobs.attempt import Ending
+from control_plane.services.jobs.ending import Ending
 from tests.unit.services.jobs.site import (
     EPOCH_S,
     URL,

@@ -11,7 +11,8 @@ from control_plane.core.detections import DetectionStatus, EngineFailure, Priori
 from control_plane.core.jobs import DeadReason, Job
 from control_plane.errors import ErrorCode
 from control_plane.ports import Delivery
-from control_plane.services.jobs.attempt import STEPS, Ending
+from control_plane.services.jobs.attempt import STEPS
+from control_plane.services.jobs.ending import Ending
 from tests.unit.services.jobs.site import (
     PHOTO,
     Crash,

@@ -14,7 +14,7 @@ from control_plane.core.jobs import DeadReason, Job, JobFilter
 from control_plane.core.state import AuditEntry
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import StoreUnavailable
-from control_plane.services.jobs.attempt import Ending
+from control_plane.services.jobs.ending import Ending
 from tests.unit.services.jobs.site import PHOTO, REFUSED, URL, Site, submission
 from tests.unit.virtual_time import run_virtually
 

@@ -12,7 +12,7 @@ from control_plane.core.detections import DetectionStatus, EngineFailure, Priori
 from control_plane.core.jobs import DeadReason, Job
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.ports import QueueUnavailable, StoreUnavailable
-from control_plane.services.jobs.attempt import Ending
+from control_plane.services.jobs.ending import Ending
 from tests.unit.services.jobs.site import (
     DAY_S,
     PHOTO,
