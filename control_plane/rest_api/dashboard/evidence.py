@@ -25,7 +25,8 @@ WIDEST = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the plan. place: ``done``, ``now`` or ``ahead``."""
+    """One step of the plan. place: ``done``, ``now``, ``ahead``, or ``stopped``: the rollout was
+    taken back in it."""
 
     label: str
     place: str
@@ -145,21 +146,25 @@ def _steps(rollout: Rollout) -> list[Step]:
     if plan.kind is not Kind.SHADOW:
         stages.append(("promote", place is State.PROMOTING))
     now = next((index for index, (_, is_now) in enumerate(stages) if is_now), None)
-    if now is None:
-        reached = len(stages) if rollout.state is State.COMPLETED else _reached(rollout)
-        return [
-            Step(label, "done" if index < reached else "ahead")
-            for index, (label, _) in enumerate(stages)
-        ]
+    here = "now"
+    if now is None and rollout.state is State.COMPLETED:
+        now = len(stages)
+    elif now is None:
+        now, here = _stopped_in(rollout), "stopped"
     return [
-        Step(label, "done" if index < now else "now" if index == now else "ahead")
+        Step(label, "done" if index < now else here if index == now else "ahead")
         for index, (label, _) in enumerate(stages)
     ]
 
 
-def _reached(rollout: Rollout) -> int:
-    """How many stages one that was taken back had been in."""
-    return 1 + bool(rollout.plan.shadow_percent) + rollout.step if rollout.step else 0
+def _stopped_in(rollout: Rollout) -> int:
+    """The stage that one that was taken back had got to, as far as its record tells: where it
+    was promoted already, its last step; without a step, the first stage that it may have been in.
+    """
+    if rollout.step:
+        return bool(rollout.plan.shadow_percent) + rollout.step
+    had_shadow = rollout.state is not State.FAILED and rollout.plan.shadow_percent
+    return 1 if had_shadow else 0
 
 
 _MEASURES = {

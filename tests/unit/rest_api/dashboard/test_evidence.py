@@ -43,7 +43,7 @@ def panel(moving: Rollout, *metrics: MetricFigures, step: int = 1) -> RolloutPan
 
 
 def steps(moving: Rollout) -> str:
-    signs = {"done": "✓", "now": "▸", "ahead": " "}
+    signs = {"done": "✓", "now": "▸", "ahead": " ", "stopped": "✗"}
     return " ".join(f"{signs[one.place]}{one.label}" for one in panel(moving).steps)
 
 
@@ -56,8 +56,10 @@ def steps(moving: Rollout) -> str:
         (rollout(State.PAUSED, step=2, paused_in=State.STEP), "✓prepare ✓5 % ▸50 %  promote"),
         (rollout(State.PROMOTING, step=2), "✓prepare ✓5 % ✓50 % ▸promote"),
         (rollout(State.COMPLETED, step=2), "✓prepare ✓5 % ✓50 % ✓promote"),
-        (rollout(State.ROLLED_BACK), "✓prepare ✓5 %  50 %  promote"),
-        (rollout(State.FAILED, step=0), " prepare  5 %  50 %  promote"),
+        (rollout(State.ROLLED_BACK), "✓prepare ✗5 %  50 %  promote"),
+        (rollout(State.ROLLING_BACK, step=2), "✓prepare ✓5 % ✗50 %  promote"),
+        (rollout(State.ROLLED_BACK, step=0, plan=Plan.shadow(10)), "✓prepare ✗shadow 10 %"),
+        (rollout(State.FAILED, step=0), "✗prepare  5 %  50 %  promote"),
         (
             rollout(State.SHADOW, step=0, plan=Plan(steps_percent=(5,), shadow_percent=20)),
             "✓prepare ▸shadow 20 %  5 %  promote",
