@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import exp, isfinite, log
 
@@ -114,6 +115,7 @@ def make_panel(view: RolloutView) -> RolloutPanel:
     if look is None and rollout.is_finished:
         look = view.assessment  # what it ended by
     verdict = look.verdict if look is not None else None
+    metrics = look.metrics if look is not None else ()
     return RolloutPanel(
         view=view,
         place=place_of(rollout),
@@ -124,7 +126,7 @@ def make_panel(view: RolloutView) -> RolloutPanel:
         verdict_tone=tones.VERDICT[verdict] if verdict else tones.IDLE,
         reason=look.reason if look is not None else "",
         samples=look.samples if look is not None else 0,
-        tests=tuple(_test(one, view.slow_s) for one in look.metrics) if look is not None else (),
+        tests=tuple(_test(one, view.slow_s, rollout.plan.ignored) for one in metrics),
         buttons=tuple(_buttons(rollout)),
     )
 
@@ -177,7 +179,7 @@ _MEASURES = {
 _SHARES = ("errors", "latency", "sample_ratio")
 
 
-def _test(one: MetricFigures, slow_s: float | None) -> Test:
+def _test(one: MetricFigures, slow_s: float | None, ignored: Collection[str]) -> Test:
     measures = _MEASURES.get(one.metric, "figure of the query")
     if one.metric == "latency" and slow_s is not None:
         measures = f"share of requests slower than {words.span(slow_s)}"
@@ -188,11 +190,12 @@ def _test(one: MetricFigures, slow_s: float | None) -> Test:
     if one.clear_log_e is not None and one.clear_log_threshold:
         reached = one.clear_log_e >= one.clear_log_threshold
         clear = Bar(one.clear_log_e, one.clear_log_threshold, reached)
+    is_ignored = one.metric in ignored
     return Test(
         name=one.metric.replace("_", " ").replace("query:", "query "),
         measures=measures,
-        verdict=VERDICT_WORDS[one.verdict],
-        tone=tones.VERDICT[one.verdict],
+        verdict="ignored" if is_ignored else VERDICT_WORDS[one.verdict],
+        tone=tones.IDLE if is_ignored else tones.VERDICT[one.verdict],
         worse=worse,
         clear=clear,
         stable=write(one.stable),

@@ -147,6 +147,19 @@ def test_each_test_beside_its_threshold() -> None:
     )
 
 
+def test_what_the_rollout_ignores_is_not_called_undecided() -> None:
+    plan = Plan(steps_percent=(5, 50), ignored=("confidence",))
+    shown = panel(
+        rollout(plan=plan),
+        MetricFigures("errors", Verdict.UNDECIDED, 0.5, 5.0, stable=0.1, target=0.1),
+        MetricFigures("confidence", Verdict.UNDECIDED, stable=0.81, target=0.44),
+    )
+    assert [(one.name, one.verdict, one.tone) for one in shown.tests] == [
+        ("errors", "undecided yet", "idle"),
+        ("confidence", "ignored", "idle"),
+    ]
+
+
 def test_evidence_that_is_no_number_has_a_bar_too() -> None:
     assert Bar(-inf, 5.0, False).share == 0.0
     assert Bar(inf, 5.0, True).share == WIDEST
