@@ -170,7 +170,7 @@ def _stopped_in(rollout: Rollout) -> int:
 
 
 _MEASURES = {
-    "errors": "share of requests that failed",
+    "errors": "requests that this release failed itself, before a retry or fallback",
     "latency": "share of slow requests",
     "confidence": "mean confidence",
     "sample_ratio": "target's share of the split",

@@ -134,6 +134,8 @@ def test_each_test_beside_its_threshold() -> None:
     assert (errors.worse.share, errors.worse.is_reached) == (0.1, False)
     assert errors.clear is not None
     assert (errors.clear.share, errors.clear.is_reached) == (WIDEST, True)
+    # Not as callers saw it: a fallback may have answered them.
+    assert "failed itself, before a retry or fallback" in errors.measures
     assert (errors.stable, errors.target) == ("0.4\u202f%", "0.3\u202f%")
     assert latency.worse is not None
     assert latency.worse.is_reached
