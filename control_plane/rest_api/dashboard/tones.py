@@ -13,7 +13,7 @@ from control_plane.core.health import Fitness
 from control_plane.core.health import State as HealthState
 from control_plane.core.rollout import State as RolloutState
 from control_plane.core.rollout import Verdict
-from control_plane.services.status import LOADING, READY, UNPROBED, UNREACHABLE
+from control_plane.services.status import LOADING, READY, UNPROBED, UNREACHABLE, InstanceView
 
 GOOD, WARN, BAD, HOLD, INFO, IDLE = "good", "warn", "bad", "hold", "info", "idle"
 
@@ -65,6 +65,11 @@ RELEASES = "abcdef"
 def tone_of(word: str) -> str:
     """Of a state of health or a fitness, as changes name them."""
     return HEALTH.get(word) or FITNESS.get(word) or IDLE
+
+
+def is_silent(view: InstanceView) -> bool:
+    """It does not answer as it should: what is known of what is on it is from before."""
+    return view.state == UNREACHABLE or view.health == HealthState.UNHEALTHY
 
 
 def release_tones(releases: Iterable[str]) -> dict[str, str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
+
 from control_plane.core.jobs import JobFigures
 from control_plane.core.rollout import Plan, State
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.services.standing import Standing
-from control_plane.services.status import ReleaseView
-from tests.unit.rest_api.fakes import Edge, FakeStatus, engine_view
+from control_plane.services.status import InstanceView, ReleaseView
+from tests.unit.rest_api.fakes import Edge, FakeStatus, engine_view, instance_view
 from tests.unit.rollouts import assessment
 
 
@@ -67,6 +69,19 @@ async def test_instances_queues_and_what_happened() -> None:
     assert "low 40 12 s" in page
     assert "2 dead letters 2 failed" in page
     assert "triton-0 unknown → healthy all is well" in page
+
+
+@pytest.mark.parametrize(
+    "view", [instance_view(state="unreachable"), instance_view(health="unhealthy")]
+)
+async def test_what_is_known_of_an_instance_that_does_not_answer_is_old(view: InstanceView) -> None:
+    edge = Edge(status=FakeStatus(instance_views=(view,)))
+    assert "1 fit, as last seen closed , as last seen" in await read(edge)
+    async with edge.client() as client:
+        page = (await client.get("/dashboard/instances/triton-0")).text
+    served = page.partition("Engines and releases")[2].partition("</section>")[0]
+    assert "as last seen" in served
+    assert "chip--good" not in served
 
 
 async def test_the_dead_letters_lead_to_their_list() -> None:
