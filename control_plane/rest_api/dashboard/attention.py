@@ -21,7 +21,7 @@ from control_plane.core.traffic import EngineSummary
 from control_plane.rest_api.dashboard import words
 from control_plane.rest_api.dashboard.engine_cards import MANY_ERRORS, SOME_ERRORS
 from control_plane.rest_api.dashboard.readings import Reading
-from control_plane.rest_api.dashboard.tones import BAD, HOLD, INFO, WARN
+from control_plane.rest_api.dashboard.tones import BAD, HOLD, INFO, WARN, is_silent
 from control_plane.services.rollout_views import RolloutView
 from control_plane.services.standing import Standing
 from control_plane.services.status import UNPROBED, UNREACHABLE, EngineView, InstanceView
@@ -70,12 +70,15 @@ class Attention:
         self._first: dict[str, datetime] = {}
 
     def findings(self, seen: Seen) -> list[Finding]:
-        """The worst first, then the latest; MOST at most."""
-        found = [one for look in LOOKS for one in look(seen)]
+        """The worst first, of these causes before what follows from them, then the latest; MOST
+        at most."""
+        looks = [tuple(look(seen)) for look in LOOKS]
+        rank = {one.key: number for number, found in enumerate(looks) for one in found}
+        found = [one for look in looks for one in look]
         self._first = {one.key: self._first.get(one.key, seen.now) for one in found}
         dated = [one if one.since else replace(one, since=self._first[one.key]) for one in found]
         dated.sort(key=lambda one: one.since or seen.now, reverse=True)
-        dated.sort(key=lambda one: ORDER.index(one.tone))
+        dated.sort(key=lambda one: (ORDER.index(one.tone), rank[one.key]))
         return dated[:MOST]
 
 
@@ -125,18 +128,27 @@ def _of_engines(seen: Seen) -> Iterator[Finding]:
                 href,
             )
         for release in view.releases:
-            if release.is_panicking and (release.weight_bp or release.is_stable):
+            has_traffic = release.weight_bp or release.is_stable
+            # Where none of all answers, that is said, and this only follows from it.
+            if release.is_panicking and has_traffic and not _is_fleet_silent(seen):
                 yield Finding(
                     f"panic {view.name} {release.release}",
                     BAD,
                     f"{view.name} {release.release}",
                     "So many of its instances are out that requests are sent to them all the same.",
-                    "Mend the instances, or roll the release back.",
+                    "Mend the instances, or abort its rollout."
+                    if release.is_canary
+                    else "Mend the instances.",
                     href,
                 )
 
 
 def _of_traffic(seen: Seen) -> Iterator[Finding]:
+    canaries = {
+        view.name
+        for view in seen.engines
+        if any(one.is_canary and one.weight_bp for one in view.releases)
+    }
     for name, summary in seen.traffic.items():
         last = summary.total[LAST_S]
         failed = last.errors - last.shed
@@ -148,7 +160,9 @@ def _of_traffic(seen: Seen) -> Iterator[Finding]:
                 name,
                 f"{words.percent(share)} of its requests failed in the last minute "
                 f"({words.count(failed)} of {words.count(last.requests)}).",
-                "Compare its releases; a canary that fails can be aborted.",
+                "Compare its releases; a canary that fails can be aborted."
+                if name in canaries
+                else "See its releases, and the instances that serve them.",
                 engine_href(name),
             )
         if last.shed:
@@ -184,6 +198,27 @@ def _takes_all(view: InstanceView) -> bool:
     )
 
 
+def _is_fleet_silent(seen: Seen) -> bool:
+    """Of more than one instance, none answers as it should."""
+    return len(seen.instances) > 1 and all(map(is_silent, seen.instances))
+
+
+def _of_fleet(seen: Seen) -> Iterator[Finding]:
+    if not _is_fleet_silent(seen):
+        return
+    is_unreachable = all(view.state == UNREACHABLE for view in seen.instances)
+    reasons = {view.health_reason or view.reason for view in seen.instances}
+    why = f": {reasons.pop()}" if len(reasons) == 1 and any(reasons) else ""
+    yield Finding(
+        "fleet",
+        BAD,
+        "fleet",
+        f"None of the {len(seen.instances)} instances "
+        f"{'answers' if is_unreachable else 'is believed to be well'}{why}.",
+        "See what they have in common: the network, the machine, the model repository.",
+    )
+
+
 def _of_instances(seen: Seen) -> Iterator[Finding]:
     if not seen.instances:
         yield Finding(
@@ -193,6 +228,8 @@ def _of_instances(seen: Seen) -> Iterator[Finding]:
             "No instance is configured: nothing can be answered.",
             "Name the Tritons in fleet.instances.",
         )
+    if _is_fleet_silent(seen):
+        return  # said once, of all
     for view in seen.instances:
         href = instance_href(view.name)
         if view.health in _HEALTH:
@@ -290,7 +327,7 @@ def _of_jobs(seen: Seen) -> Iterator[Finding]:
             WARN,
             "jobs",
             f"{words.counted(dead, 'dead letter')}: what was given up.",
-            "See why, mend it, and replay them.",
+            "See of each kind what to do: the list says it.",
             href,
         )
     if figures.undelivered:
@@ -318,12 +355,14 @@ def _of_jobs(seen: Seen) -> Iterator[Finding]:
 
 LOOKS: Sequence[Callable[[Seen], Iterator[Finding]]] = (
     _of_stores,
-    _of_engines,
-    _of_traffic,
+    _of_fleet,
     _of_instances,
+    _of_engines,
     _of_rollouts,
+    _of_traffic,
     _of_jobs,
 )
+"""Causes before what follows from them."""
 
 
 def engine_href(name: str) -> str:

@@ -145,6 +145,44 @@ def test_the_worst_is_first_and_of_these_the_latest() -> None:
     assert [one.where for one in found] == ["triton-1", "triton-3", "triton-2", "triton-0"]
 
 
+def test_where_no_instance_answers_that_is_said_once_and_first() -> None:
+    down = tuple(
+        instance_view(f"triton-{n}", health="unhealthy", state="unreachable") for n in (0, 1)
+    )
+    down = tuple(replace(one, breakers={"damage 1.1.0": "open"}) for one in down)
+    unready = replace(engine_view(is_ready=False), releases=engine_view().releases)
+    attention = Attention()
+    attention.findings(seen(instances=down))
+    later = seen(
+        now=NOON + timedelta(minutes=1),
+        instances=down,
+        engines=(unready,),
+        traffic=summary(100, 50),
+    )
+    found = attention.findings(later)
+    assert [one.key for one in found] == ["fleet", "engine damage", "errors damage"]
+    assert found[0].what == "None of the 2 instances answers: all is well."
+    well = (instance_view("triton-1"),)
+    assert all(one.key != "fleet" for one in findings(instances=(*down, *well)))
+
+
+def test_an_abort_is_advised_only_where_a_canary_has_traffic() -> None:
+    (plain,) = findings(traffic=summary(100, 50))
+    assert "abort" not in plain.todo
+    canary = replace(WELL.releases[0], release="1.2.0", is_canary=True, weight_bp=500)
+    engine = replace(WELL, releases=(*WELL.releases, canary))
+    (failing,) = findings(engines=(engine,), traffic=summary(100, 50))
+    assert "can be aborted" in failing.todo
+    panicking = replace(WELL.releases[0], is_panicking=True)
+    (stable,) = findings(engines=(replace(WELL, releases=(panicking,)),))
+    assert stable.todo == "Mend the instances."
+
+
+def test_what_to_do_about_dead_letters_is_left_to_what_each_says() -> None:
+    (found,) = findings(jobs=Reading(JobFigures(dead={DeadReason.FAILED: 2})))
+    assert "replay" not in found.todo
+
+
 def test_since_when_is_remembered_while_it_lasts() -> None:
     attention = Attention()
     away = seen(standing=replace(LEADER, is_queue_away=True))
@@ -158,5 +196,5 @@ def test_since_when_is_remembered_while_it_lasts() -> None:
 
 
 def test_there_are_so_many_at_most() -> None:
-    many = tuple(instance_view(f"triton-{n}", health="unhealthy") for n in range(MOST + 20))
+    many = tuple(instance_view(f"triton-{n}", health="degraded") for n in range(MOST + 20))
     assert len(findings(instances=many)) == MOST
