@@ -48,9 +48,16 @@ class ReleaseRow:
     drift: Drift | None
 
     @property
+    def _has_traffic(self) -> bool:
+        """Now, or by name lately: what drifted before it was taken back warns of nothing."""
+        view = self.view
+        is_asked_for = view.is_serving and self.figures is not None
+        return bool(view.weight_bp or view.shadow_bp or is_asked_for)
+
+    @property
     def drift_tone(self) -> str:
         index = self.drift.index if self.drift is not None else None
-        if index is None or index < MODERATE:
+        if index is None or index < MODERATE or not self._has_traffic:
             return tones.IDLE
         return tones.WARN if index >= LARGE else tones.INFO
 

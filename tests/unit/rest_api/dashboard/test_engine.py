@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -111,3 +112,9 @@ def test_a_drift_in_words(index: float | None, words: str, tone: str) -> None:
     assert (row.drift_words, row.drift_tone) == (words, tone)
     unknown = ReleaseRow(release, "a", None, None, None)
     assert (unknown.drift_words, unknown.drift_tone) == ("\u2013", "idle")
+
+
+def test_what_has_no_traffic_warns_of_no_drift() -> None:
+    release = replace(engine_view().releases[0], shadow_bp=0)
+    row = ReleaseRow(release, "a", None, None, Drift(0.31, 500, Against.STABLE, 900))
+    assert (row.drift_words, row.drift_tone) == ("large, 0.31 against stable", "idle")

@@ -123,3 +123,8 @@ async def test_all_is_well_is_said_only_where_nothing_is_wrong() -> None:
     edge.status.engine_views = (replace(engine_view(), releases=(calm,)),)
     edge.jobs.counted = JobFigures()
     assert "All is well." in await read(edge)
+    asked(edge, 100, errors=50)
+    edge.clock.reading_s += 120
+    page = await read(edge)
+    assert "All is well now." in page
+    assert "The errors of damage in the last 5 min are over." in page
