@@ -18,7 +18,9 @@ from control_plane.core.accuracy import (
     Judged,
     KeptDetection,
     Truth,
+    check_classes,
     check_truth,
+    classes_of,
     judge,
     keep,
     read_found,
@@ -128,7 +130,9 @@ class FeedbackDesk:
                 f"{', '.join(sorted(found.results)) or 'none'}",
                 field=field,
             )
-        judged = judge(read_found(result.findings), truth, field)
+        answered = read_found(result.findings)
+        check_classes(truth, classes_of(engine, answered), field)
+        judged = judge(answered, truth, field)
         return Feedback(
             found.request_id, found.detection_id, engine, result.release, judged, who, note
         )

@@ -1,10 +1,12 @@
 """Whether the models are right: truth, answers held against it, and what that says of a release.
 
 ``truth`` is what somebody says of a photo, ``found`` what an engine said, ``matching`` and
-``judging`` hold one against the other. ``summary`` adds photos up to figures with ``intervals``
-(``ranking`` is mAP), ``comparing`` is the gate of a rollout, and ``kept`` what is stored.
+``judging`` hold one against the other; ``classes`` are those that an engine knows. ``summary`` adds
+photos up to figures with ``intervals`` (``ranking`` is mAP), ``comparing`` is the gate of a
+rollout, and ``kept`` what is stored.
 """
 
+from control_plane.core.accuracy.classes import check_classes, classes_of
 from control_plane.core.accuracy.comparing import AccuracyGate, Comparison, compare
 from control_plane.core.accuracy.found import Found, FoundBox, kept_of, read_found
 from control_plane.core.accuracy.intervals import LEVEL, Estimate
@@ -55,7 +57,9 @@ __all__ = [
     "TrueBox",
     "Truth",
     "VolumeTruth",
+    "check_classes",
     "check_truth",
+    "classes_of",
     "compare",
     "judge",
     "keep",

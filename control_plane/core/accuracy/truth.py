@@ -105,7 +105,7 @@ def _check_label(label: str, field: str) -> None:
 
 def _check_box(box: Box, field: str) -> None:
     for name in ("x_min", "y_min", "x_max", "y_max"):
-        _check_range(getattr(box, name), -MAX_PIXEL, MAX_PIXEL, f"{field}.{name}")
+        _check_range(getattr(box, name), 0, MAX_PIXEL, f"{field}.{name}")
     for low, high in (("x_min", "x_max"), ("y_min", "y_max")):
         if getattr(box, high) <= getattr(box, low):
             raise InvalidArgument(

@@ -171,3 +171,15 @@ async def test_a_store_that_is_away_is_told_as_such() -> None:
     refused = await Setup(Away(lambda: 0.0)).refusal()
     assert refused.code is ErrorCode.STORE_UNAVAILABLE
     assert refused.retry_after_s
+
+
+async def test_a_class_that_the_engine_does_not_know_worsens_no_release() -> None:
+    setup = Setup()
+    misspelt = BoxTruth((TrueBox("Hial", Box(0, 0, 10, 10)),))
+    refused = await setup.refusal(truth={"damage": misspelt})
+    assert (refused.code, refused.field) == (
+        ErrorCode.INVALID_ARGUMENT,
+        "truth.damage.boxes[0].class",
+    )
+    assert "hail, missing_shingle, wind" in refused.message
+    assert await setup.judged("damage") == ()
