@@ -15,6 +15,8 @@ from cli.printing import console, print_json
 from cli.rollout_options import with_query
 
 TRACES = "/api/v1/traces"
+MOST = 500
+"""That a control plane lists at once."""
 NOT_KEPT = (
     "tidegate trace lists what is kept; a worker's own part is not here, but at the collector"
 )
@@ -68,6 +70,10 @@ def trace(
         from cli.trace_picture import traces_table
 
         console().print(traces_table(answer["traces"], datetime.now().astimezone()))
+    elif errors and engine is None and slower_than_ms is None:
+        kept = len(control_plane.get(with_query(TRACES, limit=MOST)).get("traces", []))
+        many = f"{MOST} latest" if kept == MOST else str(kept)
+        typer.echo(f"none of the {many} kept failed" if kept else "no trace is kept yet")
     else:
         is_chosen = engine is not None or errors or slower_than_ms is not None
         typer.echo("no such trace is kept" if is_chosen else "no trace is kept yet")

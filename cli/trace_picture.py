@@ -46,11 +46,16 @@ def trace_picture(trace: Trace, now: datetime, *, width: int) -> RenderableType:
     if left_out := trace.get("spans_left_out"):
         parts.append(Text(f"and {left_out} more, which there was no room for"))
     failures = [span for _, span in spans if span["error"]]
-    if failures:
+    refused = [span for _, span in spans if "refused" in span["attributes"]]
+    if failures or refused:
         parts.append(Text(""))
     parts += [
         Text(printable(f"{FAILURE} {label_of(one)}{_where(one)}: {one['error']}"), style="red")
         for one in failures
+    ]
+    parts += [
+        Text(printable(f"{FAILURE} {label_of(one)} refused: {_refusal(one)}"), style="yellow")
+        for one in refused
     ]
     return Group(*parts)
 
@@ -138,10 +143,11 @@ def _head(trace: Trace, now: datetime) -> list[RenderableType]:
     from rich.text import Text
 
     is_bad = trace["status"] == "error"
+    is_well = trace["status"] == "ok" and trace["is_complete"]
     first = Text.assemble(
         (printable(str(trace["name"])), "bold"),
         f"   {took(float(trace['duration_ms']))}   ",
-        (_ended(trace), "bold red" if is_bad else "green" if trace["is_complete"] else "yellow"),
+        (_ended(trace), "bold red" if is_bad else "green" if is_well else "yellow"),
         f"   {time_of(trace['started_at'], now)}",
     )
     ids = [("correlation", trace["correlation_id"]), ("trace", trace["trace_id"])]
@@ -156,6 +162,8 @@ def _head(trace: Trace, now: datetime) -> list[RenderableType]:
 def _ended(trace: Trace) -> str:
     if trace["status"] == "error":
         return f"error: {printable(str(trace['error']))[:60]}"
+    if trace["status"] == "refused":
+        return f"refused: {printable(str(trace['refusal']))[:60]}"
     return "ok" if trace["is_complete"] else "under way"
 
 
@@ -181,6 +189,11 @@ def _rows(spans: Sequence[tuple[int, Span]], whole_ms: float, width: int) -> lis
             )
         )
     return rows
+
+
+def _refusal(span: Span) -> str:
+    attributes = span["attributes"]
+    return f"{attributes['refused']}: {attributes.get('reason', '')}"
 
 
 def _where(span: Span) -> str:

@@ -16,7 +16,7 @@ class Span(BaseModel):
     name: str = Field(examples=["attempt"])
     start_ms: float = Field(description="From the trace's start.")
     duration_ms: float | None = Field(description="Null while it is under way.")
-    status: Literal["ok", "error"]
+    status: Literal["ok", "error", "refused"]
     error: str | None
     attributes: dict[str, str | int | float | bool] = Field(
         examples=[{"release": "1.1.0", "instance": "triton-0", "ending": "success"}]
@@ -33,8 +33,9 @@ class TraceSummary(BaseModel):
     engines: list[str] = Field(description="Those that were asked.")
     started_at: datetime
     duration_ms: float = Field(description="So far, where it is not complete.")
-    status: Literal["ok", "error"]
+    status: Literal["ok", "error", "refused"]
     error: str | None
+    refusal: str | None = Field(description="What the caller got wrong, where it was refused.")
     is_sampled: bool = Field(description="Whether it is exported whatever becomes of it.")
     is_complete: bool = Field(description="Whether nothing of it is under way here.")
 

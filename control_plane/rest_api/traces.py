@@ -82,8 +82,9 @@ def _summary(view: TraceView) -> dict[str, Any]:
         "engines": list(view.engines),
         "started_at": view.started_at,
         "duration_ms": _ms(view.duration_s),
-        "status": "error" if view.error else "ok",
+        "status": view.status,
         "error": view.error or None,
+        "refusal": view.refusal or None,
         "is_sampled": view.is_sampled,
         "is_complete": view.is_complete,
     }
@@ -96,7 +97,7 @@ def _span(one: SpanView) -> schemas.Span:
         name=one.name,
         start_ms=_ms(one.start_s),
         duration_ms=None if one.duration_s is None else _ms(one.duration_s),
-        status="error" if one.error else "ok",
+        status=one.status,
         error=one.error or None,
         attributes=dict(one.attributes),
     )

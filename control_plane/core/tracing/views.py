@@ -24,6 +24,16 @@ class SpanView:
     error: str
     attributes: Mapping[str, Attribute]
 
+    @property
+    def refusal(self) -> str:
+        """What the caller got wrong, and why it is wrong; "" where nothing was refused."""
+        code = self.attributes.get("refused")
+        return "" if code is None else f"{code}: {self.attributes.get('reason', '')}"
+
+    @property
+    def status(self) -> str:
+        return _status(self.error, self.refusal)
+
 
 @dataclass(frozen=True, slots=True)
 class TraceView:
@@ -47,6 +57,16 @@ class TraceView:
     left_out: int
     parent_id: str | None
     spans: tuple[SpanView, ...]
+
+    @property
+    def refusal(self) -> str:
+        """Of the span that it began with: a part may be refused where the whole is answered."""
+        return self.spans[0].refusal if self.spans else ""
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``error`` or, where the caller was wrong, ``refused``."""
+        return _status(self.error, self.refusal)
 
 
 def view_of(recordings: Sequence[Recording], *, started_at: datetime, now_s: float) -> TraceView:
@@ -72,6 +92,10 @@ def view_of(recordings: Sequence[Recording], *, started_at: datetime, now_s: flo
         parent_id=foreign or None,
         spans=tuple(_view(span, started_s, ids) for span in spans),
     )
+
+
+def _status(error: str, refusal: str) -> str:
+    return "error" if error else "refused" if refusal else "ok"
 
 
 def _start(span: Span) -> float:

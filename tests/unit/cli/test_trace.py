@@ -52,6 +52,7 @@ SUMMARY: dict[str, Any] = {
     "duration_ms": 100.0,
     "status": "ok",
     "error": None,
+    "refusal": None,
     "is_sampled": False,
     "is_complete": True,
 }
@@ -238,3 +239,12 @@ def test_nothing_yet_is_said(tidegate: Tidegate, plane: Plane) -> None:
     plane.replies[f"{TRACES}?limit=20"] = Reply({"traces": []})
 
     assert tidegate("trace", "--url", plane.url).stdout == "no trace is kept yet\n"
+
+
+def test_what_was_refused_is_told_with_its_whole_reason() -> None:
+    reason = "the photo is neither a JPEG nor a PNG nor a WebP; it begins with the bytes of a PDF"
+    refused = span("detect", "a", None, 0, 1, refused="photo_invalid", reason=reason)
+    shown = changed(spans=[refused], status="refused", refusal=f"photo_invalid: {reason}")
+    lines = drawn(shown, width=200)
+    assert "refused: photo_invalid: the photo is neither" in lines[0]
+    assert lines[-1] == f"✗ detect refused: photo_invalid: {reason}"

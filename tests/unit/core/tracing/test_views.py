@@ -68,3 +68,19 @@ def test_one_without_spans_has_no_name() -> None:
     view = view_of([Recording(TRACE, "c-1", False, 100.0, 10)], started_at=NOON, now_s=100.0)
 
     assert (view.name, view.spans, view.engines, view.parent_id) == ("", (), (), None)
+
+
+def test_a_mistake_of_the_callers_is_refused_and_no_error() -> None:
+    made = recording()
+    made.spans[0].put({"refused": "photo_invalid", "reason": "no JPEG"})
+    view = view_of([made], started_at=NOON, now_s=500.0)
+    assert (view.status, view.refusal, view.error) == ("refused", "photo_invalid: no JPEG", "")
+    assert view.spans[0].status == "refused"
+    assert view_of([whole()], started_at=NOON, now_s=500.0).status == "ok"
+    failed = view_of([recording(error="internal")], started_at=NOON, now_s=500.0)
+    assert (failed.status, failed.spans[0].status) == ("error", "error")
+
+
+def test_one_without_spans_is_not_refused() -> None:
+    empty = Recording(TRACE, "c-1", True, 100.0, max_spans=0, ended_s=101.0)
+    assert view_of([empty], started_at=NOON, now_s=500.0).status == "ok"
