@@ -224,6 +224,14 @@ def is_answering(control_plane: ControlPlane) -> bool:
     return True
 
 
+def _remedy(state: str, reason: str) -> str:
+    if state == "loading":
+        return "wait, or look at its log"
+    if "DEADLINE_EXCEEDED" in reason:
+        return "it runs and hangs: look at its log and its machine, or start it anew"
+    return "start it"
+
+
 def check_running(control_plane: ControlPlane) -> Iterator[Check]:
     """Whether a control plane answers, and what is not ready there."""
     name = "control plane"
@@ -242,7 +250,7 @@ def check_running(control_plane: ControlPlane) -> Iterator[Check]:
     for one in instances:
         if one.get("state") != "ready":
             detail = f"{one.get('state')}: {one.get('reason') or 'no reason given'}"
-            remedy = "wait, or look at its log" if one.get("state") == "loading" else "start it"
+            remedy = _remedy(str(one.get("state")), str(one.get("reason")))
             yield Check(Level.WARN, f"instance {one.get('name')}", detail, remedy)
     is_loading = any(one.get("state") == "loading" for one in instances)
     for engine, found in health.get("engines", {}).items():

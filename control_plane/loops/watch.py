@@ -21,6 +21,7 @@ from control_plane.core.loading import Observation
 from control_plane.ports import CallFailed, Clock, ModelControl
 from control_plane.services.fleet import Fleet
 
+HANGS = "does not answer looks in time: it hangs, or its machine or the network does"
 log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF_S, MOST_BACKOFF_S = 1.0, 30.0
@@ -108,8 +109,10 @@ class InstanceWatch:
             )
         except CallFailed as failed:
             is_refused = failed.failure.status == "UNAVAILABLE"
-            self._publish(None, began_s, is_live=not is_refused, reason=str(failed))
-            if failed.failure.status == "DEADLINE_EXCEEDED":
+            is_hanging = failed.failure.status == "DEADLINE_EXCEEDED"
+            reason = f"{HANGS} ({failed})" if is_hanging else str(failed)
+            self._publish(None, began_s, is_live=not is_refused, reason=reason)
+            if is_hanging:
                 self._look_again.set()  # two such looks in a row settle it; the sooner the better
             return
         is_whole = all(observed.is_serving(release) for release in self._routed())

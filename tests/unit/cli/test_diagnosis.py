@@ -334,3 +334,11 @@ def test_each_complaint_about_the_catalogue_is_a_warning(plane: Plane) -> None:
 
 def test_of_a_control_plane_that_says_nothing_of_it_nothing_is_said(plane: Plane) -> None:
     assert standing_checks(plane, leader=None) == []
+
+
+def test_what_hangs_is_not_to_be_started() -> None:
+    from cli.checks import _remedy
+
+    assert "hangs" in _remedy("unreachable", "does not answer (DEADLINE_EXCEEDED: Stream removed)")
+    assert _remedy("unreachable", "UNAVAILABLE: connection refused") == "start it"
+    assert _remedy("loading", "loading") == "wait, or look at its log"

@@ -97,7 +97,10 @@ async def test_two_looks_that_run_out_of_time_leave_what_was_served_as_a_last_re
     assert site.instance.look_again.is_set()  # the second look is not to be waited for
     assert (site.instance.serving, site.instance.is_live) == (STABLE, False)
     assert site.instance.observation is None
-    assert site.instance.reason == "DEADLINE_EXCEEDED: Deadline Exceeded"
+    assert site.instance.reason == (
+        "does not answer looks in time: it hangs, or its machine or the network does "
+        "(DEADLINE_EXCEEDED: Deadline Exceeded)"
+    )
     assert site.fleet.ready_on("damage", "1.0.0") == (site.instance,)
     await site.watch.look()
     assert site.fleet.health("triton-0").state is State.UNHEALTHY
