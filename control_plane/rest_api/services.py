@@ -183,6 +183,10 @@ class TraceService(Tracer, Protocol):
         """The latest first."""
         ...
 
+    def count(self) -> int | None:
+        """How many are kept; None where nothing is recorded."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RestLimits:

@@ -19,7 +19,7 @@ from control_plane.core.jobs import JobFigures
 from control_plane.core.rollout import State as RolloutState
 from control_plane.core.traffic import EngineSummary
 from control_plane.rest_api.dashboard import words
-from control_plane.rest_api.dashboard.engine_cards import MANY_ERRORS, SOME_ERRORS
+from control_plane.rest_api.dashboard.engine_cards import MANY_ERRORS, SOME_ERRORS, failures_href
 from control_plane.rest_api.dashboard.readings import Reading
 from control_plane.rest_api.dashboard.tones import BAD, HOLD, INFO, WARN, is_silent
 from control_plane.services.rollout_views import RolloutView
@@ -160,10 +160,10 @@ def _of_traffic(seen: Seen) -> Iterator[Finding]:
                 name,
                 f"{words.percent(share)} of its requests failed in the last minute "
                 f"({words.count(failed)} of {words.count(last.requests)}).",
-                "Compare its releases; a canary that fails can be aborted."
+                "See which failed and why; a canary that fails can be aborted."
                 if name in canaries
-                else "See its releases, and the instances that serve them.",
-                engine_href(name),
+                else "See which failed, why, and where.",
+                failures_href(name),
             )
         if last.shed:
             yield Finding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from control_plane.core.rollout import Rollout, Verdict, words_of
 from control_plane.core.traffic import EngineSummary, Figures
@@ -66,6 +67,10 @@ class EngineCard:
         return tones.BAD if share >= MANY_ERRORS else tones.WARN if share >= SOME_ERRORS else ""
 
     @property
+    def failures_href(self) -> str:
+        return failures_href(self.view.name)
+
+    @property
     def bar(self) -> str:
         """What the bar shows, in words."""
         return ", ".join(
@@ -91,6 +96,11 @@ def make_card(
         rollout=rollout_line(rollout) if rollout and not rollout.rollout.is_finished else None,
         spark=spark,
     )
+
+
+def failures_href(engine: str) -> str:
+    """Where the requests are that failed."""
+    return f"/dashboard/traces?{urlencode({'engine': engine, 'failed': 'true'})}"
 
 
 def error_share(figures: Figures | None) -> float | None:

@@ -2,6 +2,7 @@
 
 GET  /                              the overview
 GET  /dashboard/engines/{engine}    one engine
+GET  /dashboard/traces              the latest requests, and below it each one's waterfall
 GET  /dashboard/events              what changes on a page, as server-sent events
 GET  /dashboard/static/{name}       scripts and styles
 POST /dashboard/…                   what a person does (``actions``)
@@ -35,7 +36,12 @@ from control_plane.rest_api.dashboard.overview import make_overview
 from control_plane.rest_api.dashboard.pages import EVENTS, Asked, Page
 from control_plane.rest_api.dashboard.readings import Readings
 from control_plane.rest_api.dashboard.templating import make_environment, render_fragments
-from control_plane.rest_api.dashboard.traces import add_waterfall, find_in, make_trace_page
+from control_plane.rest_api.dashboard.traces import (
+    add_waterfall,
+    find_in,
+    make_trace_page,
+    make_traces_page,
+)
 from control_plane.rest_api.dashboard.trying import make_try_page
 from control_plane.rest_api.event_streams import EventStream, Watchers
 from control_plane.rest_api.problems import correlation_id_of, status_of
@@ -163,6 +169,7 @@ def _add_work(router: APIRouter, dashboard: Dashboard) -> None:
         make_instance_page(services, dashboard.now),
         make_jobs_page(services, readings, dashboard.now),
         make_job_page(services),
+        make_traces_page(services),
         make_trace_page(find_trace),
         make_try_page(services),
     ):

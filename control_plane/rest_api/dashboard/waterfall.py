@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,10 @@ TOLD_BY_OF = {"attempt": ("instance",)}
 """Where another one says more: attempts of one engine differ in where they were made."""
 NARROWEST = 0.4
 """Of the whole width, in percent: what took no time is seen all the same."""
+
+OK, FAILED, REFUSED = "ok", "error", "refused"
+"""How a trace or a span ended. Refused: the caller was wrong, and nothing failed here."""
+MOST_FAILURES = 20
 
 Document = Mapping[str, Any]
 """A trace or a span as ``GET /api/v1/traces/{id}`` has it."""
@@ -44,9 +48,21 @@ class Row:
     duration_ms: float | None
     left: float
     width: float
-    is_error: bool
+    status: str
     error: str
     attributes: tuple[tuple[str, str], ...]
+
+    @property
+    def is_error(self) -> bool:
+        return self.status == FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in one span. where: its name and who did it."""
+
+    where: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +84,42 @@ class Waterfall:
     correlation_id: str
     started_at: datetime | None
     duration_ms: float
-    is_error: bool
+    status: str
     is_complete: bool
     rows: tuple[Row, ...]
     ticks: tuple[Tick, ...]
     left_out: int
+    name: str = ""
+    request_id: str = ""
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def is_error(self) -> bool:
+        return self.status == FAILED
+
+    @property
+    def word(self) -> str:
+        if self.status == OK and not self.is_complete:
+            return "under way"
+        return {FAILED: "failed", REFUSED: "refused"}.get(self.status, OK)
+
+    @property
+    def tone(self) -> str:
+        if self.status == OK and not self.is_complete:
+            return "info"
+        return {FAILED: "bad", REFUSED: "warn"}.get(self.status, "good")
+
+    @property
+    def failures_tone(self) -> str:
+        """What failed on the way to an answer is no failure of the whole."""
+        return "bad" if self.is_error else "warn"
 
 
 def waterfall_of(trace: Document) -> Waterfall:
     """Parents stand above their children, siblings in the order in which they began."""
     spans = [span for span in trace.get("spans") or () if isinstance(span, Mapping)]
     length_ms = _length_ms(trace, spans)
+    status = status_of(trace)
     rows = [
         _row(span, depth, length_ms)
         for (depth, span), _ in zip(_in_order(spans), range(MOST_ROWS), strict=False)
@@ -88,12 +129,57 @@ def waterfall_of(trace: Document) -> Waterfall:
         correlation_id=_text(trace.get("correlation_id")),
         started_at=_time(trace.get("started_at")),
         duration_ms=length_ms,
-        is_error=trace.get("status") == "error",
+        status=status,
         is_complete=bool(trace.get("is_complete", True)),
-        rows=tuple(rows),
+        rows=_marked(rows, status),
         ticks=ticks_of(length_ms),
         left_out=len(spans) - len(rows) + int(_number(trace.get("spans_left_out")) or 0),
+        name=_text(trace.get("name")),
+        request_id=_text(trace.get("request_id")),
+        failures=_failures(trace, rows, status),
     )
+
+
+def status_of(trace: Document) -> str:
+    """Of a trace; one that failed nowhere is refused where its first span was."""
+    said = trace.get("status")
+    if said in (FAILED, REFUSED):
+        return str(said)
+    spans = [span for span in trace.get("spans") or () if isinstance(span, Mapping)]
+    return REFUSED if spans and _span_status(spans[0]) == REFUSED else OK
+
+
+def _span_status(span: Document) -> str:
+    said = span.get("status")
+    if said in (FAILED, REFUSED):
+        return str(said)
+    return REFUSED if (span.get("attributes") or {}).get("refused") else OK
+
+
+def _marked(rows: Sequence[Row], status: str) -> tuple[Row, ...]:
+    """With the roots below which the trace failed, or was refused, marked like that, too."""
+    marked, below = list(rows), False
+    if status != OK:
+        for index in range(len(rows) - 1, -1, -1):
+            below = below or rows[index].status == status
+            if rows[index].depth == 0:
+                if below:
+                    marked[index] = replace(rows[index], status=status)
+                below = False
+    return tuple(marked)
+
+
+def _failures(trace: Document, rows: Sequence[Row], status: str) -> tuple[Failure, ...]:
+    """Each failed span's words; of a trace that was refused the reason, too."""
+    found = [
+        Failure(" ".join(filter(None, (row.name, row.detail))), row.error)
+        for row in rows
+        if row.error
+    ]
+    if not found and status != OK:
+        why = _text(trace.get("error")) or "no reason was recorded"
+        found = [Failure(_text(trace.get("name")) or "the request", why)]
+    return tuple(found[:MOST_FAILURES])
 
 
 def ticks_of(length_ms: float) -> tuple[Tick, ...]:
@@ -147,13 +233,19 @@ def _row(span: Document, depth: int, length_ms: float) -> Row:
         duration_ms=duration_ms,
         left=min(left, 100 - NARROWEST),
         width=round(min(width, 100 - min(left, 100 - NARROWEST)), 2),
-        is_error=span.get("status") == "error",
-        error=_text(span.get("error")),
+        status=_span_status(span),
+        error=_text(span.get("error") or _refusal(span)),
         attributes=tuple(
             (_text(name), _text(value))
             for name, value in list(attributes.items())[:MOST_ATTRIBUTES]
         ),
     )
+
+
+def _refusal(span: Document) -> str:
+    attributes = span.get("attributes") or {}
+    told = (attributes.get(name) for name in ("refused", "reason"))
+    return ": ".join(str(one) for one in told if one) if attributes.get("refused") else ""
 
 
 def _length_ms(trace: Document, spans: Sequence[Document]) -> float:

@@ -151,6 +151,10 @@ class Tracing:
                     break
         return tuple(views)
 
+    def count(self) -> int | None:
+        """How many are kept; None where nothing is recorded."""
+        return len({(one.trace_id, one.correlation_id) for one in self._recent.latest()})
+
     def _view(self, recordings: Sequence[Recording]) -> TraceView:
         started_at = self._calendar.utc(recordings[0].started_s)
         return view_of(recordings, started_at=started_at, now_s=self.now_s())
@@ -200,6 +204,9 @@ class NotTraced:
 
     def recent(self, **_: object) -> tuple[TraceView, ...]:
         return ()
+
+    def count(self) -> int | None:
+        return None
 
 
 NOT_TRACED = NotTraced()

@@ -39,6 +39,11 @@ export function clear() {
   current = null;
   byId("answer").hidden = true;
   byId("overlay").replaceChildren();
+  byId("overlay-note").textContent = "";
+  byId("tools").hidden = true;
+  byId("tool-engines").replaceChildren();
+  byId("shown-count").textContent = "";
+  byId("counts-body").replaceChildren();
 }
 
 // Called whenever the photo was decoded or its size on the screen has changed.

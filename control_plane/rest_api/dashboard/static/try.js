@@ -2,7 +2,7 @@
 // caller's, and the answer is drawn. The photo never leaves this page but for that request, and is
 // shown from where it lies (an object URL): 20 MB are not copied into a text.
 
-import { clear, millis, redraw, show } from "./try-answer.js";
+import { clear, make, millis, redraw, show } from "./try-answer.js";
 import { offerFeedback } from "./try-feedback.js";
 import { uprightOf } from "./try-upright.js";
 
@@ -234,8 +234,21 @@ function tellProblem(problem, status) {
   const code = String(problem.code ?? "");
   const field = FIELDS[String(problem.field ?? "").split(/[.[]/)[0]];
   const isPhoto = code.startsWith("photo_");
-  if (field || isPhoto) tellField(field ?? "photo", `${words}.${after}`);
-  else if (!problem.errors) tell(`${words}.${after} (${code || status})`);
+  const id = String(problem.correlation_id ?? "");
+  if (field || isPhoto) {
+    tellField(field ?? "photo", `${words}.${after}`);
+    nameRequest(byId(`${field ?? "photo"}-error`), id);
+  } else if (!problem.errors) {
+    tell(`${words}.${after} (${code || status})`);
+    nameRequest(byId("try-error"), id);
+  }
+}
+
+// By what it is found in the log and among the requests.
+function nameRequest(place, id) {
+  if (!id) return;
+  const link = make("a", { href: `/dashboard/traces/${encodeURIComponent(id)}` }, make("code", {}, id));
+  place.append(" Correlation id ", link);
 }
 
 function tellField(name, words) {

@@ -181,3 +181,44 @@ def test_the_words_on_the_axis_are_as_short_as_they_are_round() -> None:
         "0.2 ms",
     ]
     assert [tick.label for tick in ticks_of(2400)] == ["0 ms", "1 s", "2 s"]
+
+
+def test_the_root_is_marked_as_the_trace_below_it_ended_and_no_other_root() -> None:
+    shown = waterfall_of(
+        trace(
+            span("edge"),
+            span("call", "edge", status="error", error="away", attributes={"instance": "t-0"}),
+            span("other"),
+            status="error",
+            name="detect",
+            request_id="r-1",
+        )
+    )
+    assert [row.status for row in shown.rows] == ["error", "error", "ok"]
+    assert [(one.where, one.why) for one in shown.failures] == [("call t-0", "away")]
+    assert (shown.name, shown.request_id, shown.word) == ("detect", "r-1", "failed")
+
+
+@pytest.mark.parametrize("status", ["ok", "refused"])
+def test_a_callers_mistake_is_refused_and_no_failure(status: str) -> None:
+    attributes = {"refused": "photo_invalid", "reason": "no photo"}
+    shown = waterfall_of(trace(span("edge", attributes=attributes), status=status))
+    assert (shown.status, shown.tone, shown.failures_tone) == ("refused", "warn", "warn")
+    assert shown.rows[0].status == "refused"
+    assert [one.why for one in shown.failures] == ["photo_invalid: no photo"]
+
+
+def test_a_try_that_failed_on_the_way_to_an_answer_leaves_the_whole_well() -> None:
+    shown = waterfall_of(trace(span("edge"), span("attempt", "edge", status="error", error="away")))
+    assert [row.status for row in shown.rows] == ["ok", "error"]
+    assert (shown.word, shown.failures_tone, len(shown.failures)) == ("ok", "warn", 1)
+
+
+def test_a_failure_without_a_span_of_its_own_has_the_words_of_the_whole() -> None:
+    shown = waterfall_of(trace(span("edge"), status="error", error="away", name="detect"))
+    assert [(one.where, one.why) for one in shown.failures] == [("detect", "away")]
+
+
+def test_what_is_under_way_is_not_yet_well() -> None:
+    shown = waterfall_of(trace(span("edge"), is_complete=False))
+    assert (shown.word, shown.tone) == ("under way", "info")

@@ -205,9 +205,9 @@ async def test_the_page_for_trying_a_photo(edge: Edge) -> None:
     assert "samples/" in text
 
 
-async def test_a_trace_that_is_not_kept_is_told_and_no_error(edge: Edge) -> None:
+async def test_a_trace_that_is_not_kept_is_told_in_words(edge: Edge) -> None:
     async with edge.client() as client:
-        page = check_page(await client.get(f"/dashboard/traces/{OTHER}"))
+        page = check_page(await client.get(f"/dashboard/traces/{OTHER}"), 404)
         fragment = await client.get(f"/dashboard/traces/{OTHER}/waterfall")
     assert "No trace is kept" in page
     assert fragment.status_code == 200
@@ -216,6 +216,17 @@ async def test_a_trace_that_is_not_kept_is_told_and_no_error(edge: Edge) -> None
 
 class OneTrace(NotTraced):
     """Keeps one trace, of a stranger's making."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, object]] = []
+
+    def recent(self, **asked: object) -> tuple[TraceView, ...]:
+        self.asked.append(asked)
+        view = self.find(OTHER)
+        return () if view is None or asked["slower_than_s"] == 5 else (view,)
+
+    def count(self) -> int:
+        return 1
 
     def find(self, name: str) -> TraceView | None:  # type: ignore[override]
         if name != OTHER:
@@ -250,3 +261,45 @@ async def test_a_trace_is_drawn_and_what_strangers_wrote_is_text(edge: Edge, pat
     assert 'data-complete="true"' in text
     assert "2 more spans are not shown" in text
     assert "style=" not in text
+
+
+async def test_the_latest_requests_are_listed_with_their_failures(edge: Edge) -> None:
+    edge.tracing = OneTrace()
+    async with edge.client() as client:
+        text = check_page(await client.get("/dashboard/traces?engine=damage&failed=true"))
+        none = check_page(await client.get("/dashboard/traces?slower_than_ms=5000"))
+        wrong = check_page(await client.get(f"/dashboard/traces?slower_than_ms={HOSTILE[:9]}"))
+    assert HOSTILE not in text
+    assert f'href="/dashboard/traces/{OTHER}"' in text
+    assert "</svg>failed</span>" in text
+    assert '<option value="damage" selected>' in text
+    assert edge.tracing.asked == [
+        {"limit": 50, "engine": "damage", "is_error": True, "slower_than_s": None},
+        {"limit": 50, "engine": None, "is_error": None, "slower_than_s": 5.0},
+    ]
+    assert "None of the 1 kept is like that" in none
+    assert "must be a number" in wrong
+
+
+async def test_where_nothing_is_recorded_the_page_says_so(edge: Edge) -> None:
+    async with edge.client() as client:
+        text = check_page(await client.get("/dashboard/traces"))
+    assert "Tracing is off" in text
+
+
+async def test_a_request_says_first_why_it_failed(edge: Edge) -> None:
+    edge.tracing = OneTrace()
+    async with edge.client() as client:
+        text = check_page(await client.get(f"/dashboard/traces/{OTHER}"))
+    outcome, waterfall = text.split('id="waterfall"')
+    assert "</svg>failed</span>" in outcome
+    assert f"{ESCAPED}:</b> {ESCAPED}" in outcome
+    assert OTHER in outcome
+    # The first span's bar is marked as well: the whole failed.
+    assert waterfall.count('class="fill-bad') == 2
+
+
+async def test_the_requests_are_in_the_navigation(edge: Edge) -> None:
+    async with edge.client() as client:
+        text = check_page(await client.get("/dashboard/jobs"))
+    assert '<a href="/dashboard/traces">Requests</a>' in text
