@@ -1,4 +1,4 @@
-"""The page of the requests in a real Chromium: from the list to one that was refused."""
+"""The page of the requests in a real Chromium: from the list to one waterfall."""
 
 from __future__ import annotations
 

@@ -408,3 +408,5 @@ def test_the_parts_of_one_trace_are_listed_once(clock: FakeClock) -> None:
         ("c-2", "other", 1),
         ("c-1", "submit", 2),
     ]
+    assert tracing.count() == 2
+    assert NOT_TRACED.count() is None
