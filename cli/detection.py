@@ -251,5 +251,7 @@ def _print_answer(
         )
     if annotated is not None:
         rows.add_row("", "picture", "", Text(str(annotated)))
+    # By which `tidegate feedback` finds the answer.
+    rows.add_row("", "request", "", Text(str(answer.get("request_id", "-"))))
     rows.add_row("", "correlation", "", Text(str(answer.get("correlation_id", "-"))))
     out.print(rows)

@@ -158,7 +158,8 @@ class FeedbackDesk:
         hint = "; of a job, give its request_id" if field == "detection_id" else ""
         return ControlPlaneError(
             ErrorCode.NOT_FOUND,
-            f"no answer is known as {name}: it was never given, or is forgotten; {kept}{hint}",
+            f"no answer is known as {name}: it was never given, or is forgotten; {kept}{hint}; "
+            "if it is the correlation id: the request id is in the answer as request_id",
             field=field,
         )
 

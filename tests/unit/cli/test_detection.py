@@ -56,6 +56,10 @@ def test_people_read_what_was_found(tidegate: Tidegate, plane: Plane, photo: Pat
     assert f"{photo}  completed  42 ms" in result.stdout
     assert "damage       v1.0.0  1 hail" in result.stdout
     assert "volume       v1.0.0  4.12 m³ (confidence 0.87)" in result.stdout
+    # By which feedback is given.
+    assert ["request", ANSWER["request_id"]] in [
+        line.split() for line in result.stdout.splitlines()
+    ]
     assert result.stderr == ""
 
 

@@ -183,3 +183,9 @@ async def test_a_class_that_the_engine_does_not_know_worsens_no_release() -> Non
     )
     assert "hail, missing_shingle, wind" in refused.message
     assert await setup.judged("damage") == ()
+
+
+async def test_who_gives_a_correlation_id_is_told_where_the_right_one_is() -> None:
+    refused = await Setup().refusal(request_id="c")
+    assert refused.code is ErrorCode.NOT_FOUND
+    assert "the request id is in the answer as request_id" in refused.message
