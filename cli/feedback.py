@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ENGINES = "/api/v1/engines"
 ADDING_UP_S = 30.0
+FEWEST = 10
+"""Of fewer photos no interval is printed, as on the dashboard; ``--json`` has it."""
 Engines = Annotated[
     list[str] | None,
     typer.Option("--right", metavar="ENGINE", show_default=False, help="It was right; repeatable."),
@@ -193,4 +195,6 @@ def _figure(value: float | None) -> str:
 def _interval(estimate: dict[str, Any]) -> str:
     if estimate["low"] is None:
         return "-"
+    if estimate["n"] < FEWEST:
+        return "too few photos"
     return f"{_figure(estimate['low'])} to {_figure(estimate['high'])}"

@@ -12,6 +12,9 @@ from control_plane.services.status import EngineView
 SHARES = (Metric.RIGHT_SHARE, Metric.PRECISION, Metric.RECALL, Metric.F1, Metric.MAP50)
 """From 0 to 1, and the more the better: these have a bar."""
 
+FEWEST = 10
+"""Of fewer photos an interval is not shown: it would look surer than so few can be."""
+
 SHOWN: Mapping[Metric, str] = {
     Metric.RIGHT_SHARE: "called right",
     Metric.PRECISION: "precision",
@@ -28,7 +31,7 @@ SHOWN: Mapping[Metric, str] = {
 class Figure:
     """One release's figure. low, high, value: from 0 to 1 where there is a bar, else None.
 
-    text: with its interval. photos: how many it is of.
+    text: with its interval. photos: how many it is of; with fewer than FEWEST, no interval.
     """
 
     release: str
@@ -38,6 +41,12 @@ class Figure:
     value: float | None = None
     low: float = 0.0
     high: float = 1.0
+
+    @property
+    def photos_words(self) -> str:
+        counted = words.counted(self.photos, "photo")
+        few = ": too few for an interval" if self.photos < FEWEST else ""
+        return f"of {counted}{few}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +78,11 @@ def _figure(release: str, tone: str, metric: Metric, estimate: Estimate) -> Figu
     is_share = metric in SHARES or metric is Metric.VOLUME_ERROR
     write = words.percent if is_share else words.decimal
     text = write(estimate.value)
-    if estimate.low is not None and estimate.high is not None:
+    has_interval = estimate.photos >= FEWEST
+    if has_interval and estimate.low is not None and estimate.high is not None:
         text += f" ({write(estimate.low)} to {write(estimate.high)})"
     if metric not in SHARES or estimate.value is None:
         return Figure(release, tone, text, estimate.photos)
-    low = estimate.value if estimate.low is None else estimate.low
-    high = estimate.value if estimate.high is None else estimate.high
+    low = estimate.low if has_interval and estimate.low is not None else estimate.value
+    high = estimate.high if has_interval and estimate.high is not None else estimate.value
     return Figure(release, tone, text, estimate.photos, estimate.value, low, high)

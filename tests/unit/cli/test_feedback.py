@@ -108,7 +108,8 @@ RELEASES = {
     "1.0.0": {
         "photos": 7,
         "metrics": {
-            "precision": {"value": 0.9, "low": 0.81, "high": 0.95, "n": 7},
+            "precision": {"value": 0.9, "low": 0.81, "high": 0.95, "n": 12},
+            "f1": {"value": 0.0, "low": 0.0, "high": 0.0, "n": 2},
             "recall": {"value": None, "low": None, "high": None, "n": 7},
         },
         "classes": {},
@@ -123,11 +124,12 @@ def accuracy(engine: str = "damage", **releases: Any) -> Reply:
 def test_accuracy_is_a_line_for_each_figure(tidegate: Tidegate, plane: Plane) -> None:
     plane.replies["/api/v1/engines/damage/accuracy?since_s=60.0"] = accuracy(**RELEASES)
     result = tidegate("accuracy", "damage", "--since-s", 60, "--url", plane.url)
-    header, precision, recall = result.stdout.splitlines()
+    header, precision, few, recall = result.stdout.splitlines()
     assert header.split()[:3] == ["ENGINE", "RELEASE", "METRIC"]
     assert precision.split() == [
-        *("damage", "1.0.0", "precision", "0.900", "0.810", "to", "0.950", "7"),
+        *("damage", "1.0.0", "precision", "0.900", "0.810", "to", "0.950", "12"),
     ]
+    assert few.split() == ["damage", "1.0.0", "f1", "0.000", "too", "few", "photos", "2"]
     assert recall.split() == ["damage", "1.0.0", "recall", "-", "-", "7"]
 
 

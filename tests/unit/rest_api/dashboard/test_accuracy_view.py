@@ -42,6 +42,17 @@ def test_releases_are_beside_each_other_in_their_colours() -> None:
 
 
 def test_a_share_that_may_be_above_one_has_no_bar() -> None:
-    found = {"1.0.0": Accuracy(2, {Metric.VOLUME_ERROR: Estimate(1.5, 1.0, 2.0, 2)})}
+    found = {"1.0.0": Accuracy(20, {Metric.VOLUME_ERROR: Estimate(1.5, 1.0, 2.0, 20)})}
     ((figure,),) = [row.figures for row in show_accuracy(found, VIEW)]
     assert (figure.text, figure.value) == (f"150{THIN}% (100{THIN}% to 200{THIN}%)", None)
+
+
+def test_very_few_photos_have_a_figure_without_an_interval() -> None:
+    found = {"1.0.0": Accuracy(2, {Metric.RECALL: Estimate(0.0, 0.0, 0.0, 2)})}
+    ((figure,),) = [row.figures for row in show_accuracy(found, VIEW)]
+    assert figure.text == f"0{THIN}%"
+    assert figure.photos_words == f"of 2{THIN}photos: too few for an interval"
+    enough = {"1.0.0": Accuracy(10, {Metric.RECALL: Estimate(0.5, 0.2, 0.8, 10)})}
+    ((figure,),) = [row.figures for row in show_accuracy(enough, VIEW)]
+    assert figure.photos_words == f"of 10{THIN}photos"
+    assert (figure.low, figure.high) == (0.2, 0.8)

@@ -38,6 +38,7 @@ async def test_an_engine_without_anything_says_so() -> None:
     assert "No answer was looked at in the last 15 min." in text
     assert "no requests in the last 15 min" in text
     assert "None yet." in text
+    assert "tidegate feedback ID --right damage" in text
 
 
 async def test_its_releases_and_curves() -> None:
