@@ -84,6 +84,17 @@ async def test_what_is_known_of_an_instance_that_does_not_answer_is_old(view: In
     assert "chip--good" not in served
 
 
+async def test_a_short_name_stays_on_one_line_and_a_long_one_may_break() -> None:
+    views = (instance_view("triton-0"), instance_view("t" * 60))
+    edge = Edge(status=FakeStatus(instance_views=views))
+    async with edge.client() as client:
+        page = (await client.get("/")).text
+        engine = (await client.get("/dashboard/engines/damage")).text
+    rows = re.findall(r'<th scope="row" class="(.*?)"><a[^>]*>(t[^<]*)<', page)
+    assert rows == [("name", "triton-0"), ("", "t" * 60)]
+    assert '<th scope="row" class="name"><span class="swatch' in engine
+
+
 async def test_the_dead_letters_lead_to_their_list() -> None:
     async with Edge().client() as client:
         page = (await client.get("/")).text
