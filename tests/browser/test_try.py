@@ -190,6 +190,9 @@ def test_a_bad_file_is_refused_in_words_beside_the_field(
     tab.expected.append("422")
     open_page(tab, tidegate)
     page = tab.page
+    page.set_input_files("#photo", ROOF)
+    assert boxes_of(detect(tab))
+    assert page.locator("#tools").is_visible()
     page.set_input_files(
         "#photo", {"name": HOSTILE + ".jpg", "mimeType": "image/jpeg", "buffer": b"no photo"}
     )
@@ -198,6 +201,10 @@ def test_a_bad_file_is_refused_in_words_beside_the_field(
     error = page.locator("#photo-error")
     error.wait_for()
     assert "JPEG" in error.inner_text()
+    # The words lead to the request, and nothing is left of the photo before.
+    link = error.get_by_role("link")
+    assert link.get_attribute("href") == f"/dashboard/traces/{link.inner_text()}"
+    assert not page.locator("#tools").is_visible()
     assert page.locator("#photo").get_attribute("aria-invalid") == "true"
     assert page.title() == "Try it · Tidegate"
     shoot(tab, "try-refused")

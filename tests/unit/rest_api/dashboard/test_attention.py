@@ -198,3 +198,8 @@ def test_since_when_is_remembered_while_it_lasts() -> None:
 def test_there_are_so_many_at_most() -> None:
     many = tuple(instance_view(f"triton-{n}", health="degraded") for n in range(MOST + 20))
     assert len(findings(instances=many)) == MOST
+
+
+def test_errors_lead_to_the_requests_that_failed() -> None:
+    (found,) = findings(traffic=summary(100, 20))
+    assert found.href == "/dashboard/traces?engine=damage&failed=true"

@@ -45,6 +45,15 @@ async def test_an_engine_in_figures() -> None:
     assert "1.1.0 100 % stable" in page
 
 
+async def test_an_engines_errors_lead_to_its_requests_that_failed() -> None:
+    edge = Edge()
+    asked(edge, 300, errors=6)
+    async with edge.client() as client:
+        page = (await client.get("/?span=1m")).text
+    card = page.partition('id="engines"')[2]
+    assert 'href="/dashboard/traces?engine=damage&amp;failed=true"' in card
+
+
 async def test_what_was_not_counted_is_not_shown_as_nothing() -> None:
     page = await read(Edge(), "/?span=15m")
     assert "No requests in the last 15 min." in page
