@@ -59,6 +59,8 @@ _CODE_OF_HTTP: Mapping[int, ErrorCode] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ErrorCode.MESSAGE_TOO_LARGE,
 }
 
+LISTED = "/docs lists what there is"
+
 
 class HttpRefusal(ControlPlaneError):
     """A refusal for which HTTP has a status of its own, more telling than its code's."""
@@ -130,8 +132,8 @@ def internal_problem(correlation_id: str) -> Response:
     return problem_of(error, correlation_id)
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Makes every expected exception of ``app`` a problem."""
+def install_problem_handlers(app: FastAPI, *, what_is_there: str = LISTED) -> None:
+    """Makes every expected exception of ``app`` a problem. what_is_there: for a wrong path."""
 
     async def tell_control_plane_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, ControlPlaneError)  # noqa: S101 - as registered below
@@ -139,7 +141,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     async def tell_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - as registered below
-        return _tell_http(request, error)
+        return _tell_http(request, error, what_is_there)
 
     async def tell_validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered below
@@ -154,13 +156,13 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, tell_validation_error)
 
 
-def _tell_http(request: Request, error: HTTPException) -> Response:
+def _tell_http(request: Request, error: HTTPException, what_is_there: str) -> Response:
     """A refusal by the router: no such path, no such method."""
     headers = error.headers or {}
     status = HTTPStatus(error.status_code)
     message = str(error.detail)
     if status is HTTPStatus.NOT_FOUND:
-        message = f"nothing is at {request.url.path[:200]}; /docs lists what there is"
+        message = f"nothing is at {request.url.path[:200]}; {what_is_there}"
     elif status is HTTPStatus.METHOD_NOT_ALLOWED:
         message = f"{request.method} is not allowed here; use {headers.get('Allow', 'another')}"
     fallback = ErrorCode.INTERNAL if status >= 500 else ErrorCode.INVALID_ARGUMENT

@@ -19,6 +19,10 @@ from control_plane.rest_api.services import MetricsText, StatusService
 from control_plane.rest_api.status import add_probes
 
 BODY_TIMEOUT_S = 10.0
+THERE = (
+    "a worker has /healthz, /readyz, /metrics and /api/v1/log-level; traces and all else are "
+    "asked of a control plane"
+)
 
 
 def create_worker_app(
@@ -38,7 +42,7 @@ def create_worker_app(
         openapi_url=None,
         redirect_slashes=False,
     )
-    install_problem_handlers(app)
+    install_problem_handlers(app, what_is_there=THERE)
     probes = APIRouter()
     add_probes(probes, status)
     app.include_router(probes)

@@ -79,3 +79,10 @@ async def test_a_port_that_is_taken_is_told_by_its_setting() -> None:
         assert refused.value.field == "worker.http_host"
     finally:
         await first.stop(0)
+
+
+async def test_a_wrong_path_is_told_what_a_worker_has() -> None:
+    async with client_of(Edge()) as client:
+        detail = (await client.get("/api/v1/traces/c-1")).json()["detail"]
+    assert "/docs" not in detail
+    assert "/api/v1/log-level; traces and all else are asked of a control plane" in detail
