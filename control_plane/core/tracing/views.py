@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from control_plane.core.tracing.spans import Attribute, Recording, Span
+
+Status = Literal["ok", "error", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class SpanView:
         return "" if code is None else f"{code}: {self.attributes.get('reason', '')}"
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         return _status(self.error, self.refusal)
 
 
@@ -64,7 +67,7 @@ class TraceView:
         return self.spans[0].refusal if self.spans else ""
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """``ok``, ``error`` or, where the caller was wrong, ``refused``."""
         return _status(self.error, self.refusal)
 
@@ -94,7 +97,7 @@ def view_of(recordings: Sequence[Recording], *, started_at: datetime, now_s: flo
     )
 
 
-def _status(error: str, refusal: str) -> str:
+def _status(error: str, refusal: str) -> Status:
     return "error" if error else "refused" if refusal else "ok"
 
 
