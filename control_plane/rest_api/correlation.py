@@ -19,11 +19,14 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.core.identifiers import CORRELATION_ID, is_correlation_id
-from control_plane.rest_api.problems import CLIENT_CLOSED_REQUEST, internal_problem
+from control_plane.errors import ControlPlaneError
+from control_plane.rest_api.problems import CLIENT_CLOSED_REQUEST, REFUSAL, internal_problem
 
 log = structlog.get_logger(__name__)
 
 HEADER = "X-Correlation-ID"
+MOST_WORDS = 240
+"""Of a refusal's reason: it may quote the caller."""
 _NAME = CORRELATION_ID.encode()
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -83,13 +86,19 @@ class CorrelationMiddleware:
 
     def _write_access_line(self, scope: Scope, status: int, started_s: float) -> None:
         write = log.debug if scope["path"] in _PROBES else log.info
-        write(
-            "request",
-            method=scope["method"],
-            route=_route_of(scope),
-            status=int(status),
-            duration_ms=round(self._since_ms(started_s), 2),
-        )
+        refusal: ControlPlaneError | None = scope.get(REFUSAL)
+        told = {}
+        if refusal is not None:
+            told = {"code": refusal.code.value, "reason": refusal.message[:MOST_WORDS]}
+        # Bound, so that a line of what went well has no empty fields.
+        with structlog.contextvars.bound_contextvars(**told):
+            write(
+                "request",
+                method=scope["method"],
+                route=_route_of(scope),
+                status=int(status),
+                duration_ms=round(self._since_ms(started_s), 2),
+            )
 
 
 def read_or_make_id(headers: Iterable[tuple[bytes, bytes]]) -> str:

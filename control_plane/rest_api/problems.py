@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 
@@ -59,6 +60,8 @@ _CODE_OF_HTTP: Mapping[int, ErrorCode] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ErrorCode.MESSAGE_TOO_LARGE,
 }
 
+REFUSAL = "tidegate.refusal"
+"""In a request's scope: the error that it was answered with."""
 LISTED = "/docs lists what there is"
 
 
@@ -77,6 +80,26 @@ def status_of(error: ControlPlaneError) -> int:
 def correlation_id_of(request: Request) -> str:
     """The id that the correlation middleware gave the request."""
     return str(request.scope.get("state", {}).get("correlation_id", ""))
+
+
+class Problem(Response):
+    """Leaves what it tells of where the access line finds it."""
+
+    def __init__(
+        self,
+        error: ControlPlaneError,
+        content: bytes,
+        *,
+        status_code: int,
+        headers: Mapping[str, str],
+        media_type: str,
+    ) -> None:
+        super().__init__(content, status_code, headers, media_type)
+        self._error = error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[REFUSAL] = self._error
+        await super().__call__(scope, receive, send)
 
 
 def problem_of(
@@ -105,7 +128,8 @@ def problem_of(
         # The header knows whole seconds only (RFC 9110, 10.2.3).
         all_headers["Retry-After"] = str(max(0, math.ceil(error.retry_after_s)))
     body.update(extensions or {})
-    return Response(
+    return Problem(
+        error,
         # A caller's own text may hold what is no Unicode; it is shown with marks in it.
         orjson.dumps(_storable(body), default=dict),
         status_code=status,

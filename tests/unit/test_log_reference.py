@@ -10,7 +10,10 @@ from tests.unit.log_events import logged
 FILE = Path(__file__).parents[2] / "docs" / "logs.md"
 ROW = re.compile(r"^\| `(?P<event>[^`|]+)` \| (?P<levels>[a-z, ]+) \| (?P<fields>[^|]*) \|.*\|$")
 # What loggers are bound to before, and so is not named at each call.
-BOUND = frozenset({"instance", "engine", "release", "instances", "ending", "action", "subject"})
+BOUND = frozenset({"instance", "engine", "release", "instances", "ending", "action", "subject"}) | {
+    "code",
+    "reason",
+}
 
 
 def rows() -> dict[str, tuple[set[str], set[str]]]:

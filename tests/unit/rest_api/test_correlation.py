@@ -93,3 +93,16 @@ async def test_what_is_not_http_passes_by() -> None:
 
     await CorrelationMiddleware(app, lambda: 0.0)({"type": "lifespan"}, never, never)
     assert passed == ["lifespan"]
+
+
+async def test_the_line_of_a_refused_request_has_code_and_reason(edge: Edge) -> None:
+    merge = structlog.contextvars.merge_contextvars
+    async with edge.client() as client:
+        with capture_logs(processors=[merge]) as lines:
+            await client.get("/nothing")
+            await client.get("/healthz")
+    assert [(line.get("code"), line.get("reason")) for line in lines] == [
+        ("not_found", "nothing is at /nothing; /docs lists what there is"),
+        (None, None),
+    ]
+    assert "code" not in structlog.contextvars.get_contextvars()
