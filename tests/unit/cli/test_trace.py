@@ -248,3 +248,10 @@ def test_what_was_refused_is_told_with_its_whole_reason() -> None:
     lines = drawn(shown, width=200)
     assert "refused: photo_invalid: the photo is neither" in lines[0]
     assert lines[-1] == f"✗ detect refused: photo_invalid: {reason}"
+
+
+def test_where_none_failed_it_is_said_of_how_many(tidegate: Tidegate, plane: Plane) -> None:
+    plane.replies[f"{TRACES}?is_error=true&limit=20"] = Reply({"traces": []})
+    plane.replies[f"{TRACES}?limit=500"] = Reply({"traces": [SUMMARY, SUMMARY]})
+    shown = tidegate("trace", "--errors", "--url", plane.url).stdout
+    assert shown == "none of the 2 kept failed\n"

@@ -60,6 +60,7 @@ async def test_a_trace_is_shown_whole(edge: Edge) -> None:
         "duration_ms": 750.0,
         "status": "ok",
         "error": None,
+        "refusal": None,
         "is_sampled": False,
         "is_complete": True,
         "parent_id": None,
