@@ -25,6 +25,7 @@ from control_plane.rest_api.problems import CLIENT_CLOSED_REQUEST, REFUSAL, inte
 log = structlog.get_logger(__name__)
 
 HEADER = "X-Correlation-ID"
+UNMATCHED = "unmatched"
 MOST_WORDS = 240
 """Of a refusal's reason: it may quote the caller."""
 _NAME = CORRELATION_ID.encode()
@@ -87,15 +88,18 @@ class CorrelationMiddleware:
     def _write_access_line(self, scope: Scope, status: int, started_s: float) -> None:
         write = log.debug if scope["path"] in _PROBES else log.info
         refusal: ControlPlaneError | None = scope.get(REFUSAL)
-        told = {}
+        told, route = {}, _route_of(scope)
         if refusal is not None:
-            told = {"code": refusal.code.value, "reason": refusal.message[:MOST_WORDS]}
+            told["code"] = refusal.code.value
+            # Where nothing is at a path, the reason is the path, and whatever somebody put there.
+            if route != UNMATCHED:
+                told["reason"] = refusal.message[:MOST_WORDS]
         # Bound, so that a line of what went well has no empty fields.
         with structlog.contextvars.bound_contextvars(**told):
             write(
                 "request",
                 method=scope["method"],
-                route=_route_of(scope),
+                route=route,
                 status=int(status),
                 duration_ms=round(self._since_ms(started_s), 2),
             )
@@ -111,4 +115,4 @@ def read_or_make_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 def _route_of(scope: Scope) -> str:
     """The route's pattern, not the path: few values, and nothing a stranger wrote."""
-    return getattr(scope.get("route"), "path", "unmatched")
+    return getattr(scope.get("route"), "path", UNMATCHED)

@@ -251,7 +251,9 @@ def measured(tab: Tab, session: object) -> dict[str, float]:
         one["name"]: one["value"]
         for one in session.send("Performance.getMetrics")["metrics"]  # type: ignore[attr-defined]
     }
-    return {**found, "nodes": tab.page.evaluate("document.querySelectorAll('*').length")}
+    # Some variants have longer lists than others; the longest is what counts.
+    nodes = [tab.page.evaluate("document.querySelectorAll('*').length") for _ in range(60)]
+    return {**found, "nodes": max(nodes)}
 
 
 def test_the_page_is_used_by_keyboard_alone(site: FakeSite, tab: Tab) -> None:

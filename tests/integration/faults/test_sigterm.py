@@ -169,6 +169,7 @@ def running(folder: Path, **settings: object) -> Iterator[RunningTidegate]:
         tidegate.stop()
 
 
+@pytest.mark.alone
 def test_no_request_that_was_accepted_fails(tmp_path: Path) -> None:
     settings = {"shutdown.notice_s": NOTICE_S, "requests.engine_timeout_s": 10}
     with running(tmp_path, **settings) as tidegate:
