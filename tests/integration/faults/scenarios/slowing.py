@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from math import inf
 
 from tests.integration.faults.load import (
     Outcome,
@@ -51,9 +52,17 @@ def slow_one(tidegate: RunningTidegate) -> Shown:
             Figure(f"p99 of the first {SETTLED_AFTER_S:g} s", 1000 * quantile(first, 0.99), "ms"),
             Figure("p50 after that", 1000 * quantile(later, 0.5), "ms"),
             Figure("p99 after that", 1000 * quantile(later, 0.99), "ms"),
+            # Where the machine stalls, the healthy one has many in flight for a moment, and a few
+            # requests rightly try the other: on a busy one the 99th percentile may be among them.
             Figure(
                 "p99 to the healthy fleet's",
                 quantile(later, 0.99) / p99_s,
+                at_most=2.0,
+                busy_at_most=inf,
+            ),
+            Figure(
+                "p95 to the healthy fleet's p99",
+                quantile(later, 0.95) / p99_s,
                 at_most=2.0,
                 busy_at_most=5.0,  # of the slow one it would be ten and more
             ),
