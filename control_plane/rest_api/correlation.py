@@ -25,9 +25,9 @@ from control_plane.rest_api.problems import CLIENT_CLOSED_REQUEST, REFUSAL, inte
 log = structlog.get_logger(__name__)
 
 HEADER = "X-Correlation-ID"
-UNMATCHED = "unmatched"
+SERVER_FAULTS = 500
 MOST_WORDS = 240
-"""Of a refusal's reason: it may quote the caller."""
+"""Of a failure's reason."""
 _NAME = CORRELATION_ID.encode()
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -88,18 +88,20 @@ class CorrelationMiddleware:
     def _write_access_line(self, scope: Scope, status: int, started_s: float) -> None:
         write = log.debug if scope["path"] in _PROBES else log.info
         refusal: ControlPlaneError | None = scope.get(REFUSAL)
-        told, route = {}, _route_of(scope)
+        told: dict[str, str] = {}
         if refusal is not None:
             told["code"] = refusal.code.value
-            # Where nothing is at a path, the reason is the path, and whatever somebody put there.
-            if route != UNMATCHED:
+            if refusal.field:
+                told["field"] = refusal.field
+            # What the caller got wrong is told in his own words, and they may be a secret.
+            if int(status) >= SERVER_FAULTS:
                 told["reason"] = refusal.message[:MOST_WORDS]
         # Bound, so that a line of what went well has no empty fields.
         with structlog.contextvars.bound_contextvars(**told):
             write(
                 "request",
                 method=scope["method"],
-                route=route,
+                route=_route_of(scope),
                 status=int(status),
                 duration_ms=round(self._since_ms(started_s), 2),
             )
@@ -115,4 +117,4 @@ def read_or_make_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 def _route_of(scope: Scope) -> str:
     """The route's pattern, not the path: few values, and nothing a stranger wrote."""
-    return getattr(scope.get("route"), "path", UNMATCHED)
+    return getattr(scope.get("route"), "path", "unmatched")

@@ -12,6 +12,7 @@ ROW = re.compile(r"^\| `(?P<event>[^`|]+)` \| (?P<levels>[a-z, ]+) \| (?P<fields
 # What loggers are bound to before, and so is not named at each call.
 BOUND = frozenset({"instance", "engine", "release", "instances", "ending", "action", "subject"}) | {
     "code",
+    "field",
     "reason",
 }
 

@@ -10,7 +10,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from control_plane.rest_api.correlation import CorrelationMiddleware
-from tests.unit.rest_api.fakes import UUID, Edge, upload
+from tests.unit.rest_api.fakes import UUID, Edge, engine_view, upload
 
 
 @pytest.fixture
@@ -95,16 +95,30 @@ async def test_what_is_not_http_passes_by() -> None:
     assert passed == ["lifespan"]
 
 
-async def test_the_line_of_a_refused_request_has_code_and_reason(edge: Edge) -> None:
+async def test_the_line_of_a_refused_request_has_its_code_and_nothing_that_the_caller_wrote(
+    edge: Edge,
+) -> None:
     merge = structlog.contextvars.merge_contextvars
     async with edge.client() as client:
         with capture_logs(processors=[merge]) as lines:
-            await client.post("/api/v1/log-level", json={})
             await client.get("/a-secret-in-a-path")
+            await client.put("/api/v1/log-level", json={"level": "a-secret"})
             await client.get("/healthz")
-    refused, lost, well = [(line.get("code"), line.get("reason")) for line in lines]
-    assert refused[0] == "unimplemented"
-    assert refused[1]
-    assert lost == ("not_found", None)
-    assert well == (None, None)
+    told = [(line.get("code"), line.get("field"), line.get("reason")) for line in lines]
+    assert told[-3:] == [
+        ("not_found", "path", None),
+        ("invalid_argument", "level", None),
+        (None, None, None),
+    ]
+    assert "secret" not in str(lines)
+
+
+async def test_the_line_of_a_failed_request_has_its_reason(edge: Edge) -> None:
+    edge.status.engine_views = (engine_view(is_ready=False),)
+    edge.status.was_whole = False
+    async with edge.client() as client:
+        with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+            answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert lines[-1]["reason"] == answer.json()["detail"]
     assert "code" not in structlog.contextvars.get_contextvars()
