@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from control_plane.core.stakes import write_stake
+
 Rollout = Mapping[str, Any]
 Metric = Mapping[str, Any]
 
 ALL_BP, BP_PER_PERCENT = 10_000, 100
-LARGEST_WRITTEN_OUT = 1e5
 
 FINISHED_WELL = "completed"
 MARKS = {
@@ -174,14 +174,7 @@ def figure(value: float | None, *, is_share: bool) -> str:
 
 def evidence_of(log_e: float | None) -> str:
     """An e-value from its logarithm: how many times likelier what was seen has become."""
-    if log_e is None:
-        return "none"
-    if log_e >= math.log(LARGEST_WRITTEN_OUT):
-        return f"10^{log_e / math.log(10):.0f}"
-    value = math.exp(log_e)
-    if value < 0.01:
-        return "<0.01"
-    return f"{value:.2f}" if value < 0.995 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
+    return "none" if log_e is None else write_stake(log_e)
 
 
 def reached(log_e: float | None, log_threshold: float | None) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from math import exp, isfinite, log
+from math import isfinite
 
 from control_plane.core.rollout import (
     Command,
@@ -15,11 +15,11 @@ from control_plane.core.rollout import (
     Verdict,
     words_of,
 )
+from control_plane.core.stakes import write_stake
 from control_plane.rest_api.dashboard import tones, words
 from control_plane.rest_api.dashboard.engine_cards import VERDICT_WORDS
 from control_plane.services.rollout_views import RolloutView
 
-LARGEST_WRITTEN_OUT = 1e5
 WIDEST = 1.25
 """A bar is as long as that many thresholds; what is more is cut off there."""
 
@@ -53,18 +53,7 @@ class Bar:
     @property
     def words(self) -> str:
         """What a stake of 1 has become, of what it must become: as ``tidegate rollout`` says it."""
-        return f"{_stake(self.evidence)} of {_stake(self.threshold)}"
-
-
-def _stake(logarithm: float) -> str:
-    if not isfinite(logarithm):
-        return "0" if logarithm < 0 else "∞"
-    if logarithm >= log(LARGEST_WRITTEN_OUT):
-        return f"10^{logarithm / log(10):.0f}"
-    value = exp(logarithm)
-    if value < 0.01:
-        return "<0.01"
-    return f"{value:.2f}" if value < 0.995 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
+        return f"{write_stake(self.evidence)} of {write_stake(self.threshold)}"
 
 
 @dataclass(frozen=True, slots=True)
