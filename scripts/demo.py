@@ -86,7 +86,10 @@ def main() -> int:
         console.rule("done")
     pictures = sorted(OUTPUT.glob("*.jpg"))
     console.print(f"{len(pictures)} annotated pictures in {OUTPUT.relative_to(ROOT)}/")
-    console.print("Next: [bold]make up[/bold] keeps it running, on http://127.0.0.1:9000/docs")
+    console.print(
+        "Next: [bold]make up[/bold] keeps it running: the dashboard on http://127.0.0.1:9000/, "
+        "the API on /docs"
+    )
     return 0 if len(pictures) == len(PHOTOS) and plane.returncode == 0 else 1
 
 
