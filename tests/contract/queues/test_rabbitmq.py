@@ -8,8 +8,10 @@ import random
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import aio_pika
+import aiormq.channel
 import pytest
 import structlog
 from pamqp import encode
@@ -299,25 +301,22 @@ async def test_a_consumer_that_gets_nothing_is_opened_anew(
 async def test_messages_of_others_are_taken_whatever_they_are(
     queue: RabbitmqQueue,
     options: RabbitmqOptions,
-    rabbitmq: RabbitmqServer,
+    broker: aio_pika.abc.AbstractChannel,
+    monkeypatch: pytest.MonkeyPatch,
     sent: dict[str, object],
     expected: tuple[str | None, bool, bytes],
 ) -> None:
     assert await queue.take(ANY, wait_s=0.5) == ()
-    async with await aio_pika.connect(rabbitmq.url()) as connection:
-        # Without confirmations none is given an id on its way.
-        channel = await connection.channel(publisher_confirms=False)
-        underlay = await channel.get_underlay_channel()
-        arguments = {"body": b"{}", **sent}
-        foreign = aio_pika.Message(**arguments)  # type: ignore[arg-type]
-        underlay.publisher_confirms = False
-        exchange = await channel.get_exchange(options.prefix, ensure=False)
-        await exchange.publish(foreign, "low", mandatory=False)
+    # aiormq gives each message an id; other clients do not.
+    monkeypatch.setattr(aiormq.channel, "UUID", lambda **_: SimpleNamespace(hex=None))
+    foreign = aio_pika.Message(**{"body": b"{}", **sent})  # type: ignore[arg-type]
+    exchange = await broker.get_exchange(options.prefix, ensure=False)
+    await exchange.publish(foreign, "low")
 
     (taken,) = await queue.take(ANY, wait_s=WAIT_S)
     named, is_cut, body = expected
-    if named is not None:
-        assert taken.message_id == named
+    # One without an id is given one.
+    assert taken.message_id == named if named is not None else taken.message_id
     assert (taken.priority, taken.is_cut, taken.body) == (LOW, is_cut, body)
     assert (taken.deliveries, taken.is_dead) == (1, False)
     # A retry is the same message, and not a new one.
