@@ -22,9 +22,11 @@ const TONES = { completed: "good", partial: "warn", failed: "bad" };
 // What is on the page now; the photo may still be decoded, and the window may change its size.
 let current = null;
 
-export function show(answer, picture, tookMs) {
+// seen: as viewNow() told it before a reload.
+export function show(answer, picture, tookMs, seen) {
   const { marks, leftOut } = marksOf(answer.results);
-  current = { answer, marks, leftOut, picture, view: { hidden: new Set(), least: 0 } };
+  const view = { hidden: new Set(seen?.hidden ?? []), least: seen?.least ?? 0 };
+  current = { answer, marks, leftOut, picture, view };
   showHead(answer, tookMs);
   showErrors(answer.errors ?? {});
   showTools();
@@ -44,6 +46,11 @@ export function clear() {
   byId("tool-engines").replaceChildren();
   byId("shown-count").textContent = "";
   byId("counts-body").replaceChildren();
+}
+
+// What is drawn: the engines that are not, and how sure a finding has to be.
+export function viewNow() {
+  return current ? { hidden: [...current.view.hidden], least: current.view.least } : null;
 }
 
 // Called whenever the photo was decoded or its size on the screen has changed.
@@ -98,7 +105,7 @@ function showTools() {
   byId("tools").hidden = !marks.length;
   byId("tool-engines").replaceChildren(
     ...engines.map((engine) => {
-      const box = make("input", { type: "checkbox", checked: true, "data-toggle-engine": engine });
+      const box = make("input", { type: "checkbox", checked: !view.hidden.has(engine), "data-toggle-engine": engine });
       box.addEventListener("change", () => {
         if (box.checked) view.hidden.delete(engine);
         else view.hidden.add(engine);
@@ -108,7 +115,7 @@ function showTools() {
     }),
   );
   const slider = byId("least");
-  slider.value = "0";
+  slider.value = String(view.least);
   slider.oninput = () => {
     view.least = Number(slider.value);
     changed();

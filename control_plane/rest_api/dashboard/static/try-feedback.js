@@ -6,7 +6,8 @@ import { make } from "./try-answer.js";
 const FEEDBACK = "/api/v1/feedback";
 
 // answer: finished, at least in part. place: where it is offered; empty where no engine answered.
-export function offerFeedback(answer, place) {
+// verdicts: what was said before, by engine; what is said is put there, and onGiven is told.
+export function offerFeedback(answer, place, verdicts, onGiven) {
   const engines = Object.keys(answer.results ?? {});
   if (!engines.length) {
     place.replaceChildren();
@@ -14,12 +15,12 @@ export function offerFeedback(answer, place) {
   }
   place.replaceChildren(
     make("h3", {}, "Was that right?"),
-    make("div", { class: "rows" }, ...engines.map((engine) => rowOf(answer, engine))),
+    make("div", { class: "rows" }, ...engines.map((engine) => rowOf({ answer, engine, verdicts, onGiven }))),
     make("p", { class: "quiet small" }, "It counts for the accuracy of the release that answered."),
   );
 }
 
-function rowOf(answer, engine) {
+function rowOf({ answer, engine, verdicts, onGiven }) {
   const said = make("span", { class: "small", role: "status" });
   const row = make("div", { class: "verdict", "data-verdict": engine }, make("b", {}, engine));
   const buttons = [
@@ -31,14 +32,31 @@ function rowOf(answer, engine) {
       { type: "button", class: "button", "aria-pressed": "false", "aria-label": `${word}: ${engine}` },
       word,
     );
-    button.addEventListener("click", () => give({ answer, engine, isRight, said, buttons, button }));
+    button.addEventListener("click", async () => {
+      const verdict = await give({ answer, engine, isRight, said, buttons });
+      if (verdict) {
+        verdicts[engine] = verdict;
+        showVerdict(verdict, buttons, said);
+        onGiven();
+      }
+      button.focus();
+    });
     return button;
   });
+  if (verdicts[engine]) showVerdict(verdicts[engine], buttons, said);
   row.append(...buttons, said);
   return row;
 }
 
-async function give({ answer, engine, isRight, said, buttons, button }) {
+function showVerdict({ isRight, release }, [right, wrong], said) {
+  right.setAttribute("aria-pressed", String(isRight));
+  wrong.setAttribute("aria-pressed", String(!isRight));
+  said.textContent = `Noted for ${release}: ${isRight ? "right" : "wrong"}.`;
+}
+
+// What was noted, or null.
+async function give({ answer, engine, isRight, said, buttons }) {
+  let verdict = null;
   for (const one of buttons) one.disabled = true;
   said.textContent = "";
   try {
@@ -52,16 +70,11 @@ async function give({ answer, engine, isRight, said, buttons, button }) {
       }),
     });
     const taken = await response.json();
-    if (response.ok) {
-      for (const one of buttons) one.setAttribute("aria-pressed", String(one === button));
-      const release = taken.engines?.[engine]?.release ?? "the release";
-      said.textContent = `Noted for ${release}: ${isRight ? "right" : "wrong"}.`;
-    } else {
-      said.textContent = `Not noted: ${taken.detail ?? response.status}.`;
-    }
+    if (response.ok) verdict = { isRight, release: taken.engines?.[engine]?.release ?? "the release" };
+    else said.textContent = `Not noted: ${taken.detail ?? response.status}.`;
   } catch {
     said.textContent = "Not noted: no answer came from the control plane.";
   }
   for (const one of buttons) one.disabled = false;
-  button.focus();
+  return verdict;
 }

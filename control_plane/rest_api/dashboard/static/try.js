@@ -1,21 +1,24 @@
 // The page for trying a photo: it is chosen, dropped or pasted, sent to the same address as any
-// caller's, and the answer is drawn. The photo never leaves this page but for that request, and is
+// caller's, and the answer is drawn. The photo never leaves this browser but for that request, and is
 // shown from where it lies (an object URL): 20 MB are not copied into a text.
 
-import { clear, make, millis, redraw, show } from "./try-answer.js";
+import { clear, millis, redraw, show, viewNow } from "./try-answer.js";
 import { offerFeedback } from "./try-feedback.js";
+import { forgetOld, forgetPhoto, keepOutcome, keepPhoto, keptOf } from "./try-kept.js";
+import { nameRequest, tell, tellField, tellProblem } from "./try-told.js";
+import { forgetTrace, showTrace } from "./try-trace.js";
 import { uprightOf } from "./try-upright.js";
 
 const DETECT = "/api/v1/orchestrator/detect";
-const FIELDS = { photo: "photo", detection_types: "engines", priority: "priority", releases: "engines" };
-const TRACE_TRIES = 6;
-const TRACE_EVERY_MS = 400;
 
 const byId = (id) => document.getElementById(id);
 const form = byId("try");
 const input = byId("photo");
 const drop = byId("drop");
 const picture = byId("picture");
+const nothingYet = byId("shot-word").textContent;
+
+const mostBytes = () => Number(form.dataset.maxBytes);
 
 let file = null;
 let objectUrl = "";
@@ -32,13 +35,23 @@ function choose(files) {
     return;
   }
   stop();
-  file = first;
+  tell("");
+  take(first);
+  forgetPhoto(photoId());
+  hold({ photo: { id: newId(), name: file.name }, ...UNASKED });
+  if (file.size <= mostBytes()) keepPhoto(photoId(), file);
+  if (others.length) tellField("photo", `One photo at a time: ${file.name} was taken.`);
+}
+
+// It is shown in place of the one before.
+function take(chosen) {
+  file = chosen;
   clear();
   forgetTrace();
   preview(file);
   byId("chosen").textContent = `${file.name}, ${bytes(file.size)}`;
   byId("send").disabled = false;
-  if (others.length) tellField("photo", `One photo at a time: ${file.name} was taken.`);
+  byId("forget").hidden = false;
 }
 
 async function preview(chosen) {
@@ -51,6 +64,28 @@ async function preview(chosen) {
   picture.alt = `The photo ${chosen.name}`;
   picture.src = objectUrl;
 }
+
+byId("forget").addEventListener("click", () => {
+  stop();
+  forgetPhoto(photoId());
+  history.replaceState(null, "", location.href);
+  file = null;
+  input.value = ""; // else the same photo could not be chosen again
+  clear();
+  forgetTrace();
+  tellField("photo", "");
+  tell("");
+  byId("chosen").textContent = "";
+  byId("send").disabled = true;
+  byId("shot").hidden = true;
+  byId("shot-word").textContent = nothingYet;
+  byId("shot-none").hidden = false;
+  picture.removeAttribute("src");
+  URL.revokeObjectURL(objectUrl);
+  objectUrl = "";
+  input.focus(); // before the button that has it is gone
+  byId("forget").hidden = true;
+});
 
 function bytes(size) {
   return size >= 1e6 ? `${(size / 1e6).toFixed(1)} MB` : `${Math.max(1, Math.round(size / 1e3))} kB`;
@@ -113,12 +148,50 @@ function remember() {
   if (priority !== "normal") wanted.set("priority", priority);
   if (!form.elements.fresh.checked) wanted.set("cached", "yes");
   const query = wanted.toString();
-  history.replaceState(null, "", query ? `?${query}` : location.pathname);
+  history.replaceState(history.state, "", query ? `?${query}` : location.pathname);
 }
 
 form.addEventListener("change", (event) => {
   if (event.target !== input) remember();
 });
+
+// --- What a reload shows again: small things lie in this entry of the tab's history, the photo and
+// the answer in the browser's storage under the id that is there.
+
+const UNASKED = { request: "", view: null, verdicts: {} };
+
+function hold(changes) {
+  history.replaceState({ ...history.state, ...changes }, "", location.href);
+}
+
+function photoId() {
+  return history.state?.photo?.id ?? "";
+}
+
+// crypto.randomUUID is there over HTTPS alone.
+function newId() {
+  return `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+}
+
+byId("tools").addEventListener("change", () => hold({ view: viewNow() }));
+
+async function restore() {
+  await forgetOld();
+  const { photo, request: id } = history.state ?? {};
+  if (!photo) return;
+  const kept = await keptOf(photo.id);
+  if (file) return; // one was chosen meanwhile
+  if (kept) {
+    take(kept.file);
+    if (kept.outcome) tellOutcome(kept.outcome);
+    return;
+  }
+  const place = byId("chosen");
+  place.textContent = `This browser does not keep the photo ${photo.name} any more: choose it again.`;
+  nameRequest(place, id);
+}
+
+restore();
 
 // --- Asking.
 
@@ -133,11 +206,10 @@ form.addEventListener("submit", (event) => {
 });
 
 function whatIsMissing() {
-  const most = Number(form.dataset.maxBytes);
   if (!file) return ["photo", "Choose a photo first."];
-  if (file.size > most) {
+  if (file.size > mostBytes()) {
     // Said here, because the server would hang up before all of it is sent.
-    return ["photo", `photo has ${file.size} bytes; the limit of a photo is ${most}`];
+    return ["photo", `photo has ${file.size} bytes; the limit of a photo is ${mostBytes()}`];
   }
   if (!chosenEngines().length) return ["engines", "Choose at least one engine."];
   return null;
@@ -156,6 +228,8 @@ function send() {
   clear();
   forgetTrace();
   byId("feedback").replaceChildren();
+  hold(UNASKED);
+  keepOutcome(photoId(), null);
   request = new XMLHttpRequest(); // fetch cannot say how much was sent
   request.open("POST", DETECT);
   if (form.elements.fresh.checked) request.setRequestHeader("Cache-Control", "no-cache");
@@ -214,77 +288,20 @@ function answered(tookMs) {
     tell(`The answer cannot be read (HTTP ${status}).`);
     return;
   }
+  hold({ request: String(answer.correlation_id ?? "") });
+  keepOutcome(photoId(), { status, answer, tookMs });
+  tellOutcome({ status, answer, tookMs });
+  if (!byId("answer").hidden) byId("answer").scrollIntoView({ block: "nearest" });
+}
+
+// status: of HTTP. answer: or the problem.
+function tellOutcome({ status, answer, tookMs }) {
   if (status !== 200) tellProblem(answer, status);
   // Where no engine answered, the problem has the members of an answer, too.
   if (status === 200 || answer.errors) {
-    show(answer, picture, tookMs);
-    byId("answer").scrollIntoView({ block: "nearest" });
-    offerFeedback(answer, byId("feedback"));
+    const { view, verdicts = {} } = history.state ?? {};
+    show(answer, picture, tookMs, view);
+    offerFeedback(answer, byId("feedback"), verdicts, () => hold({ verdicts }));
   }
   if (answer.correlation_id) showTrace(answer.correlation_id);
-}
-
-// --- What went wrong, beside what it is about.
-
-function tellProblem(problem, status) {
-  const words = String(problem.detail ?? `it was refused (HTTP ${status})`);
-  const after = Number.isFinite(problem.retry_after_s)
-    ? ` Try again in ${Math.max(1, Math.ceil(problem.retry_after_s))} s.`
-    : "";
-  const code = String(problem.code ?? "");
-  const field = FIELDS[String(problem.field ?? "").split(/[.[]/)[0]];
-  const isPhoto = code.startsWith("photo_");
-  const id = String(problem.correlation_id ?? "");
-  if (field || isPhoto) {
-    tellField(field ?? "photo", `${words}.${after}`);
-    nameRequest(byId(`${field ?? "photo"}-error`), id);
-  } else if (!problem.errors) {
-    tell(`${words}.${after} (${code || status})`);
-    nameRequest(byId("try-error"), id);
-  }
-}
-
-// By what it is found in the log and among the requests.
-function nameRequest(place, id) {
-  if (!id) return;
-  const link = make("a", { href: `/dashboard/traces/${encodeURIComponent(id)}` }, make("code", {}, id));
-  place.append(" Correlation id ", link);
-}
-
-function tellField(name, words) {
-  const place = byId(`${name}-error`);
-  place.textContent = words;
-  place.hidden = !words;
-  const field = name === "photo" ? input : null;
-  field?.setAttribute("aria-invalid", String(Boolean(words)));
-}
-
-function tell(words, tone = "bad") {
-  const place = byId("try-error");
-  place.hidden = !words;
-  place.className = `notice notice--${tone}`;
-  place.textContent = words;
-}
-
-// --- The waterfall: made by the server from the trace, which may end a moment after the answer.
-
-let traceShown = ""; // of the answer that is on the page
-
-function forgetTrace() {
-  traceShown = "";
-  byId("waterfall").replaceChildren();
-}
-
-async function showTrace(id) {
-  const place = byId("waterfall");
-  traceShown = id;
-  for (let tries = 0; tries < TRACE_TRIES && traceShown === id; tries += 1) {
-    const response = await fetch(`/dashboard/traces/${encodeURIComponent(id)}/waterfall`).catch(() => null);
-    const html = response?.ok ? await response.text().catch(() => "") : "";
-    if (traceShown !== id) return; // another photo was chosen meanwhile
-    if (html) htmx.swap(place, html, { swapStyle: "innerHTML" });
-    window.tidegate.showAges(place);
-    if (place.querySelector("[data-complete=true]")) return;
-    await new Promise((resolve) => setTimeout(resolve, TRACE_EVERY_MS));
-  }
 }
