@@ -9,7 +9,9 @@ import pytest
 
 from tests.browser.test_instance import act
 from tests.integration.jobs.asking import accepted, finished, job_of, submit
-from tests.integration.running import ROOT, RunningTidegate
+from tests.integration.jobs.receiving import Receiver
+from tests.integration.photos import small_photo
+from tests.integration.running import ROOT, RunningTidegate, wait_until
 from tests.servers.chromium import Tab
 
 SAMPLE = (ROOT / "samples" / "roof-1.jpg").read_bytes()
@@ -101,6 +103,63 @@ def test_dead_letters_of_one_kind_are_replayed_and_discarded_together(
     act(tab, f"Discard {count}")
     page.locator("#dead", has_text="every job that was given up has been seen to").wait_for()
     assert all(job_of(tidegate, one)["dead"] is None for one, _ in letters)
+
+
+def refused_results(tidegate: RunningTidegate, receiver: Receiver, count: int) -> tuple[str, ...]:
+    """Their correlation id, and the ids of as many jobs whose result nobody took."""
+    correlation_id = f"resend-{uuid.uuid4()}"
+    receiver.answers[correlation_id] = [410] * count
+    headers = {"x-correlation-id": correlation_id}
+    ids = [accepted(submit(tidegate, small_photo(), headers=headers)) for _ in range(count)]
+    for job_id in ids:
+        wait_handover(tidegate, job_id, "given_up")
+    return correlation_id, *ids
+
+
+def wait_handover(tidegate: RunningTidegate, job_id: str, wanted: str) -> None:
+    def is_there() -> bool:
+        handover = job_of(tidegate, job_id)["handover"]
+        return handover is not None and handover["state"] == wanted
+
+    wait_until(is_there, timeout_s=90, what=f"the result of {job_id} is {wanted}")
+
+
+def test_a_result_that_nobody_took_is_sent_again(
+    tidegate: RunningTidegate, receiver: Receiver, tab: Tab
+) -> None:
+    _, job_id = refused_results(tidegate, receiver, 1)
+    tab.open(f"{tidegate.url}/dashboard/jobs/{job_id}")
+    state = tab.page.locator("#state")
+    state.get_by_text("given up, 1 try").wait_for()
+    tab.shoot("job-undelivered")
+    said = act(tab, "Send its result again", reason="the receiver is mended")
+    assert "Its result is delivered again" in said
+    assert f"The result of job {job_id} is sent again." in tab.page.locator("#said").inner_text()
+    # The page follows without a reload, and offers it no more.
+    state.locator("dd", has_text="delivered").wait_for()
+    assert tab.page.get_by_role("button", name="Send its result again").count() == 0
+    first, *again = receiver.received[f"{job_id}.0"]
+    assert again == [first]
+    entry = tidegate.get("/api/v1/audit?limit=1")["entries"][0]
+    assert (entry["action"], entry["reason"]) == ("resend_job", "the receiver is mended")
+
+
+def test_results_that_nobody_took_are_sent_again_together(
+    tidegate: RunningTidegate, receiver: Receiver, tab: Tab
+) -> None:
+    correlation_id, *ids = refused_results(tidegate, receiver, 2)
+    page = tab.page
+    tab.open(f"{tidegate.url}/dashboard/jobs?correlation_id={correlation_id}&undelivered=true")
+    latest = page.locator("#latest")
+    latest.get_by_text("result not delivered").nth(1).wait_for()
+    said = act(tab, "Send again 2", shot="jobs-resend")
+    assert "Send again all 2 undelivered results of this list?" in said
+    assert "2 were sent again." in page.locator("#said").inner_text()
+    for job_id in ids:
+        wait_handover(tidegate, job_id, "delivered")
+        assert len(receiver.received[f"{job_id}.0"]) == 2
+    latest.get_by_text("No job is like that.").wait_for()
+    assert page.get_by_role("button", name="Send again 2").count() == 0
 
 
 def test_the_filters_are_in_the_address(
