@@ -31,7 +31,7 @@ def feedback(
     request_id: Annotated[
         str,
         typer.Argument(
-            metavar="REQUEST_ID", show_default=False, help="Of the answer, or its detection_id."
+            metavar="REQUEST_ID", show_default=False, help="Of the answer, or another of its ids."
         ),
     ],
     truth: Annotated[
@@ -54,6 +54,12 @@ def feedback(
     is_detection: Annotated[
         bool, typer.Option("--detection", help="The id is the detection's, not the request's.")
     ] = False,
+    is_correlation: Annotated[
+        bool,
+        typer.Option(
+            "--correlation", help="The id is the correlation id, which no other request had."
+        ),
+    ] = False,
     note: Annotated[
         str, typer.Option("--note", metavar="TEXT", show_default=False, help="What else to say.")
     ] = "",
@@ -67,7 +73,10 @@ def feedback(
     Said again of the same engine, it replaces what was said before.
     """
     said = _said(truth, right or [], wrong or [])
+    if is_detection and is_correlation:
+        raise typer.BadParameter("say one of them", param_hint="--detection, --correlation")
     name = "detection_id" if is_detection else "request_id"
+    name = "correlation_id" if is_correlation else name
     body = {name: request_id, "truth": said, "note": note, "who": signed(who, "")["who"]}
     answer = ControlPlane(url, token).post("/api/v1/feedback", body)
     if as_json:

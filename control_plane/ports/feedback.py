@@ -19,6 +19,10 @@ class KeptDetections(Protocol):
         """By the id of the request or of the detection; the latest, if there are several."""
         ...
 
+    async def requests_of(self, correlation_id: str, *, limit: int) -> tuple[str, ...]:
+        """The ids of the requests that had this correlation id, the latest first."""
+        ...
+
     async def forget(self, *, most: int, keep_s: float, limit: int) -> int:
         """Drops what is older, or more; how many were dropped, at most about ``limit``."""
         ...

@@ -35,9 +35,10 @@ from control_plane.services.rollout_requests import check_who
 
 GIVE = """
 What is true of a photo, held against what an engine found on it. The answer is found by its
-`request_id` or `detection_id` (of a job only by the `request_id`), as long as it is kept
-(`feedback.keep`, `feedback.keep_s`, `feedback.most`). A box is right if a true one of its class
-overlaps it by half. Said again of the same engine, it replaces what was said before.
+`request_id`, its `detection_id` (not of a job), or its `correlation_id` where no other request had
+the same, as long as it is kept (`feedback.keep`, `feedback.keep_s`, `feedback.most`). A box is
+right if a true one of its class overlaps it by half. Said again of the same engine, it replaces
+what was said before.
 
 `Content-Type: application/json` is required; that keeps web pages of other origins out.
 """
@@ -71,6 +72,7 @@ def _add_give(router: APIRouter, services: RestServices) -> None:
             },
             request_id=asked.request_id,
             detection_id=asked.detection_id,
+            correlation_id=asked.correlation_id,
             who=check_who(asked.who, DEFAULT_WHO),
             note=asked.note,
         )

@@ -66,8 +66,13 @@ class FeedbackBody(_Said):
         extra="forbid", strict=True, populate_by_name=True, json_schema_extra={"example": EXAMPLE}
     )
 
-    request_id: str | None = Field(None, description="Of the answer; this or `detection_id`.")
+    request_id: str | None = Field(
+        None, description="Of the answer; this, `detection_id` or `correlation_id`."
+    )
     detection_id: str | None = None
+    correlation_id: str | None = Field(
+        None, description="Of the only request that had it; of several, 409 names some."
+    )
     truth: dict[str, TruthBody] = Field(description="By engine.")
     who: str = Field(
         "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -26,7 +26,7 @@ from control_plane.core.accuracy import (
     read_found,
 )
 from control_plane.core.detections import ALIASES, UUID
-from control_plane.core.jobs import answer_of
+from control_plane.core.jobs import FINISHED, JobFilter, answer_of
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.ports import FeedbackStore, JobStore
 from control_plane.services.jobs.telling import told
@@ -36,17 +36,21 @@ log = structlog.get_logger(__name__)
 
 MAX_ID_CHARACTERS = 200
 MAX_NOTE_CHARACTERS = 500
+MOST_NAMED = 5
+"""Requests that are named where a correlation id means more than one."""
+NAMES = ("request_id", "detection_id", "correlation_id")
 TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class SaidFeedback:
-    """What was said, under one of the two ids. truth: by engine. who: as ``check_who`` lets it
+    """What was said, under one of the three ids. truth: by engine. who: as ``check_who`` lets it
     through."""
 
     truth: Mapping[str, Truth]
     request_id: str | None = None
     detection_id: str | None = None
+    correlation_id: str | None = None
     who: str = ""
     note: str = ""
 
@@ -70,7 +74,8 @@ class TakenFeedback:
 class FeedbackService(Protocol):
     async def give(self, said: SaidFeedback) -> TakenFeedback:
         """Raises ControlPlaneError: INVALID_ARGUMENT; NOT_FOUND for an answer that is unknown or
-        forgotten; CONFLICT for an engine that gave no result in it; STORE_UNAVAILABLE."""
+        forgotten; CONFLICT for an engine that gave no result in it, and for a correlation id of
+        several requests; STORE_UNAVAILABLE."""
         ...
 
 
@@ -88,13 +93,33 @@ class FeedbackDesk:
         note = _check_note(said.note)
         truth = _check_truth(said.truth)
         async with told(ErrorCode.STORE_UNAVAILABLE, "the state store", timeout_s=TIMEOUT_S):
-            found = await self._find(name)
+            known = await self._only_of(name) if field == "correlation_id" else name
+            found = None if known is None else await self._find(known)
             if found is None:
                 raise self._unknown(name, field)
             # In a thread: a thousand boxes held against five hundred take a second.
             made = await asyncio.to_thread(self._judge_all, found, truth, who=said.who, note=note)
             taken = {one.engine: await self._put(one) for one in made}
         return TakenFeedback(found.request_id, found.detection_id, taken)
+
+    async def _only_of(self, correlation_id: str) -> str | None:
+        """The id of its request. Raises CONFLICT where there are several that were answered."""
+        wanted, limit = JobFilter(correlation_id=correlation_id), MOST_NAMED + 1
+        answered = await self._jobs.find(replace(wanted, states=FINISHED), limit=limit)
+        names = [job.job_id for job in answered]
+        if self._keeping is not None:
+            names += await self._keeping.requests_of(correlation_id, limit=limit)
+        if not names:  # one that is not finished is told as such
+            names = [job.job_id for job in await self._jobs.find(wanted, limit=1)]
+        if len(names) > 1:
+            more = " and others" if len(names) > MOST_NAMED else ""
+            raise ControlPlaneError(
+                ErrorCode.CONFLICT,
+                f"several requests had the correlation id {correlation_id}; give the request_id "
+                f"of one of them instead: {', '.join(names[:MOST_NAMED])}{more}",
+                field="correlation_id",
+            )
+        return names[0] if names else None
 
     async def _find(self, name: str) -> KeptDetection | None:
         """Raises CONFLICT for a job that has no answer yet."""
@@ -155,24 +180,23 @@ class FeedbackDesk:
         if self._keeping is not None:
             options = self._keeping.options
             kept = f"the latest {options.most} are kept, for {options.keep_s / 86_400:.3g} days"
-        hint = "; of a job, give its request_id" if field == "detection_id" else ""
+        hints = {
+            "request_id": "; if it is the correlation id, give it as correlation_id",
+            "detection_id": "; of a job, give its request_id",
+        }
         return ControlPlaneError(
             ErrorCode.NOT_FOUND,
-            f"no answer is known as {name}: it was never given, or is forgotten; {kept}{hint}; "
-            "if it is the correlation id: the request id is in the answer as request_id",
+            f"no answer is known as {name}: it was never given, or is forgotten; {kept}"
+            f"{hints.get(field, '')}",
             field=field,
         )
 
 
 def _name_of(said: SaidFeedback) -> tuple[str, str]:
     """The id, and which one it is."""
-    given = [
-        (value, field)
-        for field, value in (("request_id", said.request_id), ("detection_id", said.detection_id))
-        if value
-    ]
+    given = [(value, field) for field in NAMES if (value := getattr(said, field))]
     if len(given) != 1:
-        raise InvalidArgument("name either request_id or detection_id", field="request_id")
+        raise InvalidArgument(f"name one of {', '.join(NAMES)}", field="request_id")
     value, field = given[0]
     if len(value) > MAX_ID_CHARACTERS or not value.isprintable():
         raise InvalidArgument(

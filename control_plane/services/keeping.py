@@ -69,6 +69,15 @@ class Keeping:
         waiting = self._waiting.get(name) or self._waiting.get(self._detections.get(name, ""))
         return waiting or await self._store.find(name)
 
+    async def requests_of(self, correlation_id: str, *, limit: int) -> tuple[str, ...]:
+        """The ids of the requests that had this correlation id. Raises StoreUnavailable."""
+        waiting = [
+            one.request_id for one in self._waiting.values() if one.correlation_id == correlation_id
+        ]
+        stored = await self._store.requests_of(correlation_id, limit=limit)
+        # What was written meanwhile is in both.
+        return tuple(dict.fromkeys((*reversed(waiting), *stored)))[:limit]
+
     async def flush(self) -> None:
         """Writes what waits. What goes wrong is logged, once; what is away gets it later."""
         while self._waiting:

@@ -104,6 +104,21 @@ def test_the_answer_is_found_once_it_is_stored_and_by_the_detections_id(
     assert release["metrics"]["right_share"]["value"] == 1.0
 
 
+def test_the_answer_is_found_by_a_correlation_id_that_one_request_had(
+    tidegate: RunningTidegate, answered: dict[str, Any]
+) -> None:
+    said = {"truth": {"damage": truth_of("damage")}}
+    taken = give(tidegate, correlation_id=answered["correlation_id"], **said)
+    assert taken.status_code == 200, taken.text
+    assert taken.json()["request_id"] == answered["request_id"]
+    correlation_id = f"claim-{uuid.uuid4()}"
+    head = {"x-correlation-id": correlation_id}
+    ids = [tidegate.detect(photo_of("damage"), **head).json()["request_id"] for _ in range(2)]
+    several = give(tidegate, correlation_id=correlation_id, **said)
+    assert (several.status_code, several.json()["field"]) == (409, "correlation_id")
+    assert f"instead: {ids[1]}, {ids[0]}" in several.json()["detail"]
+
+
 def test_a_volume_is_measured_and_a_job_can_be_judged(tidegate: RunningTidegate) -> None:
     submitted = httpx.post(
         f"{tidegate.url}/api/v1/orchestrator/detect",

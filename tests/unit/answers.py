@@ -16,12 +16,14 @@ FINDINGS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def answer(name: str, *engines: str, request: str = "", release: str = "1.0.0") -> DetectionAnswer:
+def answer(
+    name: str, *engines: str, request: str = "", release: str = "1.0.0", correlation: str = "c"
+) -> DetectionAnswer:
     """With the findings of these engines, by default of all in FINDINGS."""
     return DetectionAnswer(
         request_id=request or f"r-{name}",
         detection_id=f"d-{name}",
-        correlation_id="c",
+        correlation_id=correlation,
         status=DetectionStatus.COMPLETED,
         results={
             engine: EngineResult(FINDINGS[engine], release, "triton-0", 1)

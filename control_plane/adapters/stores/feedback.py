@@ -40,6 +40,12 @@ class SqlFeedback:
         async with self._database.reading() as connection:
             return await feedback_rows.find_kept(connection, name)
 
+    async def requests_of(self, correlation_id: str, *, limit: int) -> tuple[str, ...]:
+        if not correlation_id or not can_be_name(correlation_id):
+            return ()
+        async with self._database.reading() as connection:
+            return await feedback_rows.requests_of(connection, correlation_id, limit=limit)
+
     async def forget(self, *, most: int, keep_s: float, limit: int) -> int:
         async with self._database.writing(is_patient=True) as connection:
             return await feedback_rows.forget_kept(
@@ -82,4 +88,5 @@ def _read_all(texts: Sequence[str]) -> tuple[Judged, ...]:
 
 
 def has_good_ids(detection: KeptDetection) -> bool:
-    return can_be_name(detection.request_id) and can_be_name(detection.detection_id)
+    ids = detection.request_id, detection.detection_id, detection.correlation_id
+    return all(can_be_name(one) for one in ids)

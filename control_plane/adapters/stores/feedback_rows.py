@@ -44,14 +44,16 @@ def write_kept(detection: KeptDetection) -> str:
     return orjson.dumps(parts).decode()
 
 
-def read_kept(request_id: str, detection_id: str, document: str) -> KeptDetection:
+def read_kept(
+    request_id: str, detection_id: str, document: str, correlation_id: str | None
+) -> KeptDetection:
     """Raises UnreadableDocument."""
     try:
         parts = orjson.loads(document)
         results = {name: KeptResult(release, found) for name, (release, found) in parts.items()}
     except (ValueError, TypeError, AttributeError):
         raise UnreadableDocument("the document is no kept detection") from None
-    return KeptDetection(request_id, detection_id, results)
+    return KeptDetection(request_id, detection_id, results, correlation_id or "")
 
 
 def read_judged(document: str) -> Judged:
@@ -85,6 +87,7 @@ async def add_kept(connection: AsyncConnection, detections: Sequence[KeptDetecti
             "at_s": at_s,
             "request_id": one.request_id,
             "detection_id": one.detection_id,
+            "correlation_id": one.correlation_id or None,
             "document": write_kept(one),
         }
         for one in detections
@@ -99,8 +102,19 @@ async def find_kept(connection: AsyncConnection, name: str) -> KeptDetection | N
         latest = latest.order_by(_KEPT.number.desc()).limit(1)
         found = (await connection.execute(latest)).one_or_none()
         if found is not None:
-            return read_kept(found.request_id, found.detection_id, found.document)
+            return read_kept(
+                found.request_id, found.detection_id, found.document, found.correlation_id
+            )
     return None
+
+
+async def requests_of(
+    connection: AsyncConnection, correlation_id: str, *, limit: int
+) -> tuple[str, ...]:
+    latest = func.max(_KEPT.number)
+    rows = select(_KEPT.request_id).where(_KEPT.correlation_id == correlation_id)
+    rows = rows.group_by(_KEPT.request_id).order_by(latest.desc()).limit(limit)
+    return tuple(await connection.scalars(rows))
 
 
 async def forget_kept(connection: AsyncConnection, *, most: int, keep_s: float, limit: int) -> int:

@@ -31,7 +31,7 @@ class MemoryFeedback:
 
     async def keep(self, detections: Sequence[KeptDetection]) -> None:
         copies = [
-            read_kept(one.request_id, one.detection_id, write_kept(one))
+            read_kept(one.request_id, one.detection_id, write_kept(one), one.correlation_id)
             for one in detections
             if has_good_ids(one)
         ]
@@ -43,6 +43,15 @@ class MemoryFeedback:
     async def find(self, name: str) -> KeptDetection | None:
         number = self._named.get(name, 0)
         return self._kept[number][1] if number else None
+
+    async def requests_of(self, correlation_id: str, *, limit: int) -> tuple[str, ...]:
+        latest_first = (one for _, one in reversed(self._kept.values()))
+        found = dict.fromkeys(
+            one.request_id
+            for one in latest_first
+            if correlation_id and one.correlation_id == correlation_id
+        )
+        return tuple(found)[:limit]
 
     async def forget(self, *, most: int, keep_s: float, limit: int) -> int:
         oldest_s, dropped = self._now_s() - keep_s, 0

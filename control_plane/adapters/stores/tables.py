@@ -241,6 +241,7 @@ queue_messages = Table(
 )
 
 # What was answered at once, for a while; a job's answer is in ``jobs``. Ids may come twice.
+# correlation_id: not there of what an earlier Tidegate wrote.
 kept_detections = Table(
     "kept_detections",
     METADATA,
@@ -249,9 +250,11 @@ kept_detections = Table(
     Column("request_id", Text, nullable=False),
     Column("detection_id", Text, nullable=False),
     Column("document", Text, nullable=False),
+    Column("correlation_id", Text),
     Index("kept_detections_by_age", "at_s"),
     Index("kept_detections_by_request", "request_id", "number"),
     Index("kept_detections_by_detection", "detection_id", "number"),
+    Index("kept_detections_by_correlation", "correlation_id", "number"),
 )
 
 # What was said of answers. number: a new one also where it replaces what was said before, so that

@@ -21,11 +21,15 @@ class KeptResult:
 
 @dataclass(frozen=True, slots=True)
 class KeptDetection:
-    """One answer, by the ids that its caller knows it by."""
+    """One answer, by the ids that its caller knows it by.
+
+    correlation_id: others may have the same; empty where it is not known any more.
+    """
 
     request_id: str
     detection_id: str
     results: Mapping[str, KeptResult]
+    correlation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +54,5 @@ def keep(answer: DetectionAnswer) -> KeptDetection:
             engine: KeptResult(result.release, kept_of(result.findings))
             for engine, result in answer.results.items()
         },
+        answer.correlation_id,
     )

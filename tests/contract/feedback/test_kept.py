@@ -14,13 +14,15 @@ FOUND = {"detections": [{"class": "hail", "confidence": 0.75, "box": BOX}]}
 FOREVER_S = 1e6
 
 
-def kept(name: str, *, request: str = "", volume_m3: float = 2.5) -> KeptDetection:
+def kept(
+    name: str, *, request: str = "", volume_m3: float = 2.5, correlation: str = "c"
+) -> KeptDetection:
     results = {
         "damage": KeptResult("1.1.0", FOUND),
         "volume": KeptResult("1.0.0", {"volume_m3": volume_m3}),
         "other": KeptResult("1.0.0", {}),
     }
-    return KeptDetection(request or f"request-{name}", f"detection-{name}", results)
+    return KeptDetection(request or f"request-{name}", f"detection-{name}", results, correlation)
 
 
 async def test_one_is_found_by_the_id_of_the_request_and_of_the_detection(
@@ -47,6 +49,21 @@ async def test_of_several_under_one_request_the_latest_is_found(feedback: Stores
     assert await feedback.find("detection-a") == kept("a", request="r", volume_m3=1.0)
 
 
+async def test_the_requests_of_a_correlation_id_are_found_the_latest_first(
+    feedback: Stores,
+) -> None:
+    await feedback.keep([kept("a", request="r"), kept("b", correlation="other"), kept("d")])
+    await feedback.keep([kept("e", request="r"), kept("f", correlation="")])
+    assert await feedback.requests_of("c", limit=9) == ("r", "request-d")
+    assert await feedback.requests_of("c", limit=1) == ("r",)
+    assert await feedback.requests_of("other", limit=9) == ("request-b",)
+    for unknown in ("request-a", "", "a\0b", "\ud800"):
+        assert await feedback.requests_of(unknown, limit=9) == ()
+    await feedback.forget(most=2, keep_s=FOREVER_S, limit=100)
+    assert await feedback.requests_of("c", limit=9) == ("r",)
+    assert await feedback.find("request-f") == kept("f", correlation="")
+
+
 async def test_another_plane_finds_it_too(stage: Stage) -> None:
     await stage.feedback.keep([kept("a")])
     async with stage.again() as other:
@@ -54,7 +71,7 @@ async def test_another_plane_finds_it_too(stage: Stage) -> None:
 
 
 async def test_one_whose_id_cannot_be_stored_costs_the_others_nothing(feedback: Stores) -> None:
-    await feedback.keep([kept("a\0"), kept("b"), kept("\ud800")])
+    await feedback.keep([kept("a\0"), kept("b"), kept("\ud800"), kept("c", correlation="\0")])
     assert await feedback.find("detection-b") == kept("b")
 
 

@@ -84,11 +84,11 @@ async def test_a_database_of_a_newer_tidegate_is_refused(location: str | Path) -
         await store.write(Change(), expected=0)
     await execute(location, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
 
-    with pytest.raises(ConfigurationError, match=r"newer Tidegate.*9999.*0004"):
+    with pytest.raises(ConfigurationError, match=r"newer Tidegate.*9999.*0005"):
         async with open_store(location):
             pass
 
-    await execute(location, f"UPDATE {VERSION_TABLE} SET version_num = '0004'")
+    await execute(location, f"UPDATE {VERSION_TABLE} SET version_num = '0005'")
     async with open_store(location) as store:
         assert await store.revision() == 1
 

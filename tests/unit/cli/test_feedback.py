@@ -75,6 +75,18 @@ def test_truth_is_read_from_a_file_and_what_came_of_it_is_told(
     assert json.loads(shown.stdout)["engines"]["volume"]["volume_error_m3"] == -0.25
 
 
+def test_an_answer_is_named_by_its_correlation_id(tidegate: Tidegate, plane: Plane) -> None:
+    plane.replies[FEEDBACK] = taken(damage={"is_right": True})
+    said = ["feedback", "c-1", "--right", "damage", "--correlation", "--url", plane.url]
+    assert tidegate(*said).exit_code == 0
+    assert asked(plane)["correlation_id"] == "c-1"
+    assert "request_id" not in asked(plane)
+    both = tidegate(*said, "--detection")
+    assert both.exit_code == 2
+    assert "--detection, --correlation" in both.stderr
+    assert len(plane.seen) == 1
+
+
 @pytest.mark.parametrize("text", ["no json", "[1]", None])
 def test_a_file_that_holds_no_truth_is_wrong_usage(
     tidegate: Tidegate, plane: Plane, tmp_path: Path, text: str | None

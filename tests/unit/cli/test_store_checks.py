@@ -63,7 +63,7 @@ async def test_a_store_is_told_with_its_tables_and_left_as_it_is(tmp_path: Path)
     before = (tmp_path / "tidegate.db").read_bytes()
     found = only(await in_a_thread(settings_with(state_dir=tmp_path)))
     assert found.level is Level.OK
-    assert found.detail == f"sqlite {tmp_path}/tidegate.db, tables of version 0004"
+    assert found.detail == f"sqlite {tmp_path}/tidegate.db, tables of version 0005"
     assert (tmp_path / "tidegate.db").read_bytes() == before
 
 

@@ -59,7 +59,7 @@ async def give(edge: Edge, truth: Any, **body: Any) -> dict[str, Any]:
 async def test_each_kind_of_truth_is_handed_on(said: dict[str, Any], truth: Truth) -> None:
     edge = Edge()
     await give(edge, {"damage": said})
-    assert edge.feedback.said == [SaidFeedback({"damage": truth}, UUID, None, "rest", "")]
+    assert edge.feedback.said == [SaidFeedback({"damage": truth}, UUID, who="rest")]
 
 
 async def test_all_of_it_may_be_said() -> None:
@@ -79,6 +79,13 @@ async def test_all_of_it_may_be_said() -> None:
     assert (said.request_id, said.detection_id) == (None, DETECTION_ID)
     assert (said.who, said.note) == ("ada", "seen on site")
     assert set(said.truth) == {"damage", "volume"}
+
+
+async def test_the_answer_may_be_named_by_its_correlation_id() -> None:
+    edge = Edge()
+    await give(edge, {"damage": {"is_right": True}}, request_id=None, correlation_id="c-1")
+    (said,) = edge.feedback.said
+    assert (said.request_id, said.detection_id, said.correlation_id) == (None, None, "c-1")
 
 
 async def test_how_it_was_judged_is_answered() -> None:

@@ -118,6 +118,8 @@ async def test_a_mistake_in_one_part_leaves_nothing_behind() -> None:
     [
         ({"request_id": None}, "request_id"),
         ({"detection_id": "d-a"}, "request_id"),
+        ({"correlation_id": "c"}, "request_id"),
+        ({"request_id": None, "correlation_id": "c" * 201}, "correlation_id"),
         ({"request_id": "x" * 201}, "request_id"),
         ({"request_id": None, "detection_id": "a\nb"}, "detection_id"),
         ({"truth": {}}, "truth"),
@@ -185,7 +187,57 @@ async def test_a_class_that_the_engine_does_not_know_worsens_no_release() -> Non
     assert await setup.judged("damage") == ()
 
 
-async def test_who_gives_a_correlation_id_is_told_where_the_right_one_is() -> None:
+async def test_an_answer_is_found_by_the_correlation_id_that_no_other_had() -> None:
+    setup = Setup()
+    setup.keeping.take(answer("b", correlation="other"))
+    taken = await setup.give(None, correlation_id="c")
+    assert (taken.request_id, taken.detection_id) == ("r-a", "d-a")
+    await setup.keeping.flush()
+    again = await setup.give(None, correlation_id="c")
+    assert again.engines["damage"].has_replaced
+    unknown = await setup.refusal(request_id=None, correlation_id="r-a")
+    assert (unknown.code, unknown.field) == (ErrorCode.NOT_FOUND, "correlation_id")
+
+
+async def test_of_a_correlation_id_that_several_had_some_requests_are_named() -> None:
+    setup = Setup()
+    setup.keeping.take(answer("b"))
+    done = make_job(state=DetectionStatus.COMPLETED, answer=answer("of the job", "volume"))
+    assert done.request is not None
+    done = replace(done, request=replace(done.request, correlation_id="c"))
+    await setup.jobs.add(lambda _: done)
+    refused = await setup.refusal(request_id=None, correlation_id="c")
+    assert (refused.code, refused.field) == (ErrorCode.CONFLICT, "correlation_id")
+    assert refused.message.endswith(f"the request_id of one of them instead: {JOB_ID}, r-b, r-a")
+    for name in "cdefghijkl":
+        setup.keeping.take(answer(name))
+    more = await setup.refusal(request_id=None, correlation_id="c")
+    assert more.message.endswith(f"instead: {JOB_ID}, r-l, r-k, r-j, r-i and others")
+    assert await setup.store.versions() == {}
+
+
+async def test_a_job_is_found_by_its_correlation_id() -> None:
+    setup = Setup()
+    await setup.jobs.add(lambda _: make_job())
+    waiting = await setup.refusal(request_id=None, correlation_id="c-1")
+    assert waiting.code is ErrorCode.CONFLICT
+    assert f"the job {JOB_ID} is queued" in waiting.message
+    done = make_job(state=DetectionStatus.COMPLETED, answer=answer("of the job", "volume"))
+    await setup.jobs.change(JOB_ID, lambda _, __: done)
+    for keeping in (setup.keeping, None):
+        setup.desk = FeedbackDesk(setup.store, setup.jobs, keeping)
+        taken = await setup.give(None, correlation_id="c-1", truth={"volume": RIGHT})
+        assert taken.request_id == JOB_ID
+
+
+async def test_a_request_that_waits_hides_no_answer_of_the_same_correlation_id() -> None:
+    setup = Setup()
+    setup.keeping.take(answer("b", correlation="c-1"))
+    await setup.jobs.add(lambda _: make_job())
+    assert (await setup.give(None, correlation_id="c-1")).request_id == "r-b"
+
+
+async def test_who_gives_a_correlation_id_as_another_is_told_how_to_give_it() -> None:
     refused = await Setup().refusal(request_id="c")
     assert refused.code is ErrorCode.NOT_FOUND
-    assert "the request id is in the answer as request_id" in refused.message
+    assert "if it is the correlation id, give it as correlation_id" in refused.message

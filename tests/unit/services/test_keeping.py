@@ -58,6 +58,23 @@ async def test_of_several_answers_to_one_request_the_latest_is_found() -> None:
     assert await keeping.find("d-a") == keep(answer("a", request="r"))
 
 
+async def test_the_requests_of_a_correlation_id_are_found_before_they_are_stored_and_after() -> (
+    None
+):
+    keeping = Keeping(Faulty())
+    for name in ("a", "b"):
+        keeping.take(answer(name))
+    keeping.take(answer("other", correlation="other"))
+    await keeping.flush()
+    keeping.take(answer("c"))
+    keeping.take(answer("d"))
+    for _ in range(2):
+        assert await keeping.requests_of("c", limit=9) == ("r-d", "r-c", "r-b", "r-a")
+        assert await keeping.requests_of("c", limit=3) == ("r-d", "r-c", "r-b")
+        await keeping.flush()
+    assert await keeping.requests_of("r-a", limit=9) == ()
+
+
 async def test_an_answer_without_results_is_not_kept() -> None:
     keeping = Keeping(Faulty())
     keeping.take(replace(answer("a"), results={}))
