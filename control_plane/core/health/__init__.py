@@ -5,12 +5,18 @@ its parts, each a table with a few pure functions around it.
 """
 
 from control_plane.core.health.fitness import Fitness
-from control_plane.core.health.instance import Change, HealthOptions, InstanceHealth
+from control_plane.core.health.instance import (
+    NOT_SERVED,
+    Change,
+    HealthOptions,
+    InstanceHealth,
+)
 from control_plane.core.health.looks import Look, ProbeResult
 from control_plane.core.health.schedule import ProbeOptions, ProbeSchedule
 from control_plane.core.health.states import IllegalEvent, State
 
 __all__ = [
+    "NOT_SERVED",
     "Change",
     "Fitness",
     "HealthOptions",

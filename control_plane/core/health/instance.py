@@ -57,6 +57,10 @@ class HealthOptions:
                 raise ValueError(f"{name} must be at least 1")
 
 
+NOT_SERVED = "not served here"
+"""Why an engine is to prove itself again, should it come back: until then nothing is judged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change of an instance's state or, where engine is named, of that engine's fitness."""
@@ -236,7 +240,7 @@ class InstanceHealth:
         for engine, fitness in tuple(self._fitness.items()):
             if engine not in self._serving:
                 before = fitness.state
-                if fitness.apply(FitnessEvent.UNLOADED, "not served here"):
+                if fitness.apply(FitnessEvent.UNLOADED, NOT_SERVED):
                     changes.append(Change(now_s, before, fitness.state, fitness.reason, engine))
                 self._probes.pop(engine, None)
             if fitness.state is Fitness.PROVING and engine not in provable:

@@ -1,7 +1,8 @@
 """What was believed of an instance over time, as lanes of coloured stretches.
 
 One lane is the instance's own health; one more for each release that was judged there. The kept
-history is short, so the lanes begin where it does and say nothing of before.
+history is short, so the lanes begin where it does and say nothing of before. A release was not
+always there: when it came is in no change, and after it went nothing is judged of it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from control_plane.core.health import NOT_SERVED, Fitness
 from control_plane.services.status import ChangeView
 
+NOT_KNOWN, GONE = "not known", "not served"
+"""The states of a stretch that no change names."""
 MOST_LANES = 12
 MOST_STRETCHES = 100
 SHORTEST = timedelta(minutes=1)
@@ -22,7 +26,7 @@ STEP_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """So long it was in one state. left, width: in percent of the time shown."""
+    """So long it was in one state, or in none. left, width: in percent of the time shown."""
 
     state: str
     reason: str
@@ -65,8 +69,10 @@ def _lane(
     subject: str | None, changes: Iterable[ChangeView], began_at: datetime, ended_at: datetime
 ) -> Lane:
     own = [one for one in changes if one.engine == subject]
-    # Before its first change it was what that change says it was.
-    states = [(began_at, own[0].was, ""), *((one.at, one.now, one.reason) for one in own)]
+    # Before its first change it was what that change says it was; but who has to prove itself may
+    # have come just then.
+    first = NOT_KNOWN if own[0].was == Fitness.PROVING else own[0].was
+    states = [(began_at, first, ""), *((one.at, _state(one), one.reason) for one in own)]
     ends = [*(at for at, _, _ in states[1:]), ended_at]
     length_s = (ended_at - began_at).total_seconds()
     stretches = [
@@ -81,6 +87,11 @@ def _lane(
         if end > at
     ]
     return Lane(subject, tuple(stretches[-MOST_STRETCHES:]))
+
+
+def _state(change: ChangeView) -> str:
+    is_gone = change.now == Fitness.PROVING and change.reason == NOT_SERVED
+    return GONE if is_gone else change.now
 
 
 def _end(now: datetime) -> datetime:

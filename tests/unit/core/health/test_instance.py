@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from control_plane.core.health import (
+    NOT_SERVED,
     Change,
     Fitness,
     HealthOptions,
@@ -180,7 +181,7 @@ class TestProbes:
         instance = well()
         probe(instance, 1.0, damage=FAILED)
         assert looks(instance, look({"volume"})) == [
-            Change(1.0, Fitness.FIT, Fitness.PROVING, "not served here", "damage")
+            Change(1.0, Fitness.FIT, Fitness.PROVING, NOT_SERVED, "damage")
         ]
         assert instance.fitness("damage") is None
         # Nor does its last probe show any more.

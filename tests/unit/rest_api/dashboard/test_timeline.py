@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from control_plane.rest_api.dashboard.timeline import MOST_LANES, timeline_of
+from control_plane.core.health import HealthOptions, InstanceHealth, Look, ProbeResult
+from control_plane.rest_api.dashboard.timeline import GONE, MOST_LANES, NOT_KNOWN, timeline_of
 from control_plane.services.status import ChangeView
 from tests.unit.rest_api.fakes import NOON
+
+OLD, NEW = "damage 1.0.0", "damage 1.1.0"
 
 
 def change(minute: float, was: str, now: str, engine: str | None = None) -> ChangeView:
@@ -43,6 +46,46 @@ def test_before_its_first_change_a_lane_is_what_that_says_it_was() -> None:
         ("fit", 0.0, 50.0),
         ("unfit", 50.0, 50.0),
     ]
+
+
+def test_a_release_that_came_later_was_not_proving_itself_all_the_time() -> None:
+    """And one that went is not, either: what the real judge says of both."""
+    judge = InstanceHealth("triton-0", HealthOptions())
+    looks: tuple[tuple[float, frozenset[str]], ...] = (
+        (0.0, frozenset({OLD})),
+        (12.0, frozenset({OLD, NEW})),
+        (15.0, frozenset({NEW})),
+    )
+    history: list[ChangeView] = []
+    for minute, serving in looks:
+        made = judge.looked(Look(True, True, serving, serving), 60 * minute)
+        for engine in sorted(serving):
+            made += judge.probed(engine, ProbeResult.OK, "", 60 * minute)
+        history[:0] = [
+            replace(
+                change(minute, one.from_state.value, one.to_state.value, one.engine),
+                reason=one.reason,
+            )
+            for one in reversed(made)
+        ]
+    shown = timeline_of(history, NOON + timedelta(minutes=20))
+    assert shown is not None
+    lanes = {
+        lane.subject: [(one.state, one.left, one.width) for one in lane.stretches]
+        for lane in shown.lanes
+    }
+    assert lanes[NEW] == [(NOT_KNOWN, 0.0, 60.0), ("fit", 60.0, 40.0)]
+    assert lanes[OLD] == [("fit", 0.0, 75.0), (GONE, 75.0, 25.0)]
+
+
+def test_who_was_healed_has_to_prove_itself() -> None:
+    history = (
+        change(10, "given_up", "proving", "damage 1.0.0"),
+        change(0, "unknown", "healthy"),
+    )
+    shown = timeline_of(history, NOON + timedelta(minutes=20))
+    assert shown is not None
+    assert [one.state for one in shown.lanes[1].stretches] == ["given_up", "proving"]
 
 
 def test_a_change_of_a_second_ago_is_seen_against_a_minute() -> None:
