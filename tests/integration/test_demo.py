@@ -50,13 +50,18 @@ def test_the_demo_shows_answers_writes_pictures_and_ends_well() -> None:
 @pytest.mark.triton
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_demo_that_is_told_to_end_leaves_nothing_running(number: signal.Signals) -> None:
-    demo = psutil.Popen(
-        [sys.executable, str(ROOT / "scripts" / "demo.py")],
-        env=environment(),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    # Under nohup the demo would rightly go on.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        demo = psutil.Popen(
+            [sys.executable, str(ROOT / "scripts" / "demo.py")],
+            env=environment(),
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    finally:
+        signal.signal(number, before)
     family: list[psutil.Process] = []
 
     def has_tritons() -> bool:
