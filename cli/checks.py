@@ -48,6 +48,8 @@ class Check:
 
 def check_settings(loaded: LoadedSettings) -> Iterator[Check]:
     """Settings that are valid in themselves and still may not fit this machine."""
+    from control_plane.settings.addresses import is_loopback
+
     settings = loaded.settings
     given = {origin for origin in loaded.origins.values() if origin != "default"}
     yield Check(Level.OK, "settings", f"valid; set by {', '.join(sorted(given)) or 'defaults'}")
@@ -59,6 +61,15 @@ def check_settings(loaded: LoadedSettings) -> Iterator[Check]:
                 f"{root} is no folder ({loaded.origin_of('photos.allowed_roots')})",
                 "make it, or take it out of the list",
             )
+    http = settings.http
+    if not http.allowed_hosts and not is_loopback(http.host):
+        yield Check(
+            Level.WARN,
+            "http.allowed_hosts",
+            f"not set, and http.host is {http.host}: a web page that gives this address a name of "
+            "its own can act here in the name of who reads it",
+            "name the hosts that it is asked by, or * if something in front looks at them",
+        )
 
 
 def check_machine(settings: Settings) -> Iterator[Check]:

@@ -8,6 +8,7 @@ from control_plane import __version__
 from control_plane.adapters.clock import MonotonicClock
 from control_plane.adapters.metrics_text import MetricsText
 from control_plane.bootstrap.feedback import FeedbackParts
+from control_plane.bootstrap.hosts import allowed_hosts
 from control_plane.bootstrap.jobs import JobParts
 from control_plane.bootstrap.options import http_limits, plan_defaults, rest_limits
 from control_plane.bootstrap.rollouts import RolloutParts
@@ -116,7 +117,7 @@ def _kserve(settings: Settings, services: Services, timeouts: CallTimeouts) -> K
 
 
 def make_http_server(settings: Settings, services: Services) -> HttpServer:
-    rollouts = services.rollouts
+    rollouts, http = services.rollouts, settings.http
     rest = RestServices(
         detection=services.detection,
         status=services.status,
@@ -138,11 +139,12 @@ def make_http_server(settings: Settings, services: Services) -> HttpServer:
         traffic=services.traffic,
         log_level=services.log_level,
         traces=services.tracing,
+        hosts=allowed_hosts(http.host, http.allowed_hosts, setting="http.allowed_hosts"),
     )
     return HttpServer(
         create_app(rest),
-        settings.http.host,
-        settings.http.port,
+        http.host,
+        http.port,
         http_limits(settings),
         stopping=rest.stopping,
     )

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from control_plane import __version__
 from control_plane.adapters.clock import MonotonicClock
+from control_plane.bootstrap.hosts import allowed_hosts
 from control_plane.bootstrap.wiring import ControlPlane
 from control_plane.rest_api.connection import HttpLimits
 from control_plane.rest_api.server import HttpServer
@@ -25,16 +26,18 @@ async def looked_at(settings: Settings, plane: ControlPlane) -> AsyncIterator[st
     if port is None:
         yield None
         return
+    host = settings.worker.http_host
+    names = settings.worker.http_allowed_hosts
     app = create_worker_app(
         status=plane.status,
         metrics=plane.metrics,
         log_level=plane.log_level,
         version=__version__,
         clock=MonotonicClock(),
+        hosts=allowed_hosts(host, names, setting="worker.http_allowed_hosts"),
     )
-    host = settings.worker.http_host
-    names = ("worker.http_host", "worker.http_port")
-    http = HttpServer(app, host, port, LIMITS, settings=names)
+    told = ("worker.http_host", "worker.http_port")
+    http = HttpServer(app, host, port, LIMITS, settings=told)
     await http.start()
     try:
         yield http.url

@@ -15,6 +15,7 @@ from control_plane.rest_api.docs import install_docs
 from control_plane.rest_api.feedback import make_feedback_router
 from control_plane.rest_api.feedback_schemas import FeedbackBody
 from control_plane.rest_api.fleet import make_fleet_router
+from control_plane.rest_api.hosts import HostMiddleware
 from control_plane.rest_api.jobs import make_jobs_router
 from control_plane.rest_api.log_level import make_log_level_router
 from control_plane.rest_api.metrics import make_metrics_router
@@ -88,6 +89,7 @@ def create_app(services: RestServices) -> FastAPI:
     install_docs(app)
     install_dashboard(app, services)
     _name_schemas(app)
+    app.add_middleware(HostMiddleware, hosts=services.hosts)
     app.add_middleware(CorrelationMiddleware, now_s=services.clock.now_s)
     return app
 

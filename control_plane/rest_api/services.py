@@ -14,6 +14,7 @@ from control_plane.core.detections import DetectionAnswer, DetectionRequest, Pri
 from control_plane.core.jobs import Job, JobFigures, JobFilter
 from control_plane.core.tracing import TraceView
 from control_plane.ports import Clock, PhotoSource
+from control_plane.rest_api.hosts import ANY, AllowedHosts
 from control_plane.rest_api.log_level import LogLevelService
 from control_plane.rest_api.registration import RegistrationService
 from control_plane.services.accuracy import AccuracyService
@@ -218,6 +219,7 @@ class RestServices:
 
     stopping: set when the server stops (:class:`~control_plane.rest_api.server.HttpServer`);
         event streams then end.
+    hosts: the names that are answered to.
     """
 
     detection: DetectionService
@@ -241,3 +243,4 @@ class RestServices:
     traces: TraceService = NOT_TRACED
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hasten: Callable[[], None] = _nothing
+    hosts: AllowedHosts = field(default_factory=lambda: AllowedHosts((ANY,)))

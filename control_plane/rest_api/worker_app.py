@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 
 from control_plane.ports import Clock
 from control_plane.rest_api.correlation import CorrelationMiddleware
+from control_plane.rest_api.hosts import AllowedHosts, HostMiddleware
 from control_plane.rest_api.log_level import LogLevelService, make_log_level_router
 from control_plane.rest_api.metrics import make_metrics_router
 from control_plane.rest_api.problems import install_problem_handlers
@@ -32,6 +33,7 @@ def create_worker_app(
     log_level: LogLevelService,
     version: str,
     clock: Clock,
+    hosts: AllowedHosts,
 ) -> FastAPI:
     """The ASGI application. It keeps no state of its own."""
     app = FastAPI(
@@ -48,5 +50,6 @@ def create_worker_app(
     app.include_router(probes)
     app.include_router(make_metrics_router(metrics))
     app.include_router(make_log_level_router(log_level, body_timeout_s=BODY_TIMEOUT_S))
+    app.add_middleware(HostMiddleware, hosts=hosts)
     app.add_middleware(CorrelationMiddleware, now_s=clock.now_s)
     return app

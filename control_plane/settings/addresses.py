@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 HIGHEST_PORT = 65_535
+LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+"""One part of a host's name, between dots."""
 
 _PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/@:?#\[\]\\]+)(:(?P<port>[0-9]{1,5}))?", re.ASCII)
+_NAMES = re.compile(rf"\*|(\*?\.)?{LABEL}(\.{LABEL})*", re.ASCII)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what listens there is reached from this machine alone, by all that its text says."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def is_place(text: str) -> bool:
@@ -45,7 +57,19 @@ def _check_metrics_url(value: str) -> str:
     return value
 
 
+def _check_host_names(value: str) -> str:
+    names = value.lower()
+    if _NAMES.fullmatch(names) is None:
+        raise PydanticCustomError(
+            "host_names",
+            "should be the name of a host without a port, .example.com, *.example.com or *; "
+            "an address need not be named",
+        )
+    return names
+
+
 Port = Annotated[int, Field(ge=0, le=HIGHEST_PORT)]
 HostPort = Annotated[str, Field(max_length=300), AfterValidator(_check_host_port)]
 MetricsUrl = Annotated[str, Field(max_length=500), AfterValidator(_check_metrics_url)]
 Host = Annotated[str, Field(min_length=1, max_length=255)]
+HostNames = Annotated[str, Field(max_length=255), AfterValidator(_check_host_names)]

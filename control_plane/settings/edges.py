@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from control_plane.settings.addresses import Host, Port
+from control_plane.settings.addresses import Host, HostNames, Port
 from control_plane.settings.section import Section
 
 MIB = 1024 * 1024
@@ -17,6 +17,13 @@ class HttpSettings(Section):
 
     host: Host = Field(default="127.0.0.1", description="address that REST listens on")
     port: Port = Field(default=9000, description="port of REST; 0 takes any free one")
+    allowed_hosts: tuple[HostNames, ...] = Field(
+        default=(),
+        max_length=64,
+        description="names by which it may be asked: a host's, .example.com for that and all "
+        "below it, *.example.com for all below it, * for any. Addresses, localhost and http.host "
+        "always may; if not set, only those where http.host is loopback's, and any elsewhere",
+    )
     max_requests: int = Field(
         default=256, ge=1, le=100_000, description="REST requests at once, over all callers"
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from control_plane.settings.addresses import HIGHEST_PORT
+from control_plane.settings.addresses import HIGHEST_PORT, LABEL
 from control_plane.settings.section import Section
 
 MIB = 1024 * 1024
@@ -19,8 +19,7 @@ UPLOADS_FOLDER = "uploads"
 """In ``state_dir``, if no URL is given."""
 
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
-_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*(:(?P<port>[0-9]{{1,5}}))?", re.ASCII)
+_HOST = re.compile(rf"{LABEL}(\.{LABEL})*(:(?P<port>[0-9]{{1,5}}))?", re.ASCII)
 # Below the prefix are job ids; what it says is taken literally.
 _UPLOADS = re.compile(rf"s3://(?P<bucket>{_BUCKET})(/(?P<prefix>[A-Za-z0-9._/-]*))?", re.ASCII)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from control_plane.settings.addresses import Host, Port
+from control_plane.settings.addresses import Host, HostNames, Port
 from control_plane.settings.section import Section
 
 
@@ -18,4 +18,9 @@ class WorkerSettings(Section):
         default=None,
         description="port of a worker, 9002 by custom, another one for each on the same machine; "
         "0 takes any free one, and if not set it listens on nothing",
+    )
+    http_allowed_hosts: tuple[HostNames, ...] = Field(
+        default=(),
+        max_length=64,
+        description="names by which a worker may be asked, as http.allowed_hosts",
     )

@@ -33,6 +33,15 @@ KEYS = {
 }
 
 
+def test_a_name_that_was_made_to_lead_here_reaches_nothing(tidegate: RunningTidegate) -> None:
+    port = tidegate.http_port
+    for path in ("/", "/api/v1/fleet", "/metrics"):
+        refused = httpx.get(tidegate.url + path, headers={"Host": f"rebound.example:{port}"})
+        assert (refused.status_code, refused.json()["field"]) == (421, "Host")
+        known = httpx.get(tidegate.url + path, headers={"Host": f"localhost:{port}"})
+        assert known.status_code == 200
+
+
 class TestMultipart:
     def test_the_whole_answer(self, tidegate: RunningTidegate, engines: tuple[str, ...]) -> None:
         photo_id = str(uuid.uuid4())

@@ -534,3 +534,21 @@ def test_results_are_sent_where_the_settings_say_and_their_secret_is_not_shown()
     )
     assert loaded.settings.results.is_sent
     assert "aGlkZGVu" not in repr(loaded.settings)
+
+
+def test_names_of_hosts_are_kept_in_lower_case() -> None:
+    names = ("Gate.Example", ".lan.example", "*.pods.example", "*", "gate", "10.1.2.3")
+    assert Settings(http={"allowed_hosts": names}).http.allowed_hosts == (
+        "gate.example",
+        *names[1:],
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "gate.example:9000", "http://gate.example", "gate.*", "**", "*gate.example", "..example",
+     "gate.example.", "[::1]", "::1", "gate example", "bücher.example"],
+)  # fmt: skip
+def test_a_name_that_may_be_asked_by_is_a_host_without_port(name: str) -> None:
+    for variable in ("TIDEGATE_HTTP__ALLOWED_HOSTS", "TIDEGATE_WORKER__HTTP_ALLOWED_HOSTS"):
+        assert "name of a host without a port" in refusal(**{variable: json.dumps([name])}).message

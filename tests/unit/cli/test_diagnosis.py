@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -242,6 +243,18 @@ def test_a_photo_root_that_is_not_there_is_told(tmp_path: Path) -> None:
 
     assert found.level is Level.WARN
     assert "/absent is no folder (environment TIDEGATE_PHOTOS__ALLOWED_ROOTS)" in found.detail
+
+
+def test_what_others_reach_should_know_its_names() -> None:
+    def told(**names: str) -> list[Check]:
+        return bad(checks.check_settings(load_settings(Path(os.devnull), {}, names)))
+
+    (found,) = told(TIDEGATE_HTTP__HOST="0.0.0.0")
+
+    assert (found.level, found.name) == (Level.WARN, "http.allowed_hosts")
+    assert "http.host is 0.0.0.0" in found.detail
+    assert told() == told(TIDEGATE_HTTP__HOST="localhost") == []
+    assert told(TIDEGATE_HTTP__HOST="::", TIDEGATE_HTTP__ALLOWED_HOSTS="gate.example, *") == []
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,15 @@ def test_the_control_plane_listens_on_every_address_of_its_container(settings: S
     assert settings.http.host == settings.grpc.host == "0.0.0.0"
 
 
+def test_the_control_planes_answer_to_their_own_names(
+    services: dict[str, Service], settings: Settings
+) -> None:
+    # Published on loopback, where a page that is open on the same machine reaches them; and what
+    # scrapes them, or tells them of a new model, asks by these.
+    assert settings.http.allowed_hosts == ("tidegate", "tidegate-2")
+    assert set(settings.http.allowed_hosts) <= set(services)
+
+
 def test_the_settings_name_what_is_mounted(tidegate: Service, settings: Settings) -> None:
     assert str(settings.model_repository) in mounts(tidegate)
     assert mounts(tidegate)[str(settings.state_dir)]["type"] == "volume"

@@ -25,6 +25,7 @@ from control_plane.core.detections import (
 from control_plane.core.traffic import RequestCounts
 from control_plane.errors import ControlPlaneError, ErrorCode
 from control_plane.rest_api.app import RestLimits, RestServices, create_app
+from control_plane.rest_api.hosts import ANY, AllowedHosts
 from control_plane.services.drift import ConfidenceDrift
 from control_plane.services.feedback import SaidFeedback, TakenFeedback, TakenPart
 from control_plane.services.log_level import LogLevel
@@ -281,6 +282,7 @@ class Edge:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hastened: int = 0
     tracing: Any = NOT_TRACED
+    hosts: AllowedHosts = field(default_factory=lambda: AllowedHosts((ANY,)))
 
     def hasten(self) -> None:
         self.hastened += 1
@@ -319,6 +321,7 @@ class Edge:
             ),
             stopping=self.stopping,
             hasten=self.hasten,
+            hosts=self.hosts,
         )
 
     @asynccontextmanager

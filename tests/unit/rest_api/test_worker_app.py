@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from control_plane.errors import ConfigurationError, ErrorCode
+from control_plane.rest_api.hosts import AllowedHosts
 from control_plane.rest_api.server import HttpServer
 from control_plane.rest_api.worker_app import create_worker_app
 from tests.unit.fake_logs import FakeLevels, make_log_level
@@ -21,6 +22,7 @@ def client_of(edge: Edge) -> httpx.AsyncClient:
         log_level=edge.log_level,
         version="0.1.0",
         clock=edge.clock,
+        hosts=edge.hosts,
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://worker")
 
@@ -65,6 +67,7 @@ async def test_a_port_that_is_taken_is_told_by_its_setting() -> None:
         log_level=make_log_level(),
         version="0.1.0",
         clock=Edge().clock,
+        hosts=Edge().hosts,
     )
     names = ("worker.http_host", "worker.http_port")
     first = HttpServer(app, "127.0.0.1", 0, settings=names)
@@ -86,3 +89,13 @@ async def test_a_wrong_path_is_told_what_a_worker_has() -> None:
         detail = (await client.get("/api/v1/traces/c-1")).json()["detail"]
     assert "/docs" not in detail
     assert "/api/v1/log-level; traces and all else are asked of a control plane" in detail
+
+
+async def test_it_answers_to_its_own_names_alone() -> None:
+    edge = Edge(hosts=AllowedHosts((), "worker.http_allowed_hosts"))
+    async with client_of(edge) as client:
+        for path in ("/metrics", "/healthz", "/api/v1/log-level"):
+            refused = await client.get(path)
+            said = check_problem(refused, 421, ErrorCode.PERMISSION_DENIED, "Host")
+            assert "worker.http_allowed_hosts" in said
+            assert (await client.get(path, headers={"Host": "10.1.2.3"})).status_code == 200
