@@ -24,11 +24,11 @@ RATIOS = (
     "engine:tidegate_request_failures:ratio_rate5m",
     "engine:tidegate_request_slow:ratio_rate5m",
 )
-# What there is only while something is wrong or waits, a rollout is under way, or with a GPU or a
-# cache, which the Tidegate of these tests has not.
+# What there is only while something is wrong or waits, a rollout is under way, or with a GPU, a
+# cache or many samples, which the Tidegate of these tests has not.
 AT_TIMES = (
     *("_failures:rate5m", "failure_total", "panic", "pending"),
-    *("rollout", "gpu_", "cache"),
+    *("rollout", "gpu_", "cache", "drift"),
 )
 ROLLOUT = Rollout("r-1", "damage", "0.9.0", "1.0.0", Plan.direct())
 GATES = {

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.deploy.monitoring import DASHBOARDS, GRAFANA, dashboard, panels
+from control_plane.core.drift import LARGE, MODERATE
+from tests.unit.deploy.monitoring import DASHBOARDS, GRAFANA, dashboard, panels, rules
 
 PANELS = [(file.stem, panel) for file in DASHBOARDS for panel in panels(file)]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -61,6 +62,21 @@ def test_variables_are_defined_and_used(file: Path) -> None:
         for target in panel["targets"]:
             used = {name for name in ("engine", "instance") if f"${name}" in target["expr"]}
             assert used <= set(variables)
+
+
+def test_drift_is_shown_by_release_with_what_counts_as_far() -> None:
+    (panel,) = (
+        panel
+        for _, panel in PANELS
+        for target in panel["targets"]
+        if "tidegate_confidence_drift" in target["expr"]
+    )
+    assert [one["legendFormat"] for one in panel["targets"]] == ["{{engine}} {{release}}"]
+    shown = panel["fieldConfig"]["defaults"]
+    assert [step["value"] for step in shown["thresholds"]["steps"]] == [None, MODERATE, LARGE]
+    assert shown["custom"]["thresholdsStyle"]["mode"] == "line"
+    (alert,) = (rule for rule in rules("alert") if rule["alert"] == "TidegateConfidenceDrifts")
+    assert alert["expr"].endswith(f" > {LARGE:g}")
 
 
 def test_the_dashboards_are_told_apart_and_provided() -> None:
