@@ -82,8 +82,8 @@ async def queue_depths() -> None:
 @pytest.mark.parametrize(
     ("work", "event"),
     [
-        (rabbitmq_link, "queue_lost"),
-        (sqs_receivers, "queue_lost"),
+        (rabbitmq_link, "the queue is not reached"),
+        (sqs_receivers, "the queue is not reached"),
         (sql_batches, "written together"),
         (job_watching, "jobs that are watched are not seen"),
         (queue_depths, "the queue is away"),

@@ -59,3 +59,7 @@ def test_the_scan_sees_every_way_in_which_lines_are_logged() -> None:
     assert "ready to serve" in found  # one of two
     assert "the registry is away; it is asked again" in found  # spoken by name
     assert found["unexpected error"][0] == {"error"}  # with a traceback
+
+
+def test_events_are_words_and_no_names_of_code() -> None:
+    assert {event for event in of_the_code() if "_" in event} == set()

@@ -243,7 +243,7 @@ class RabbitmqQueue:
                         raise
                 except Exception:
                     # Whatever it was: with this the link would end, until a restart.
-                    log.exception("queue_give_back_failed")
+                    log.exception("what was fetched ahead was not given back")
 
     async def _shielded(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

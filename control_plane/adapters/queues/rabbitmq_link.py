@@ -167,12 +167,14 @@ class Link:
                 # Whatever it was: without this loop there would be no queue until a restart.
                 self.trouble = self.words(error)
                 if not is_loss(error):
-                    log.exception("queue_link_failed", reason=self.trouble)
+                    log.exception("the link to the queue failed", reason=self.trouble)
             finally:
                 await self._drop()
             failures += 1
             wait_s = backoff_s(failures, first_s=FIRST_WAIT_S, most_s=LONGEST_WAIT_S, rng=self._rng)
-            log.warning("queue_lost", reason=self.trouble, retry_in_s=round(wait_s, 2))
+            log.warning(
+                "the queue is not reached", reason=self.trouble, retry_in_s=round(wait_s, 2)
+            )
             await asyncio.sleep(wait_s)
 
     async def _connect(self) -> AbstractConnection:
@@ -187,7 +189,7 @@ class Link:
         await self._open_channels(connection)
         self.is_up, self.has_failed = True, False
         self.connections += 1
-        log.info("queue_connected", prefix=self._options.prefix, connection=self.connections)
+        log.info("the queue is reached", prefix=self._options.prefix, connection=self.connections)
         self._on_change()
         return connection
 
@@ -209,7 +211,10 @@ class Link:
         elif queue not in self._differing:
             self._differing.add(queue)
             log.warning(
-                "queue_differs", queue=queue, reason=printable(differs), remedy=HOW_TO_MAKE_ANEW
+                "a queue differs from its settings",
+                queue=queue,
+                reason=printable(differs),
+                remedy=HOW_TO_MAKE_ANEW,
             )
 
     async def _watch(self, connection: AbstractConnection) -> None:
@@ -272,7 +277,12 @@ class Link:
 
     def _count_reopening(self, what: str, reason: str) -> None:
         self.reopened += 1
-        log.warning("queue_channel_reopened", channel=what, reason=reason, count=self.reopened)
+        log.warning(
+            "a channel of the queue was opened anew",
+            channel=what,
+            reason=reason,
+            count=self.reopened,
+        )
 
     async def count(self, queue: str) -> int:
         """How many messages wait in a queue and are nobody's. Raises what is in LOST."""
@@ -298,7 +308,7 @@ class Link:
                     raise
             except Exception as error:
                 # It is over in any case, and a new one is to come.
-                log.info("queue_close_failed", reason=self.words(error))
+                log.info("the queue was not closed well", reason=self.words(error))
 
     def words(self, error: BaseException) -> str:
         """What went wrong, in one line, without the password."""

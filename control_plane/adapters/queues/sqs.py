@@ -223,9 +223,11 @@ class SqsQueue:
                 self._trouble = str(error)
                 if not isinstance(error, QueueUnavailable):
                     self._trouble = f"a message could not be received: {type(error).__name__}"
-                    log.exception("queue_receiver_failed", queue=name)
+                    log.exception("fetching from the queue failed", queue=name)
                 wait_s = backoff_s(failures, first_s=0.2, most_s=10.0, rng=self._rng)
-                log.warning("queue_lost", reason=self._trouble, retry_in_s=round(wait_s, 2))
+                log.warning(
+                    "the queue is not reached", reason=self._trouble, retry_in_s=round(wait_s, 2)
+                )
                 await asyncio.sleep(wait_s)
 
     async def _poll(self, name: str, priority: Priority | None, most: int) -> None:
@@ -262,7 +264,7 @@ class SqsQueue:
                         pass  # what could not be renewed is delivered twice at worst
                     except Exception:
                         # Whatever it was: without this loop all work would be done twice.
-                        log.exception("queue_renewal_failed", queue=name)
+                        log.exception("messages of the queue were not held", queue=name)
 
     async def _watch_idleness(self) -> None:
         """A worker that takes nothing, for its engines are away, leaves messages to others."""

@@ -406,7 +406,7 @@ async def test_queues_that_are_there_with_other_arguments_are_used_as_they_are(
             await broker.queue_delete(f"{prefix}.low")
             await until(lambda: queue.reopened > 0)
             assert queue.connections == 1
-    told = [one for one in logs if one["event"] == "queue_differs"]
+    told = [one for one in logs if one["event"] == "a queue differs from its settings"]
     assert sorted(one["queue"] for one in told) == sorted(
         f"{prefix}.{name}" for name in ("dead", "high", "normal", "normal.1s", "low")
     )
@@ -441,7 +441,7 @@ async def test_a_password_that_is_refused_is_told_by_the_log_alone(
             # Wherever what is left of the refused connections is swept up: here, in a thread.
             await asyncio.to_thread(gc.collect)
     assert [str(one.message) for one in warned] == []
-    assert {one["event"] for one in logs} == {"queue_lost"}
+    assert {one["event"] for one in logs} == {"the queue is not reached"}
 
 
 async def test_others_can_publish_soon_after_the_start_of_who_takes_nothing(
