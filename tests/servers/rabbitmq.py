@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.servers.orphans import mark
 from tests.servers.ports import free_port
 
 PASSWORD = "correct-horse"
@@ -73,6 +74,7 @@ class RabbitmqServer:
     def _environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
+            **mark(),
             # Where the cookie is made.
             "HOME": str(self._folder),
             "LC_ALL": "C.UTF-8",
