@@ -49,7 +49,7 @@ def stop_watcher(watcher: subprocess.Popen[bytes]) -> None:
 
 
 def mark() -> dict[str, str]:
-    """For what is started with an environment of its own. Benchmarks have no watcher, and no mark."""
+    """For what is started with an environment of its own; nothing where no watcher is."""
     return {name: value for name, value in os.environ.items() if name == MARK}
 
 

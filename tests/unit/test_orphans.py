@@ -65,3 +65,9 @@ def test_nothing_is_left(how: signal.Signals | None) -> None:
 
 def test_these_tests_are_watched() -> None:
     assert mark() == {MARK: os.environ[MARK]}
+
+
+def test_servers_are_started_without_a_watcher_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the benchmarks do."""
+    monkeypatch.delenv(MARK)
+    assert mark() == {}
