@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers.chromium import PHONE, Chromium, Tab
+from tests.servers.tidegate import all_in_order
+
+__all__ = ["all_in_order"]
 
 
 @pytest.fixture

@@ -15,9 +15,16 @@ from tests.servers.tidegate import (
     MAX_PHOTO_BYTES,
     MAX_PHOTO_FULL_PIXELS,
     MAX_PHOTO_PIXELS,
+    all_in_order,
 )
 
-__all__ = ["MAX_MESSAGE_BYTES", "MAX_PHOTO_BYTES", "MAX_PHOTO_FULL_PIXELS", "MAX_PHOTO_PIXELS"]
+__all__ = [
+    "MAX_MESSAGE_BYTES",
+    "MAX_PHOTO_BYTES",
+    "MAX_PHOTO_FULL_PIXELS",
+    "MAX_PHOTO_PIXELS",
+    "all_in_order",
+]
 
 
 @pytest.fixture(scope="session")

@@ -79,3 +79,14 @@ def tidegate(
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture(autouse=True)
+def all_in_order(request: pytest.FixtureRequest) -> None:
+    """Each test of a Tidegate that others have too begins with all of its Tritons in order.
+
+    On a busy machine a look may be late, and an instance degraded until three were good.
+    """
+    if "tidegate" in request.fixturenames:
+        running: RunningTidegate = request.getfixturevalue("tidegate")
+        wait_until(running.are_all_ready, timeout_s=120, what="all Tritons are ready and healthy")

@@ -44,14 +44,6 @@ def tidegate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTidega
         running.stop()
 
 
-@pytest.fixture(autouse=True)
-def _all_healthy(tidegate: RunningTidegate) -> None:
-    wait_until(
-        lambda: all(one["health"] == "healthy" for one in tidegate.instances()),
-        what="both Tritons healthy",
-    )
-
-
 def shown(tidegate: RunningTidegate, name: str) -> dict[str, Any]:
     found: dict[str, Any] = tidegate.get(f"/api/v1/fleet/{name}")
     return found
