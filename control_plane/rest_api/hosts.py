@@ -12,6 +12,7 @@ Nothing is exempt: a page could read metrics as well as it could drain an instan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -23,6 +24,9 @@ from control_plane.rest_api.problems import HttpRefusal, problem_of
 
 ANY = "*"
 LOCAL = ".localhost"
+
+# Whole: of "[::1].example.com" or "10.1.2.3:80@example.com" the beginning says nothing.
+_HOST = re.compile(r"(?:\[(?P<address>[^]]*)\]|(?P<name>[^][:@]*))(?::[0-9]*)?")
 
 
 class AllowedHosts:
@@ -44,7 +48,12 @@ class AllowedHosts:
         """Whether a request is answered whose ``Host`` says this, with or without a port."""
         if self._is_any or not host:
             return True
-        name = _name_of(host.lower())
+        matched = _HOST.fullmatch(host.lower())
+        if matched is None:
+            return False
+        if matched["address"] is not None:
+            return _is_address(matched["address"])
+        name = matched["name"].removesuffix(".")
         return name in self._names or name.endswith(self._endings) or _is_address(name)
 
 
@@ -73,13 +82,6 @@ class HostMiddleware:
         )
         correlation_id = scope["state"]["correlation_id"]
         await problem_of(refusal, correlation_id)(scope, receive, send)
-
-
-def _name_of(host: str) -> str:
-    """Without port, brackets and the dot of a name that is written whole."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].removesuffix(".")
 
 
 def _is_address(name: str) -> bool:

@@ -38,6 +38,14 @@ NEVER = (
     "127.0.0.1.rebound.example:9000",
     "notlocalhost",
     "[rebound.example]",
+    "[localhost]",
+    # What begins like an address.
+    "[::1].rebound.example",
+    "[::1",
+    "127.0.0.1:80@rebound.example",
+    "127.0.0.1:80:rebound.example",
+    "localhost:rebound.example",
+    "user@127.0.0.1",
     # As no browser writes an address; a name server might be asked for it.
     "127.1",
     "0x7f000001",
