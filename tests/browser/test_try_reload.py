@@ -3,7 +3,8 @@ was said of it, and the waterfall of that request; and what is said where it can
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +26,7 @@ from tests.integration.running import RunningTidegate
 from tests.servers.chromium import Tab
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 NOTHING_YET = "The photo is shown here"
 A_DAY_LATER = "Date.now = ((now) => () => now() + 86_400_001)(Date.now)"
@@ -140,6 +141,69 @@ def test_what_is_not_to_be_drawn_stays_so(site: FakeSite, tab: Tab) -> None:
     # Of the next answer everything is drawn.
     detect(tab)
     tab.page.locator("#shown-count", has_text="3 of 3 shown").wait_for()
+
+
+def say_right(tab: Tab, engine: str, take: Callable[[Route], object]) -> None:
+    """take: does with what was asked what the control plane does."""
+    tab.page.route("**/api/v1/feedback", lambda route: take(route))
+    tab.page.locator(f"[data-verdict={engine}]").get_by_role("button", name="Right").click()
+
+
+def note(route: Route) -> None:
+    truth = json.loads(route.request.post_data or "")["truth"]
+    engines = {engine: {"release": "1.0.0"} for engine in truth}
+    route.fulfill(json={"engines": engines})
+
+
+def test_a_word_that_is_taken_late_is_not_shown_of_the_next_answer(
+    site: FakeSite, tab: Tab
+) -> None:
+    open_fake(tab, site, correlation_id="c-1")
+    tab.page.set_input_files("#photo", small("one.png"))
+    detect(tab)
+    button = tab.page.locator("[data-verdict=damage] button").first.element_handle()
+    held: list[Route] = []
+    say_right(tab, "damage", held.append)
+    tab.page.context.unroute("**/orchestrator/detect")
+    answer = answer_of(FOUND, correlation_id="c-2")
+    tab.page.route("**/orchestrator/detect", lambda route: route.fulfill(json=answer))
+    detect(tab)
+    wait_kept(tab.page, "outcome")
+    note(held[0])
+    tab.page.wait_for_function("(one) => !one.disabled", arg=button)
+    reload(tab)
+    tab.page.locator("#answer-id", has_text="c-2").wait_for()
+    assert "Noted" not in tab.page.locator("#feedback").inner_text()
+
+
+def test_what_was_said_of_another_tabs_answer_is_not_shown_of_this(
+    site: FakeSite, tab: Tab
+) -> None:
+    open_fake(tab, site)
+    tab.page.set_input_files("#photo", small("one.png"))
+    detect(tab)
+    say_right(tab, "damage", note)
+    tab.page.get_by_text("Noted for 1.0.0: right.").wait_for()
+    wait_kept(tab.page, "outcome")
+    # As it is in the tab that was copied, when the copy has asked anew.
+    tab.page.evaluate("history.replaceState({ ...history.state, request: 'c-0' }, '')")
+    reload(tab)
+    tab.page.locator("#answer").wait_for()
+    assert "Noted" not in tab.page.locator("#feedback").inner_text()
+
+
+def test_of_an_engine_with_a_name_of_the_languages_own_nothing_was_said(
+    site: FakeSite, tab: Tab
+) -> None:
+    open_fake(tab, site, {"constructor": {"detections": [box_at(14, 14)]}})
+    tab.page.set_input_files("#photo", small("one.png"))
+    detect(tab)
+    assert "Noted" not in tab.page.locator("#feedback").inner_text()
+    say_right(tab, "constructor", note)
+    tab.page.get_by_text("Noted for 1.0.0: right.").wait_for()
+    wait_kept(tab.page, "outcome")
+    reload(tab)
+    tab.page.get_by_text("Noted for 1.0.0: right.").wait_for()
 
 
 def test_a_refusal_is_told_again(site: FakeSite, tab: Tab) -> None:

@@ -6,7 +6,7 @@ import { make } from "./try-answer.js";
 const FEEDBACK = "/api/v1/feedback";
 
 // answer: finished, at least in part. place: where it is offered; empty where no engine answered.
-// verdicts: what was said before, by engine; what is said is put there, and onGiven is told.
+// verdicts: a Map of what was said before, by engine; what is said is put there, and onGiven is told.
 export function offerFeedback(answer, place, verdicts, onGiven) {
   const engines = Object.keys(answer.results ?? {});
   if (!engines.length) {
@@ -35,7 +35,7 @@ function rowOf({ answer, engine, verdicts, onGiven }) {
     button.addEventListener("click", async () => {
       const verdict = await give({ answer, engine, isRight, said, buttons });
       if (verdict) {
-        verdicts[engine] = verdict;
+        verdicts.set(engine, verdict);
         showVerdict(verdict, buttons, said);
         onGiven();
       }
@@ -43,7 +43,7 @@ function rowOf({ answer, engine, verdicts, onGiven }) {
     });
     return button;
   });
-  if (verdicts[engine]) showVerdict(verdicts[engine], buttons, said);
+  if (verdicts.has(engine)) showVerdict(verdicts.get(engine), buttons, said);
   row.append(...buttons, said);
   return row;
 }

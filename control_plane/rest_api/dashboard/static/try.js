@@ -38,7 +38,7 @@ function choose(files) {
   tell("");
   take(first);
   forgetPhoto(photoId());
-  hold({ photo: { id: newId(), name: file.name }, ...UNASKED });
+  hold({ photo: { id: newId(), name: file.name }, ...unasked() });
   if (file.size <= mostBytes()) keepPhoto(photoId(), file);
   if (others.length) tellField("photo", `One photo at a time: ${file.name} was taken.`);
 }
@@ -158,7 +158,7 @@ form.addEventListener("change", (event) => {
 // --- What a reload shows again: small things lie in this entry of the tab's history, the photo and
 // the answer in the browser's storage under the id that is there.
 
-const UNASKED = { request: "", view: null, verdicts: {} };
+const unasked = () => ({ request: "", view: null, verdicts: new Map() });
 
 function hold(changes) {
   history.replaceState({ ...history.state, ...changes }, "", location.href);
@@ -228,7 +228,7 @@ function send() {
   clear();
   forgetTrace();
   byId("feedback").replaceChildren();
-  hold(UNASKED);
+  hold(unasked());
   keepOutcome(photoId(), null);
   request = new XMLHttpRequest(); // fetch cannot say how much was sent
   request.open("POST", DETECT);
@@ -299,9 +299,12 @@ function tellOutcome({ status, answer, tookMs }) {
   if (status !== 200) tellProblem(answer, status);
   // Where no engine answered, the problem has the members of an answer, too.
   if (status === 200 || answer.errors) {
-    const { view, verdicts = {} } = history.state ?? {};
+    // What lies in the history may be of another answer: asked for while somebody's word on this
+    // one was still on its way, or by a tab that this one was copied from.
+    const isHeld = () => history.state?.request === String(answer.correlation_id ?? "");
+    const { view, verdicts } = isHeld() ? history.state : unasked();
     show(answer, picture, tookMs, view);
-    offerFeedback(answer, byId("feedback"), verdicts, () => hold({ verdicts }));
+    offerFeedback(answer, byId("feedback"), verdicts, () => isHeld() && hold({ verdicts }));
   }
   if (answer.correlation_id) showTrace(answer.correlation_id);
 }
