@@ -25,8 +25,8 @@ from control_plane.core.accuracy import (
     keep,
     read_found,
 )
-from control_plane.core.detections import ALIASES, UUID
-from control_plane.core.jobs import FINISHED, JobFilter, answer_of
+from control_plane.core.detections import ALIASES, UUID, DetectionStatus
+from control_plane.core.jobs import JobFilter, answer_of
 from control_plane.errors import ControlPlaneError, ErrorCode, InvalidArgument
 from control_plane.ports import FeedbackStore, JobStore
 from control_plane.services.jobs.telling import told
@@ -39,6 +39,8 @@ MAX_NOTE_CHARACTERS = 500
 MOST_NAMED = 5
 """Requests that are named where a correlation id means more than one."""
 NAMES = ("request_id", "detection_id", "correlation_id")
+ANSWERED = frozenset({DetectionStatus.COMPLETED, DetectionStatus.PARTIAL})
+"""Of what failed nothing was found that could be judged."""
 TIMEOUT_S = 10.0
 
 
@@ -105,11 +107,11 @@ class FeedbackDesk:
     async def _only_of(self, correlation_id: str) -> str | None:
         """The id of its request. Raises CONFLICT where there are several that were answered."""
         wanted, limit = JobFilter(correlation_id=correlation_id), MOST_NAMED + 1
-        answered = await self._jobs.find(replace(wanted, states=FINISHED), limit=limit)
+        answered = await self._jobs.find(replace(wanted, states=ANSWERED), limit=limit)
         names = [job.job_id for job in answered]
         if self._keeping is not None:
             names += await self._keeping.requests_of(correlation_id, limit=limit)
-        if not names:  # one that is not finished is told as such
+        if not names:  # one that is not finished, or has failed, is told as such
             names = [job.job_id for job in await self._jobs.find(wanted, limit=1)]
         if len(names) > 1:
             more = " and others" if len(names) > MOST_NAMED else ""

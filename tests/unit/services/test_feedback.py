@@ -237,6 +237,15 @@ async def test_a_request_that_waits_hides_no_answer_of_the_same_correlation_id()
     assert (await setup.give(None, correlation_id="c-1")).request_id == "r-b"
 
 
+async def test_a_job_that_found_nothing_hides_no_answer_of_the_same_correlation_id() -> None:
+    """As when a photo that could not be fetched is given once more."""
+    setup = Setup()
+    await setup.jobs.add(lambda _: make_job(state=DetectionStatus.FAILED))
+    assert (await setup.refusal(request_id=None, correlation_id="c-1")).code is ErrorCode.CONFLICT
+    setup.keeping.take(answer("b", correlation="c-1"))
+    assert (await setup.give(None, correlation_id="c-1")).request_id == "r-b"
+
+
 async def test_who_gives_a_correlation_id_as_another_is_told_how_to_give_it() -> None:
     refused = await Setup().refusal(request_id="c")
     assert refused.code is ErrorCode.NOT_FOUND
