@@ -206,6 +206,36 @@ def test_of_an_engine_with_a_name_of_the_languages_own_nothing_was_said(
     tab.page.get_by_text("Noted for 1.0.0: right.").wait_for()
 
 
+def test_what_is_kept_and_shown_again_is_text(site: FakeSite, tab: Tab) -> None:
+    answer = answer_of(
+        {HOSTILE: {"detections": [box_at(14, 14, HOSTILE)]}, "odd": {"text": HOSTILE}},
+        correlation_id=HOSTILE,
+        errors={"volume": {"code": "backend_fault", "message": HOSTILE}},
+        model_versions={HOSTILE: HOSTILE},
+        served_by={HOSTILE: {"instance": HOSTILE}},
+    )
+    tab.page.route("**/orchestrator/detect", lambda route: route.fulfill(json=answer))
+    tab.page.route(
+        "**/api/v1/feedback",
+        lambda route: route.fulfill(json={"engines": {HOSTILE: {"release": HOSTILE}}}),
+    )
+    tab.open(f"{site.url}/dashboard/try")
+    tab.page.set_input_files("#photo", small(f"{HOSTILE}.png"))
+    detect(tab)
+    tab.page.locator("#feedback").get_by_role("button", name="Wrong").first.click()
+    noted = tab.page.locator("#feedback", has_text=f"Noted for {HOSTILE}: wrong.")
+    noted.wait_for()
+    wait_kept(tab.page, "outcome")
+    reload(tab)
+    noted.wait_for()
+    chosen(tab, f"{HOSTILE}.png")
+    assert HOSTILE in tab.page.locator("#answer-errors").inner_text()
+    assert HOSTILE in tab.page.locator("#served").inner_text()
+    assert tab.page.locator("#answer-id").inner_text() == HOSTILE
+    assert tab.page.locator("main img").count() == 1
+    assert tab.page.title() == "Try it · Tidegate"
+
+
 def test_a_refusal_is_told_again(site: FakeSite, tab: Tab) -> None:
     tab.expected.append("422")
     problem = {"code": "photo_invalid", "detail": HOSTILE, "correlation_id": "c-9"}
@@ -320,8 +350,15 @@ def test_two_tabs_show_no_photo_of_each_other(site: FakeSite, tab: Tab) -> None:
     wait_kept(other.page, "outcome")
     # What the first does now changes nothing of what the second has kept.
     detect(tab)
+    reload(tab)
+    chosen(tab, "does not keep the photo one.png any more")
+    tab.page.set_input_files("#photo", small("three.png"))
+    wait_kept(tab.page, "outcome", is_kept=False)
+    detect(other)
+    other.page.set_input_files("#photo", small("two.png"))
+    detect(other)
+    wait_kept(other.page, "outcome")
     tab.page.get_by_role("button", name="Clear").click()
-    tab.page.set_input_files("#photo", [])
     reload(tab)
     reload(other)
     chosen(other, "two.png")
