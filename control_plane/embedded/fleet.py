@@ -31,6 +31,8 @@ NAME_PREFIX = "tidegate-"
 # O_NONBLOCK: whatever somebody put there, opening it must not wait.
 LOCK_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 LONGEST_PATH = 4096
+CHANGING_APIS = "model-repository,shared-memory,trace,logging"
+"""Of Triton's HTTP, those by which a server is changed."""
 
 
 class NotReady(ControlPlaneError):
@@ -181,6 +183,9 @@ def command(
         f"--http-port={ports.http}",
         # HTTP serves health probes here; requests come by gRPC.
         "--http-thread-count=1",
+        # A browser posts to this port for whatever page is open in it, and Triton asks for no proof
+        # of origin. Who changes a server does it by gRPC; the word is told to nobody.
+        f"--http-restricted-api={CHANGING_APIS}:x-tidegate={secrets.token_hex(16)}",
         f"--grpc-address={ADDRESS}",
         f"--grpc-port={ports.grpc}",
         f"--metrics-address={ADDRESS}",

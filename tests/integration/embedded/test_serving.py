@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import numpy as np
 import pytest
 from tritonclient.grpc import InferenceServerClient
@@ -30,6 +31,30 @@ def test_both_instances_answer(tritons: RunningTritons) -> None:
     for url in tritons.grpc_urls:
         with InferenceServerClient(url) as client:
             assert client.is_server_ready()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/v2/repository/models/{TWIN}/unload",
+        f"/v2/repository/models/{TWIN}/load",
+        "/v2/repository/index",
+        "/v2/logging",
+        "/v2/trace/setting",
+        "/v2/systemsharedmemory/unregister",
+    ],
+)
+def test_a_web_page_changes_nothing(
+    client: InferenceServerClient, tritons: RunningTritons, path: str
+) -> None:
+    """As a browser sends it for a page of anybody's, without asking first."""
+    host, _, port = tritons.grpc_urls[0].partition(":")
+    with httpx.Client(base_url=f"http://{host}:{int(port) - 1}", trust_env=False) as browser:
+        assert browser.get("/v2/health/ready").status_code == 200
+        said = {"Origin": "http://stranger.example", "Content-Type": "text/plain"}
+        refused = browser.post(path, content="{}", headers=said)
+    assert refused.status_code == 403
+    assert client.is_model_ready(TWIN)
 
 
 def test_a_jpeg_goes_in_and_padded_boxes_come_out(client: InferenceServerClient) -> None:
