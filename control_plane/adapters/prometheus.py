@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import orjson
 
+from control_plane.adapters.http_transport import LastingTransport
 from control_plane.ports import QueryFailed
 
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -21,9 +22,9 @@ def open_client(headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
     """headers: what the Prometheus, or who stands before it, wants to see."""
     limits = httpx.Limits(max_connections=8, max_keepalive_connections=2)
     return httpx.AsyncClient(
-        timeout=None,  # noqa: S113  each query has a bound over the whole of it
+        transport=LastingTransport(limits),
         trust_env=False,
-        limits=limits,
+        timeout=None,  # noqa: S113  each query has a bound over the whole of it
         headers={"Accept-Encoding": "identity", **(headers or {})},
     )
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from control_plane.adapters.http_transport import LastingTransport
 from control_plane.core.triton_metrics import MetricFamily, Sample
 from control_plane.ports import ScrapeFailed
 
@@ -23,9 +24,9 @@ def open_client(instances: int) -> httpx.AsyncClient:
     # Two may ask one instance at a time: for what waits there, and for all there is.
     limits = httpx.Limits(max_connections=2 * instances, max_keepalive_connections=instances)
     return httpx.AsyncClient(
-        timeout=None,  # noqa: S113  each scrape has a bound over the whole of it
+        transport=LastingTransport(limits),
         trust_env=False,
-        limits=limits,
+        timeout=None,  # noqa: S113  each scrape has a bound over the whole of it
         headers=HEADERS,
     )
 

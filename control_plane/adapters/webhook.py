@@ -21,6 +21,7 @@ from typing import Self
 
 import httpx
 
+from control_plane.adapters.http_transport import LastingTransport
 from control_plane.core.printable import printable
 from control_plane.errors import ConfigurationError
 from control_plane.ports import ResultRefused, ResultUnsent
@@ -83,13 +84,13 @@ class Webhook:
             ) from None
         self._key = None if secret is None else signing_key(secret)
         self._now = now
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         self._client = httpx.AsyncClient(
             follow_redirects=False,
             timeout=timeout_s,
             # A proxy of the environment's would be sent the results of everybody.
             trust_env=False,
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            transport=transport,
+            transport=transport or LastingTransport(limits),
         )
 
     def __repr__(self) -> str:
