@@ -240,13 +240,20 @@ def test_ten_thousand_events_do_not_make_the_page_slow(
     tab.page.wait_for_function("() => window.events > 1000", timeout=120_000)
     before = measured(tab, session)
     tab.page.wait_for_function(f"() => window.events > {MOST_EVENTS}", timeout=300_000)
-    after = measured(tab, session)
-    # Alive, and no greater than it was 9,000 events ago: nodes, listeners, memory.
     tab.page.wait_for_function("() => document.documentElement.dataset.link === 'live'")
-    assert after["nodes"] <= 1.2 * before["nodes"]
-    assert after["Nodes"] <= 1.5 * before["Nodes"] + 500
-    assert after["JSEventListeners"] <= before["JSEventListeners"] + 50
-    assert after["JSHeapUsedSize"] <= before["JSHeapUsedSize"] + 4_000_000
+
+    def is_as_it_was() -> bool:
+        """Alive, and no greater than it was 9,000 events ago: nodes, listeners, memory."""
+        after = measured(tab, session)
+        return (
+            after["nodes"] <= 1.2 * before["nodes"]
+            and after["Nodes"] <= 1.5 * before["Nodes"] + 500
+            and after["JSEventListeners"] <= before["JSEventListeners"] + 50
+            and after["JSHeapUsedSize"] <= before["JSHeapUsedSize"] + 4_000_000
+        )
+
+    # On a busy machine the browser takes its time to throw away what is not needed any more.
+    wait_until(is_as_it_was, timeout_s=60, what="a page no greater than before")
 
 
 def measured(tab: Tab, session: object) -> dict[str, float]:

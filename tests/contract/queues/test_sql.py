@@ -180,13 +180,19 @@ async def test_a_server_that_is_started_anew_loses_nothing(postgres: PostgresSer
     async def work(queue: SqlQueue) -> None:
         while len(done) < len(names):
             try:
-                for delivery in await queue.take({NORMAL: 5}, wait_s=0.5):
-                    # Before: a settling that fails may have been done nevertheless.
-                    done[delivery.message_id] += 1
-                    await queue.settle(delivery)
+                taken = await queue.take({NORMAL: 5}, wait_s=0.5)
             except QueueUnavailable as error:
                 errors.append(str(error))
                 await asyncio.sleep(0.05)
+                continue
+            for delivery in taken:
+                # Before: a settling that fails may have been done nevertheless.
+                done[delivery.message_id] += 1
+                # Each of them: what is not settled stays in hand, and nobody else's.
+                try:
+                    await queue.settle(delivery)
+                except QueueUnavailable as error:
+                    errors.append(str(error))
 
     async with (
         open_store(location, timeout_s=5.0) as store,

@@ -39,6 +39,8 @@ EMBEDDED_ONLY = {
     "--backend-directory",
     "--cache-directory",
     "--backend-config",
+    # Its word is told to nobody; in containers no port of a Triton is reached from outside.
+    "--http-restricted-api",
 }
 # Flags that have another value in a container, and each for a reason told there.
 OTHER_VALUES = {
