@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.servers.orphans import mark
 from tests.servers.ports import free_port
 
 PASSWORD = "correct-horse"
@@ -87,7 +86,7 @@ class PostgresServer:
             [str(self._programs / program), *arguments],
             user=self._user,
             cwd=self._folder,
-            env={"PATH": os.environ["PATH"], "PGPASSWORD": PASSWORD, "LC_ALL": "C", **mark()},
+            env={"PATH": os.environ["PATH"], "PGPASSWORD": PASSWORD, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL,

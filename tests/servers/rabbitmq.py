@@ -13,7 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.servers.orphans import mark
 from tests.servers.ports import free_port
 
 PASSWORD = "correct-horse"
@@ -74,7 +73,6 @@ class RabbitmqServer:
     def _environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
-            **mark(),
             # Where the cookie is made.
             "HOME": str(self._folder),
             "LC_ALL": "C.UTF-8",
