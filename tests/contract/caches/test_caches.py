@@ -152,7 +152,7 @@ async def test_a_redis_that_hangs_costs_a_moment_and_then_nothing(redis: RedisSe
         finally:
             redis.resume()
     # Three waits of 50 ms, with room for a busy machine; a hundred would be 5 s.
-    assert 3 * redis_module.WAIT_S * 0.9 < took_s < 2
+    assert 3 * redis_module.WAIT_S * 0.9 < took_s < 4
 
 
 @pytest.mark.parametrize("url", ["redis://:wrong@127.0.0.1:{port}/0", "redis://127.0.0.1:{port}/0"])

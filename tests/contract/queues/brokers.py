@@ -19,6 +19,8 @@ from tests.servers.aws import AwsServer
 from tests.servers.rabbitmq import RabbitmqServer
 
 MAX_DELIVERIES = 3
+# For what a busy machine answers late. No test here waits for it to run out.
+TIMEOUT_S = 20.0
 
 
 @asynccontextmanager
@@ -30,6 +32,7 @@ async def on_rabbitmq(request: pytest.FixtureRequest, folder: Path) -> AsyncIter
         prefix=server.new_prefix(),
         delivery_limit=MAX_DELIVERIES,
         longest_retry_s=60.0,
+        timeout_s=TIMEOUT_S,
         idle_s=1.0,
     )
 
@@ -64,6 +67,7 @@ async def on_sqs(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[
         delivery_limit=MAX_DELIVERIES,
         visibility_s=2,
         poll_s=1,
+        timeout_s=TIMEOUT_S,
         idle_s=1.0,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import random
 import warnings
@@ -60,6 +61,7 @@ def options(rabbitmq: RabbitmqServer, proxy: Proxy) -> RabbitmqOptions:
 @pytest.fixture
 async def queue(options: RabbitmqOptions) -> AsyncIterator[RabbitmqQueue]:
     async with RabbitmqQueue(options, random.Random(0)) as queue:
+        await until_reached(queue)
         yield queue
 
 
@@ -75,6 +77,16 @@ async def until(is_true: Callable[[], bool]) -> None:
     async with asyncio.timeout(BACK_S):
         while not is_true():  # noqa: ASYNC110 -- a broker tells nobody
             await asyncio.sleep(0.02)
+
+
+async def until_reached(queue: JobQueue) -> None:
+    """Everything is there that messages need."""
+    async with asyncio.timeout(BACK_S):
+        while True:
+            with contextlib.suppress(QueueUnavailable):
+                await queue.depths()
+                return
+            await asyncio.sleep(0.1)
 
 
 async def until_consumed(broker: aio_pika.abc.AbstractChannel, name: str) -> None:
@@ -237,12 +249,21 @@ async def test_a_connection_that_goes_silent_is_given_up(
     await published_to(queue, "c")
 
 
+@pytest.mark.parametrize("is_looked_for", [False, True])
 async def test_a_queue_that_was_deleted_is_made_again(
-    queue: RabbitmqQueue, options: RabbitmqOptions, broker: aio_pika.abc.AbstractChannel
+    queue: RabbitmqQueue,
+    options: RabbitmqOptions,
+    broker: aio_pika.abc.AbstractChannel,
+    is_looked_for: bool,
 ) -> None:
     assert await queue.take(ANY, wait_s=0.5) == ()
     await until_consumed(broker, f"{options.prefix}.normal")
-    await broker.queue_delete(f"{options.prefix}.normal")
+    deleting = asyncio.create_task(broker.queue_delete(f"{options.prefix}.normal"))
+    while is_looked_for and queue.reopened == 0 and queue.connections == 1:
+        # The watchdog asks for it before it is told that it is gone, and after.
+        queue._link.doubt()
+        await asyncio.sleep(0)
+    await deleting
 
     await until(lambda: queue.reopened > 0)
     await published_to(queue, "a")
@@ -420,7 +441,7 @@ async def test_the_password_is_never_told(rabbitmq: RabbitmqServer) -> None:
     wrong = f"amqp://tidegate:hunter2%2F@127.0.0.1:{rabbitmq.port}/"
     nowhere = "amqp://tidegate:hunter2%2F@127.0.0.1:1/"
     for url in (wrong, nowhere):
-        options = RabbitmqOptions(url, timeout_s=0.5)
+        options = RabbitmqOptions(url, timeout_s=3.0)
         async with RabbitmqQueue(options, random.Random(0)) as queue:
             with pytest.raises(QueueUnavailable) as caught:
                 await queue.publish(message("a"))

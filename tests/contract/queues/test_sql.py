@@ -114,7 +114,7 @@ async def test_what_is_of_another_queue_is_not_settled_here(store: SqlStore) -> 
 
 async def test_a_database_that_another_program_holds_is_told(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    async with open_store(path, timeout_s=0.4) as store, SqlQueue(store.database) as queue:
+    async with open_store(path, timeout_s=2.0) as store, SqlQueue(store.database) as queue:
         await publish(queue, "a", "b")
         (held,) = await queue.take(ANY | {HIGH: 0, LOW: 0}, wait_s=WAIT_S)
         with closing(sqlite3.connect(path, isolation_level=None)) as shell:

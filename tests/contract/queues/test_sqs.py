@@ -29,7 +29,7 @@ def options(aws: AwsServer) -> SqsOptions:
         delivery_limit=3,
         visibility_s=2,
         poll_s=1,
-        timeout_s=3.0,
+        timeout_s=20.0,
     )
 
 
@@ -170,7 +170,7 @@ async def test_what_is_away_for_a_while_comes_back(
     aws: AwsServer, proxy: Proxy, options: SqsOptions
 ) -> None:
     """In words of ours: SQS's own tell who asked."""
-    away = replace(options, endpoint_url=f"http://127.0.0.1:{proxy.port}", timeout_s=1.0)
+    away = replace(options, endpoint_url=f"http://127.0.0.1:{proxy.port}", timeout_s=3.0)
     async with open_queue(aws, away) as queue:
         await publish(queue, "a")
         proxy.refuse()
