@@ -93,7 +93,7 @@ async def test_a_place_that_cannot_be_is_a_mistake_in_the_settings(tmp_path: Pat
 
 
 async def test_another_program_that_holds_the_file_is_waited_for_and_named(path: Path) -> None:
-    async with open_store(path, timeout_s=0.3) as store:
+    async with open_store(path, timeout_s=2.0) as store:
         with closing(sqlite3.connect(path, isolation_level=None)) as shell:
             shell.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable, match="locked"):
