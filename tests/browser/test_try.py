@@ -424,6 +424,17 @@ def test_the_waterfall_of_an_earlier_photo_is_not_shown_under_another(tab: Tab) 
         assert tab.page.locator("#waterfall").inner_text() == ""
 
 
+@pytest.mark.parametrize("body", ["<p>Bad gateway</p>", "null", "7", ""])
+def test_an_answer_that_is_none_of_ours_is_told(tab: Tab, body: str) -> None:
+    tab.page.route("**/orchestrator/detect", lambda route: route.fulfill(body=body))
+    with fake_site(busy_edge()) as site:
+        tab.open(f"{site.url}/dashboard/try")
+        tab.page.set_input_files("#photo", small("one.png"))
+        tab.page.get_by_role("button", name="Detect", exact=True).click()
+        tab.page.locator("#try-error", has_text="cannot be read (HTTP 200)").wait_for()
+        assert tab.page.locator("#answer").is_hidden()
+
+
 def test_the_focus_is_with_what_can_be_pressed(tab: Tab) -> None:
     answer = answer_of({"damage": {"detections": []}}, correlation_id="one")
     held: list[Route] = []

@@ -285,6 +285,10 @@ function answered(tookMs) {
   try {
     answer = JSON.parse(responseText);
   } catch {
+    // It stays undefined.
+  }
+  // A proxy in between may answer anything.
+  if (answer === null || typeof answer !== "object") {
     tell(`The answer cannot be read (HTTP ${status}).`);
     return;
   }
