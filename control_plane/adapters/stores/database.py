@@ -12,7 +12,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -204,12 +204,24 @@ def _engine(location: Location, timeout_s: float, pool_size: int) -> AsyncEngine
         return create_async_engine(
             location.url, connect_args=arguments, pool_pre_ping=True, **common
         )
-    engine = create_async_engine(
-        location.url, connect_args={"timeout": _busy_s(timeout_s)}, **common
-    )
+    arguments = {"timeout": _busy_s(timeout_s), "factory": _SqliteConnection}
+    engine = create_async_engine(location.url, connect_args=arguments, **common)
     event.listen(engine.sync_engine, "connect", _set_up_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """Closed, it holds no lock.
+
+    Python's own stays locked for all others as long as anything has a cursor of it: of a write
+    that was cut off that may be an exception, which lives until the garbage is collected.
+    """
+
+    def close(self) -> None:
+        with suppress(sqlite3.Error):
+            self.rollback()
+        super().close()
 
 
 def _set_up_sqlite(connection: Any, record: object) -> None:

@@ -100,3 +100,25 @@ async def test_another_program_that_holds_the_file_is_waited_for_and_named(path:
                 await store.write(Change(), expected=0)
             shell.execute("ROLLBACK")
         assert (await store.write(Change(), expected=0)).revision == 1
+
+
+async def test_a_write_that_is_cut_off_leaves_no_lock(path: Path) -> None:
+    """Whatever still holds a cursor of its connection: an exception may, for minutes."""
+    cursors: list[object] = []
+    long = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)"
+
+    async def write(database: Database) -> None:
+        async with database.writing() as connection:
+            raw = await connection.get_raw_connection()
+            assert raw.driver_connection is not None
+            cursors.append(await raw.driver_connection.execute("SELECT 1 UNION SELECT 2"))
+            await connection.exec_driver_sql(f"{long} SELECT count(*) FROM n")
+
+    async with open_store(path, timeout_s=5.0) as store:
+        writing = asyncio.create_task(write(store.database))
+        while not cursors:  # noqa: ASYNC110 -- a driver tells nobody
+            await asyncio.sleep(0)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert (await store.write(Change(), expected=0)).revision == 1
