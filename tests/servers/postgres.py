@@ -61,7 +61,6 @@ class PostgresServer:
 
     def start(self) -> None:
         log = self._folder / "log"
-        # What it writes goes to its log: a pipe that it inherited would never be closed.
         self._run("pg_ctl", "-D", str(self._data), "-l", str(log), "-w", "start")
 
     def stop(self) -> None:
@@ -82,16 +81,18 @@ class PostgresServer:
         return self.url(name)
 
     def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [str(self._programs / program), *arguments],
-            user=self._user,
-            cwd=self._folder,
-            env={"PATH": os.environ["PATH"], "PGPASSWORD": PASSWORD, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL,
-            text=True,
-            timeout=START_TIMEOUT_S,
-            check=False,
-        )
-        assert done.returncode == 0, f"{program}: {done.stderr}"
+        # Into a file: a pipe that the server inherits would never be closed.
+        said = self._folder / "said"
+        with said.open("w") as output:
+            done = subprocess.run(
+                [str(self._programs / program), *arguments],
+                user=self._user,
+                cwd=self._folder,
+                env={"PATH": os.environ["PATH"], "PGPASSWORD": PASSWORD, "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                timeout=START_TIMEOUT_S,
+                check=False,
+            )
+        assert done.returncode == 0, f"{program} {arguments}: {said.read_text()}"

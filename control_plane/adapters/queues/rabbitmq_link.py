@@ -18,7 +18,6 @@ from urllib.parse import unquote, urlsplit
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import ChannelNotFoundEntity
 from yarl import URL
 
 from control_plane.adapters.queues.rabbitmq_channels import (
@@ -237,25 +236,11 @@ class Link:
             # Somebody may have deleted what is there no more.
             await self._declare(connection)
         self._is_suspect = False
-        try:
-            # It also tells whether the broker still answers.
-            waiting = {one: await self._waiting_for(one) for one in self._consumers}
-            await self._open_channels(connection, waiting)
-        except ChannelNotFoundEntity:
-            # A queue was deleted a moment ago, or is being deleted. The broker has closed the
-            # channel that asked for it, and no more than that.
-            self.suspect()
-            return
+        # It also tells whether the broker still answers.
+        waiting = {one: await self.count(one.queue) for one in self._consumers}
+        await self._open_channels(connection, waiting)
         # Whoever takes may have waited for the consumers.
         self._on_change()
-
-    async def _waiting_for(self, consumer: Consumer) -> int:
-        try:
-            return await self.count(consumer.queue)
-        except ChannelNotFoundEntity:
-            # Where a new queue gets the name soon enough, the broker never says so itself.
-            consumer.is_cancelled = True
-            raise
 
     async def _open_channels(
         self, connection: AbstractConnection, waiting: dict[Consumer, int] | None = None

@@ -212,16 +212,18 @@ def _engine(location: Location, timeout_s: float, pool_size: int) -> AsyncEngine
 
 
 class _SqliteConnection(sqlite3.Connection):
-    """Closed, it holds no lock.
+    """Closed, it keeps nobody from writing.
 
-    Python's own stays locked for all others as long as anything has a cursor of it: of a write
+    Python's own goes on with its transaction as long as anything has a cursor of it: of a write
     that was cut off that may be an exception, which lives until the garbage is collected.
     """
 
     def close(self) -> None:
-        with suppress(sqlite3.Error):
-            self.rollback()
-        super().close()
+        try:
+            with suppress(sqlite3.Error):
+                self.rollback()
+        finally:
+            super().close()
 
 
 def _set_up_sqlite(connection: Any, record: object) -> None:

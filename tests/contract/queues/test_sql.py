@@ -202,8 +202,8 @@ async def test_a_server_that_is_started_anew_loses_nothing(postgres: PostgresSer
         working = asyncio.gather(publish_all(queue), work(queue), work(other))
         while len(done) < 20:  # noqa: ASYNC110 -- until they are at it
             await asyncio.sleep(0.01)
-        await asyncio.to_thread(postgres.stop)
         try:
+            await asyncio.to_thread(postgres.stop)
             with pytest.raises(QueueUnavailable):
                 await queue.depths()
         finally:

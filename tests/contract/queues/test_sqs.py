@@ -178,7 +178,7 @@ async def test_what_is_away_for_a_while_comes_back(
         with pytest.raises(QueueUnavailable) as publishing:
             await queue.publish(message("b"))
         with pytest.raises(QueueUnavailable) as taking:
-            await queue.take(ANY, wait_s=2.5)
+            await queue.take(ANY, wait_s=7.0)
         for caught in (publishing, taking):
             text = f"{caught.value} {queue!r}"
             assert aws.secret_access_key not in text
